@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// quic: long headers, Initial keys, unprotect, CRYPTO frames -> handshake bytes. Does not know tls.
+// Uses base, reader, ranges, crypto. RFC 8999, 9000, 9001, 9369; gQUIC as noted.
+
+#pragma once
+
+#include "arena.h"
+#include "base.h"
+#include "crypto.h"
+#include "ranges.h"
+
+#define HT_QUIC_CID_MAX 20
+
+// What a UDP datagram is, by its first packet's header alone (RFC 8999 5.1, RFC 9000 17.2).
+enum ht_quic_kind {
+	HT_QUIC_NOT,		     // no long header, or none that could be QUIC
+	HT_QUIC_INITIAL,	     // of a version whose Initial keys are known
+	HT_QUIC_GQUIC,		     // gQUIC up to Q046: a handshake message in clear
+	HT_QUIC_LONG,		     // 0-RTT or Handshake first
+	HT_QUIC_RETRY,
+	HT_QUIC_VERSION_NEGOTIATION, // version 0
+	HT_QUIC_GREASED,	     // version 0x?a?a?a?a (RFC 9000 15)
+	HT_QUIC_UNKNOWN_VERSION,
+	HT_QUIC_NUM_KINDS
+};
+
+// Borrows from the datagram.
+struct ht_quic_header {
+	uint8_t kind; // enum ht_quic_kind
+	uint32_t version;
+	struct ht_span dcid, scid;
+};
+
+// ht_quic_peek classifies a datagram. Cheap: no crypto. It always writes *out.
+enum ht_quic_kind ht_quic_peek(struct ht_quic_header *out, struct ht_span datagram);
+
+// What a worker needs to open Initials: contexts and scratch made once.
+struct ht_quic;
+
+struct ht_quic_params {
+	struct ht_crypto *crypto; // outlives the ht_quic
+	struct ht_arena *arena;	  // CRYPTO bytes are put together here; outlives the ht_quic
+	uint32_t max_bytes;	  // CRYPTO bytes kept for a connection
+};
+
+struct ht_quic *ht_quic_new(const struct ht_quic_params *p); // NULL: no memory
+void ht_quic_free(struct ht_quic *q);
+
+// The client's side of one connection until its ClientHello is there. All zero is a new connection.
+// The fields down to `crypto` may be read by the owner; the rest is private to quic.c.
+struct ht_quic_conn {
+	uint32_t version;	// of the Initial whose CRYPTO bytes were taken last
+	uint32_t token_len;	// of the client's first Initial
+	uint16_t packets;	// Initials of the client that brought new CRYPTO bytes
+	uint16_t undecryptable; // Initials of the client that no key opened
+	uint8_t odcid_len, scid_len;
+	uint8_t odcid[HT_QUIC_CID_MAX]; // of the client's first Initial; the keys come from it
+	uint8_t scid[HT_QUIC_CID_MAX];
+	bool retried; // the keys come from a Retry's source connection id
+	struct ht_assembly crypto; // handshake bytes by offset, from `crypto_base` of the stream on
+	uint32_t crypto_base;
+	// private to quic.c: keys, the server's connection ids, ...
+};
+
+// Outcomes of ht_quic_client.
+enum ht_quic_rc {
+	HT_QUIC_MORE,	 // opened, or nothing for us; the handshake bytes may have grown
+	HT_QUIC_NO_KEY,	 // no key opened it: not the client's, damaged, or its beginning was not seen
+	HT_QUIC_LIMIT,	 // max_bytes or the range cap was reached
+	HT_QUIC_NO_ROOM, // the arena is full
+	HT_QUIC_BAD,	 // opened, and what is inside breaks the frame format
+};
+
+// ht_quic_client takes a datagram of the client (any coalesced packets) and adds what its Initials
+// carry to c->crypto.
+enum ht_quic_rc ht_quic_client(struct ht_quic *q, struct ht_quic_conn *c, struct ht_span datagram);
+
+// ht_quic_server takes a datagram of the server: learns its connection ids, a Retry (whose integrity
+// tag is verified, RFC 9001 5.8), a version it chose (RFC 9368).
+void ht_quic_server(struct ht_quic *q, struct ht_quic_conn *c, struct ht_span datagram);
+
+// ht_quic_consume drops the first n handshake bytes, so that a second ClientHello, which continues the
+// CRYPTO stream after a HelloRetryRequest (RFC 9001 4.7), starts at 0 of c->crypto again. Bytes before
+// it that come again later are ignored.
+void ht_quic_consume(struct ht_quic *q, struct ht_quic_conn *c, uint32_t n);
+
+// ht_quic_drop gives back what the connection holds.
+void ht_quic_drop(struct ht_quic *q, struct ht_quic_conn *c);
+
+// A gQUIC ClientHello (CHLO), as far as the sensor tells it. Borrows from the message.
+struct ht_gquic_hello {
+	struct ht_span message; // CHLO with its tag table
+	struct ht_span sni, user_agent;
+	struct ht_span versions; // VER tag
+	uint32_t version;
+};
+
+// ht_gquic_chlo reads a handshake message in clear (Q043, Q046) out of a datagram.
+HT_MUST_USE enum ht_rc ht_gquic_chlo(struct ht_gquic_hello *out, struct ht_span datagram);
+
+// ht_gquic_message reads a CHLO message (Q050: from the CRYPTO bytes). HT_MORE until it is all there.
+HT_MUST_USE enum ht_rc ht_gquic_message(struct ht_gquic_hello *out, struct ht_span message);

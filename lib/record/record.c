@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "record.h"
+
+#define F(id, type, help) {#id, help, offsetof(struct ht_record, id), HT_TYPE_##type, sizeof(#id) - 1},
+const struct ht_field ht_fields[HT_NUM_FIELDS] = {HT_RECORD_FIELDS(F)};
+#undef F
