@@ -47,7 +47,8 @@ struct ht_arena {
 };
 
 static void push(struct ht_arena *a, uint32_t u, uint8_t order) {
-	a->units[u] = (struct unit){.next = a->head[order], .prev = NONE, .order = order, .free = true};
+	a->units[u]
+		= (struct unit){.next = a->head[order], .prev = NONE, .order = order, .free = true};
 	if (a->head[order] != NONE)
 		a->units[a->head[order]].prev = u;
 	a->head[order] = u;
@@ -74,9 +75,9 @@ struct ht_arena *ht_arena_new(size_t bytes) {
 	a->num_units = (uint32_t)(a->bytes / HT_ARENA_MIN_BLOCK);
 	// calloc and an anonymous mapping both give pages that cost nothing until they are touched.
 	a->units = calloc(a->num_units, sizeof(a->units[0]));
-	a->base = mmap(
-		NULL, a->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0
-	);
+	a->base
+		= mmap(NULL, a->bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (a->units == NULL || a->base == MAP_FAILED) {
 		if (a->base != MAP_FAILED)
 			munmap(a->base, a->bytes);

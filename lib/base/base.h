@@ -32,12 +32,12 @@ static inline bool ht_span_eq(struct ht_span a, struct ht_span b) {
 // Outcomes. A function says in its comment which of them it returns and what each means there.
 // Framing functions may want more bytes; parsing functions get complete input and do not.
 enum ht_rc {
-	HT_OK,	  // done, the outputs are written
-	HT_MORE,  // what is there is right so far, but not all of it is there
-	HT_SKIP,  // well-formed, and not what was looked for
-	HT_BAD,	  // cannot be what was looked for
+	HT_OK, // done, the outputs are written
+	HT_MORE, // what is there is right so far, but not all of it is there
+	HT_SKIP, // well-formed, and not what was looked for
+	HT_BAD, // cannot be what was looked for
 	HT_LIMIT, // a cap of this object was reached
-	HT_FULL,  // a store shared with others (arena, pool) has no room
+	HT_FULL, // a store shared with others (arena, pool) has no room
 	HT_ERROR, // the world outside failed: file, socket, library
 };
 

@@ -18,9 +18,9 @@ struct ht_capture_params {
 
 // Progress and the end of a capture, for the summary and the progress line.
 struct ht_capture_stats {
-	uint64_t frames;      // read from the source, before the filter
-	uint64_t filtered;    // refused by the filter
-	uint64_t bytes_read;  // of the file as stored (compressed where it is)
+	uint64_t frames; // read from the source, before the filter
+	uint64_t filtered; // refused by the filter
+	uint64_t bytes_read; // of the file as stored (compressed where it is)
 	uint64_t bytes_total; // size of the file as stored; 0 when unknown (a pipe)
 };
 
@@ -28,11 +28,10 @@ struct ht_capture_ops {
 	const char *name; // "file", later "pcap", "dpdk"
 	// open writes *out. On HT_ERROR nothing is left open and `err` (err_len bytes) says
 	// what and where in one line without a newline.
-	enum ht_rc (*open)(
-		struct ht_capture **out, const struct ht_capture_params *p, char *err, size_t err_len
-	);
-	// read lends up to max_f frames, valid until release(). It returns how many; 0 is the end of
-	// the capture: then error() tells whether it was a clean one.
+	enum ht_rc (*open
+	)(struct ht_capture **out, const struct ht_capture_params *p, char *err, size_t err_len);
+	// read lends up to max_f frames, valid until release(). It returns how many; 0 is the end
+	// of the capture: then error() tells whether it was a clean one.
 	unsigned (*read)(struct ht_capture *c, struct ht_frame *f, unsigned max_f);
 	void (*release)(struct ht_capture *c); // gives back what the last read() lent
 	// error is NULL, or "FILE: offset N: reason" when the capture was cut short or is corrupt.
@@ -41,5 +40,6 @@ struct ht_capture_ops {
 	void (*close)(struct ht_capture *c);
 };
 
-// Capture files: pcap (both byte orders, us and ns), pcapng, each also gzip or zstd, told by content.
+// Capture files: pcap (both byte orders, us and ns), pcapng, each also gzip or zstd, told by
+// content.
 extern const struct ht_capture_ops ht_capture_file;

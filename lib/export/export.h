@@ -9,16 +9,17 @@
 struct ht_sink;
 
 struct ht_sink_params {
-	bool color;	      // the table may use colour
-	unsigned width;	      // columns of the terminal, for the table; 0 when it is none
-	const char *name;     // filled in by ht_sink_open: what stands after "json:" ("-" is standard output)
+	bool color; // the table may use colour
+	unsigned width; // columns of the terminal, for the table; 0 when it is none
+	const char *name; // filled in by ht_sink_open: what stands after "json:" ("-" is standard
+			  // output)
 };
 
 // What became of the records given to a sink: given = delivered + lost.
 struct ht_sink_stats {
-	uint64_t records;   // given to ht_sink_write
+	uint64_t records; // given to ht_sink_write
 	uint64_t delivered; // handed whole to the operating system
-	uint64_t lost;	    // write failed (disk full, closed pipe ...)
+	uint64_t lost; // write failed (disk full, closed pipe ...)
 	uint64_t bytes;
 };
 
@@ -32,14 +33,18 @@ struct ht_sink_ops {
 	void (*close)(struct ht_sink *s);
 };
 
-// ht_sink_open opens "json", "json:PATH", "csv[:PATH]" or "table[:PATH]". On HT_ERROR nothing is left
-// open and `err` says what and why in one line. HT_BAD: no such kind of sink.
+// ht_sink_open opens "json", "json:PATH", "csv[:PATH]" or "table[:PATH]". On HT_ERROR nothing is
+// left open and `err` says what and why in one line. HT_BAD: no such kind of sink.
 HT_MUST_USE enum ht_rc ht_sink_open(
-	struct ht_sink **out, const char *spec, const struct ht_sink_params *p, char *err, size_t err_len
+	struct ht_sink **out,
+	const char *spec,
+	const struct ht_sink_params *p,
+	char *err,
+	size_t err_len
 );
 
-// ht_sink_write formats one record. It never blocks but on the file itself, and never fails: a record
-// that could not be written is counted in `lost`.
+// ht_sink_write formats one record. It never blocks but on the file itself, and never fails: a
+// record that could not be written is counted in `lost`.
 void ht_sink_write(struct ht_sink *s, const struct ht_record *r);
 
 // ht_sink_flush hands what is buffered to the operating system.

@@ -7,12 +7,13 @@
 #include "packet.h"
 
 // Every fragment handed in ends in exactly one of these, each with a counter in the ledger.
-#define HT_FRAG_ENDS(X)                                                                            \
-	X(HELD, fragment_held, "kept until the rest of the packet comes")                          \
-	X(DONE, fragment_done, "completed a packet, which went on")                                \
-	X(OVERLAP, fragment_overlap, "overlapped what was there: the packet is refused (RFC 5722)") \
-	X(DUPLICATE, fragment_duplicate, "the same bytes again")                                   \
-	X(INVALID, fragment_invalid, "impossible offset or length")                                \
+#define HT_FRAG_ENDS(X) \
+	X(HELD, fragment_held, "kept until the rest of the packet comes") \
+	X(DONE, fragment_done, "completed a packet, which went on") \
+	X(OVERLAP, fragment_overlap, \
+	  "overlapped what was there: the packet is refused (RFC 5722)") \
+	X(DUPLICATE, fragment_duplicate, "the same bytes again") \
+	X(INVALID, fragment_invalid, "impossible offset or length") \
 	X(NO_ROOM, fragment_no_room, "the table or the arena was full")
 
 enum ht_frag_end {
@@ -23,10 +24,10 @@ enum ht_frag_end {
 };
 
 struct ht_frag_params {
-	uint32_t max_packets;	 // packets being put together at a time
-	uint32_t max_bytes;	 // arena of the reassembly
-	int64_t timeout_ns;	 // RFC 8200 4.5: 60 s
-	uint64_t secret[2];	 // keys the table's hash
+	uint32_t max_packets; // packets being put together at a time
+	uint32_t max_bytes; // arena of the reassembly
+	int64_t timeout_ns; // RFC 8200 4.5: 60 s
+	uint64_t secret[2]; // keys the table's hash
 };
 
 struct ht_frag;
@@ -35,11 +36,15 @@ struct ht_frag;
 struct ht_frag *ht_frag_new(const struct ht_frag_params *p);
 void ht_frag_free(struct ht_frag *t);
 
-// ht_frag_add takes the fragment in `p` (p->end is HT_PACKET_FRAGMENT; seen at frame time `now`, ns).
-// On HT_FRAG_DONE *payload is the whole IP payload: it belongs to the table and is valid until the
-// next call. The bytes of `p` are copied, never kept.
+// ht_frag_add takes the fragment in `p` (p->end is HT_PACKET_FRAGMENT; seen at frame time `now`,
+// ns). On HT_FRAG_DONE *payload is the whole IP payload: it belongs to the table and is valid until
+// the next call. The bytes of `p` are copied, never kept.
 enum ht_frag_end
 ht_frag_add(struct ht_frag *t, const struct ht_packet *p, int64_t now, struct ht_span *payload);
+
+// ht_frag_expire gives up packets older than the time-out, a few a call. ht_frag_add does so too;
+// this is for the housekeeping of a worker that sees no more fragments.
+void ht_frag_expire(struct ht_frag *t, int64_t now);
 
 // Packets that were begun and will not be completed, by reason. For the ledger:
 // begun = done + timeout + overlap + evicted + (still held).

@@ -11,20 +11,20 @@
 
 #define HT_QUIC_CID_MAX 20
 
-// What a UDP datagram is, by its first packet's header alone (RFC 8999 5.1, RFC 9000 17.2).
+// What a UDP datagram is, by the headers in it alone (RFC 8999 5.1, RFC 9000 17.2).
 enum ht_quic_kind {
-	HT_QUIC_NOT,		     // no long header, or none that could be QUIC
-	HT_QUIC_INITIAL,	     // of a version whose Initial keys are known
-	HT_QUIC_GQUIC,		     // gQUIC up to Q046: a handshake message in clear
-	HT_QUIC_LONG,		     // 0-RTT or Handshake first
+	HT_QUIC_NOT, // no long header, or none that could be QUIC
+	HT_QUIC_INITIAL, // has an Initial of a version whose keys are known, first or later
+	HT_QUIC_GQUIC, // gQUIC up to Q046: a handshake message in clear
+	HT_QUIC_LONG, // 0-RTT or Handshake packets only
 	HT_QUIC_RETRY,
 	HT_QUIC_VERSION_NEGOTIATION, // version 0
-	HT_QUIC_GREASED,	     // version 0x?a?a?a?a (RFC 9000 15)
+	HT_QUIC_GREASED, // version 0x?a?a?a?a (RFC 9000 15)
 	HT_QUIC_UNKNOWN_VERSION,
 	HT_QUIC_NUM_KINDS
 };
 
-// Borrows from the datagram.
+// Borrows from the datagram. Of the packet that gave the kind: the Initial, else the first packet.
 struct ht_quic_header {
 	uint8_t kind; // enum ht_quic_kind
 	uint32_t version;
@@ -39,8 +39,8 @@ struct ht_quic;
 
 struct ht_quic_params {
 	struct ht_crypto *crypto; // outlives the ht_quic
-	struct ht_arena *arena;	  // CRYPTO bytes are put together here; outlives the ht_quic
-	uint32_t max_bytes;	  // CRYPTO bytes kept for a connection
+	struct ht_arena *arena; // CRYPTO bytes are put together here; outlives the ht_quic
+	uint32_t max_bytes; // CRYPTO bytes kept for a connection
 };
 
 struct ht_quic *ht_quic_new(const struct ht_quic_params *p); // NULL: no memory
@@ -49,9 +49,9 @@ void ht_quic_free(struct ht_quic *q);
 // The client's side of one connection until its ClientHello is there. All zero is a new connection.
 // The fields down to `crypto` may be read by the owner; the rest is private to quic.c.
 struct ht_quic_conn {
-	uint32_t version;	// of the Initial whose CRYPTO bytes were taken last
-	uint32_t token_len;	// of the client's first Initial
-	uint16_t packets;	// Initials of the client that brought new CRYPTO bytes
+	uint32_t version; // of the Initial whose CRYPTO bytes were taken last
+	uint32_t token_len; // of the client's first Initial
+	uint16_t packets; // Initials of the client that brought new CRYPTO bytes
 	uint16_t undecryptable; // Initials of the client that no key opened
 	uint8_t odcid_len, scid_len;
 	uint8_t odcid[HT_QUIC_CID_MAX]; // of the client's first Initial; the keys come from it
@@ -59,32 +59,66 @@ struct ht_quic_conn {
 	bool retried; // the keys come from a Retry's source connection id
 	struct ht_assembly crypto; // handshake bytes by offset, from `crypto_base` of the stream on
 	uint32_t crypto_base;
-	// private to quic.c: keys, the server's connection ids, ...
+
+	// Private to quic.
+	uint32_t key_version; // of `keys`; 0: there are none yet
+	uint32_t first_version; // of the client's first Initial
+	uint32_t largest_pn; // packet number of the client, the low 32 bits of the largest
+	uint32_t token_hash; // of the token of the client's first Initial
+	uint32_t hello_hash; // of how the first hello consumed began
+	uint8_t key_cid_len; // `keys` come from this connection id
+	uint8_t server_cid_len; // chosen by the server; the client's DCID from then on
+	uint8_t retry_cid_len; // Source Connection ID of a Retry whose tag was right
+	bool server_cid_known, retry_cid_known, version_negotiated, expect_repeat;
+	uint8_t key_cid[HT_QUIC_CID_MAX];
+	uint8_t server_cid[HT_QUIC_CID_MAX];
+	uint8_t retry_cid[HT_QUIC_CID_MAX];
+	struct ht_initial_keys keys;
 };
 
 // Outcomes of ht_quic_client.
 enum ht_quic_rc {
-	HT_QUIC_MORE,	 // opened, or nothing for us; the handshake bytes may have grown
-	HT_QUIC_NO_KEY,	 // no key opened it: not the client's, damaged, or its beginning was not seen
-	HT_QUIC_LIMIT,	 // max_bytes or the range cap was reached
+	HT_QUIC_MORE, // opened, or nothing for us; the handshake bytes may have grown
+	HT_QUIC_NO_KEY, // no key opened it: not the client's, damaged, or its beginning was not
+			// seen
+	HT_QUIC_LIMIT, // max_bytes or the range cap was reached
 	HT_QUIC_NO_ROOM, // the arena is full
-	HT_QUIC_BAD,	 // opened, and what is inside breaks the frame format
+	HT_QUIC_BAD, // opened, and what is inside breaks the frame format; what came before is kept
+	HT_QUIC_NEW, // opened as the beginning of another connection: nothing was taken, finish
+		     // with c, ht_quic_drop it and give the datagram again
 };
 
 // ht_quic_client takes a datagram of the client (any coalesced packets) and adds what its Initials
-// carry to c->crypto.
+// carry to c->crypto. An unopened c keeps its all-zero state, packet counts apart.
 enum ht_quic_rc ht_quic_client(struct ht_quic *q, struct ht_quic_conn *c, struct ht_span datagram);
 
-// ht_quic_server takes a datagram of the server: learns its connection ids, a Retry (whose integrity
-// tag is verified, RFC 9001 5.8), a version it chose (RFC 9368).
+// ht_quic_server takes a datagram of the server: learns its connection ids, a Retry (whose
+// integrity tag is verified, RFC 9001 5.8), a version it chose (RFC 9368).
 void ht_quic_server(struct ht_quic *q, struct ht_quic_conn *c, struct ht_span datagram);
 
-// ht_quic_consume drops the first n handshake bytes, so that a second ClientHello, which continues the
-// CRYPTO stream after a HelloRetryRequest (RFC 9001 4.7), starts at 0 of c->crypto again. Bytes before
-// it that come again later are ignored.
+// ht_quic_consume drops the first n handshake bytes, so that a second ClientHello, which continues
+// the CRYPTO stream after a HelloRetryRequest (RFC 9001 4.7), starts at 0 of c->crypto again. Bytes
+// before it that come again later are ignored.
 void ht_quic_consume(struct ht_quic *q, struct ht_quic_conn *c, uint32_t n);
 
-// ht_quic_drop gives back what the connection holds.
+// What is enough to open the client's later Initials of a connection whose hello is done with: a
+// second hello after a HelloRetryRequest goes on in the same CRYPTO stream. Much smaller than the
+// connection.
+struct ht_quic_past {
+	uint32_t version, token_len;
+	uint32_t consumed; // bytes of the CRYPTO stream
+	uint8_t odcid_len, scid_len, key_cid_len;
+	bool retried;
+	uint8_t odcid[HT_QUIC_CID_MAX], scid[HT_QUIC_CID_MAX], key_cid[HT_QUIC_CID_MAX];
+};
+
+// ht_quic_leave writes what is left of `c` when the first `len` bytes of c->crypto were its hello.
+void ht_quic_leave(struct ht_quic_past *out, const struct ht_quic_conn *c, uint32_t len);
+
+// ht_quic_resume makes the all-zero `c` go on where `p` left.
+void ht_quic_resume(struct ht_quic *q, struct ht_quic_conn *c, const struct ht_quic_past *p);
+
+// ht_quic_drop gives back what the connection holds and makes it all zero again.
 void ht_quic_drop(struct ht_quic *q, struct ht_quic_conn *c);
 
 // A gQUIC ClientHello (CHLO), as far as the sensor tells it. Borrows from the message.
@@ -98,5 +132,6 @@ struct ht_gquic_hello {
 // ht_gquic_chlo reads a handshake message in clear (Q043, Q046) out of a datagram.
 HT_MUST_USE enum ht_rc ht_gquic_chlo(struct ht_gquic_hello *out, struct ht_span datagram);
 
-// ht_gquic_message reads a CHLO message (Q050: from the CRYPTO bytes). HT_MORE until it is all there.
+// ht_gquic_message reads a CHLO message (Q050: from the CRYPTO bytes). HT_MORE until it is all
+// there.
 HT_MUST_USE enum ht_rc ht_gquic_message(struct ht_gquic_hello *out, struct ht_span message);

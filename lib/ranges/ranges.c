@@ -60,7 +60,11 @@ static enum ht_rc grow(struct ht_assembly *s, struct ht_arena *a, uint32_t want)
 }
 
 enum ht_rc ht_assembly_add(
-	struct ht_assembly *s, struct ht_arena *a, uint64_t offset, struct ht_span bytes, uint32_t max
+	struct ht_assembly *s,
+	struct ht_arena *a,
+	uint64_t offset,
+	struct ht_span bytes,
+	uint32_t max
 ) {
 	if (offset > max || bytes.len > max - offset)
 		return HT_LIMIT;

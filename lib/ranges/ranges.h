@@ -50,7 +50,11 @@ struct ht_assembly {
 // ht_assembly_add copies `bytes` to `offset`. It returns HT_LIMIT, with nothing changed, when they
 // would end past `max` or make too many ranges, HT_FULL when the arena has no room.
 HT_MUST_USE enum ht_rc ht_assembly_add(
-	struct ht_assembly *s, struct ht_arena *a, uint64_t offset, struct ht_span bytes, uint32_t max
+	struct ht_assembly *s,
+	struct ht_arena *a,
+	uint64_t offset,
+	struct ht_span bytes,
+	uint32_t max
 );
 
 void ht_assembly_drop(struct ht_assembly *s, struct ht_arena *a);

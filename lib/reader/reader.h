@@ -62,7 +62,8 @@ HT_MUST_USE static inline bool ht_u32(struct ht_reader *r, uint32_t *v) {
 	return true;
 }
 
-// ht_vec8, ht_vec16 and ht_vec24 read a length of 1, 2 or 3 bytes and make *child of what it covers.
+// ht_vec8, ht_vec16 and ht_vec24 read a length of 1, 2 or 3 bytes and make *child of what it
+// covers.
 HT_MUST_USE static inline bool ht_vec8(struct ht_reader *r, struct ht_reader *child) {
 	struct ht_reader t = *r;
 	uint8_t n;

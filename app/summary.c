@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "summary.h"
+
+#include "sensor.h"
+
+#include <inttypes.h>
+
+static double since(const struct timespec *t) {
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) / 1e9;
+}
+
+void summary_begin(struct summary *s, bool progress) {
+	memset(s, 0, sizeof(*s));
+	s->progress = progress;
+	clock_gettime(CLOCK_MONOTONIC, &s->begun);
+	s->shown = s->begun;
+}
+
+void summary_progress(struct summary *s, const char *file, const struct ht_capture_stats *now) {
+	if (!s->progress || since(&s->shown) < 0.2)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &s->shown);
+	fprintf(stderr, "\r\033[K%s: %" PRIu64 " frames, %.1f MB", file, now->frames,
+		(double)now->bytes_read / 1e6);
+	if (now->bytes_total > 0)
+		fprintf(stderr, " of %.1f (%.0f %%)", (double)now->bytes_total / 1e6,
+			100.0 * (double)now->bytes_read / (double)now->bytes_total);
+	fflush(stderr);
+}
+
+void summary_clear(struct summary *s) {
+	if (s->progress)
+		fputs("\r\033[K", stderr);
+}
+
+void summary_add(struct summary *s, const struct ht_capture_stats *file) {
+	s->files++;
+	s->frames += file->frames;
+	s->filtered += file->filtered;
+	s->bytes += file->bytes_read;
+}
+
+void summary_print(struct summary *s, const uint64_t *counters, FILE *to) {
+	double t = since(&s->begun);
+	uint64_t complete = counters[HT_CTR_HELLOS_COMPLETE], incomplete = 0;
+	for (unsigned i = 0; i < HT_NUM_INCOMPLETE; i++)
+		incomplete += counters[HT_CTR_HELLO_GAP + i];
+	fprintf(to, "%u file%s, %" PRIu64 " frames", s->files, s->files == 1 ? "" : "s", s->frames);
+	if (s->filtered > 0)
+		fprintf(to, " (%" PRIu64 " filtered out)", s->filtered);
+	fprintf(to, ", %.1f MB in %.2f s", (double)s->bytes / 1e6, t);
+	if (t > 0.1)
+		fprintf(to, " (%.2f million frames/s)", (double)s->frames / t / 1e6);
+	fprintf(to, "\n%" PRIu64 " hellos complete, %" PRIu64 " incomplete", complete, incomplete);
+	const char *sep = " (";
+	for (unsigned i = 0; i < HT_NUM_INCOMPLETE; i++) {
+		if (counters[HT_CTR_HELLO_GAP + i] == 0)
+			continue;
+		fprintf(to, "%s%s %" PRIu64, sep, ht_ledger[HT_CTR_HELLO_GAP + i].name,
+			counters[HT_CTR_HELLO_GAP + i]);
+		sep = ", ";
+	}
+	fputs(incomplete > 0 ? ")\n" : "\n", to);
+}
+
+void summary_ledger(
+	const struct summary *s,
+	const uint64_t *counters,
+	const char *const *sink_names,
+	const struct ht_sink_stats *sinks,
+	unsigned num_sinks,
+	FILE *to
+) {
+	fprintf(to,
+		"{\"record\":\"stats\",\"capture\":{\"files\":%u,\"frames\":%" PRIu64
+		",\"filtered\":%" PRIu64 ",\"bytes\":%" PRIu64 "}",
+		s->files, s->frames, s->filtered, s->bytes);
+	const char *group = "";
+	for (unsigned i = 0; i < HT_NUM_CTRS; i++) {
+		bool same = strcmp(group, ht_ledger[i].group) == 0;
+		if (!same)
+			fprintf(to, "%s\"%s\":{", i == 0 ? "," : "},", ht_ledger[i].group);
+		group = ht_ledger[i].group;
+		fprintf(to, "%s\"%s\":%" PRIu64, same ? "," : "", ht_ledger[i].name, counters[i]);
+	}
+	fputs("},\"sinks\":[", to);
+	for (unsigned i = 0; i < num_sinks; i++)
+		fprintf(to,
+			"%s{\"sink\":\"%s\",\"records\":%" PRIu64 ",\"delivered\":%" PRIu64
+			",\"lost\":%" PRIu64 "}",
+			i > 0 ? "," : "", sink_names[i], sinks[i].records, sinks[i].delivered,
+			sinks[i].lost);
+	const char *bad = ht_ledger_balance(counters);
+	bool balanced = bad == NULL && s->frames == counters[HT_CTR_FRAMES] + s->filtered;
+	for (unsigned i = 0; i < num_sinks; i++)
+		balanced = balanced && sinks[i].records == sinks[i].delivered + sinks[i].lost;
+	fprintf(to, "],\"balanced\":%s}\n", balanced ? "true" : "false");
+}

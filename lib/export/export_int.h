@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// export_int: what the sinks share. A sink's formatter appends a record to one buffer; export.c
+// hands the buffer to the operating system and keeps the ledger.
+
+#pragma once
+
+#include "export.h"
+
+// The buffer is written out when it holds SINK_BATCH bytes. Behind that there is room for one
+// record of any size a sensor can make: a handshake is at most 512 KiB (HT_ARENA_MAX_BLOCK), a byte
+// of it makes at most 6 characters. Pages of it that no record needed are never touched.
+#define SINK_BATCH (64u * 1024)
+#define SINK_BATCH_RECORDS 4096u
+#define SINK_RECORD_MAX (4u * 1024 * 1024)
+// Writers store whole words and then move by what counts, so they may scribble over this many bytes
+// behind the end; and all fields of a fixed size of one record fit in it.
+#define SINK_SLACK (16u * 1024)
+
+#define PUT_BYTE_MAX 6u // the most characters that a byte of a span makes
+
+#define NUM_TEXT_SIZE 8
+
+struct ht_sink {
+	const struct ht_sink_ops *ops;
+	struct ht_sink_params params;
+	char *buf;
+	size_t len; // bytes in buf
+
+	int fd;
+	bool own_fd;
+	bool dead; // the reader is gone (EPIPE): nothing is formatted any more
+	uint32_t num_end; // records in buf
+	uint32_t pinned; // first bytes of buf that are not dropped when a write fails
+	uint32_t end[SINK_BATCH_RECORDS];
+
+	struct ht_sink_stats stats;
+	uint64_t too_large; // of stats.lost
+	int error; // errno of the first write that failed
+	char *spec; // as it was opened, for messages
+	char *message; // of ht_sink_error
+	size_t message_len;
+
+	// The text of the second that was last written: "2026-11-21T01:02:03."
+	int64_t second;
+	char second_text[24];
+
+	char (*num_text)[NUM_TEXT_SIZE]; // of 65536 numbers, see put_num
+	char separator; // of lists
+
+	void *table; // of export_table.c
+};
+
+// sink_room is where a record begins; a formatter keeps below sink_limit with what has no fixed
+// size.
+static inline char *sink_room(struct ht_sink *s) {
+	return s->buf + s->len;
+}
+
+static inline const char *sink_limit(const struct ht_sink *s) {
+	return s->buf + SINK_BATCH + SINK_RECORD_MAX;
+}
+
+// sink_fits tells whether the text of a span can be written at `out`.
+static inline bool sink_fits(const char *out, const char *limit, const struct ht_span *span) {
+	return out < limit && span->len <= (size_t)(limit - out) / PUT_BYTE_MAX;
+}
+
+// sink_commit ends the record that was begun at sink_room(); sink_too_large gives it up.
+void sink_commit(struct ht_sink *s, const char *end);
+void sink_too_large(struct ht_sink *s);
+
+extern const struct ht_sink_ops ht_sink_json, ht_sink_csv, ht_sink_table;
+
+// Writers: each writes at `out` and returns the end. They may scribble 16 bytes behind that.
+char *put_ip(const struct ht_sink *s, char *out, const uint8_t *ip);
+char *put_mac(char *out, const uint8_t *mac);
+char *put_time(struct ht_sink *s, char *out, int64_t ns, bool digits9);
+
+// put_plain writes text for CSV and the terminal: a byte that is not part of valid UTF-8 and a
+// control character becomes \xNN, and so does a backslash in front of an x. `also` holds ASCII
+// characters that are escaped too. `terminal` escapes what a terminal would obey or hide.
+char *put_plain(char *out, struct ht_span text, const char *also, bool terminal);
+
+// utf8_len tells how many bytes the well-formed UTF-8 sequence at p has (Unicode 15, table 3-7);
+// 0 when there is none within `left` bytes, left > 0.
+unsigned utf8_len(const uint8_t *p, size_t left);
+
+// utf8_char is the code point of a sequence that utf8_len found to have n bytes.
+uint32_t utf8_char(const uint8_t *p, unsigned n);
+
+// read_varint reads the QUIC variable-length integer at p (RFC 9000 16) and returns its length; 0
+// when it does not fit in `left` bytes.
+static inline size_t read_varint(uint64_t *v, const uint8_t *p, size_t left) {
+	if (left == 0)
+		return 0;
+	const size_t n = (size_t)1 << (p[0] >> 6);
+	if (n > left)
+		return 0;
+	uint64_t x = p[0] & 0x3f;
+	for (size_t i = 1; i < n; i++)
+		x = x << 8 | p[i];
+	*v = x;
+	return n;
+}
+
+// num_text is a 16-bit number as text with the separator of a list behind it: up to 6 characters,
+// and in the last byte how many. It is made when the number is first seen, for the numbers in use
+// are few: looking them up costs a sixth of making them. 0 in the last byte: not made yet.
+void num_text_make(char *text, unsigned v, char after);
+
+static inline char *
+put_num(char (*const table)[NUM_TEXT_SIZE], char *out, unsigned v, char separator) {
+	uint64_t text;
+	if (HT_UNLIKELY(table[v][NUM_TEXT_SIZE - 1] == 0))
+		num_text_make(table[v], v, separator);
+	memcpy(&text, table[v], sizeof(text));
+	memcpy(out, &text, sizeof(text));
+	return out + table[v][NUM_TEXT_SIZE - 1];
+}
+
+// put_u16s and put_u8s write lists with a separator behind each item. What they use is in locals: a
+// store to `out` could, for all that the compiler knows, change *s.
+static inline char *put_u16s(const struct ht_sink *s, char *out, struct ht_span list) {
+	char(*const table)[NUM_TEXT_SIZE] = s->num_text;
+	const char separator = s->separator;
+	for (size_t i = 0; i + 2 <= list.len; i += 2)
+		out = put_num(table, out, ht_be16(list.p + i), separator);
+	return out;
+}
+
+// put_u24s is for the cipher kinds of SSL 2.0.
+char *put_u24s(const struct ht_sink *s, char *out, struct ht_span list);
+
+static inline char *put_u8s(const struct ht_sink *s, char *out, struct ht_span list) {
+	char(*const table)[NUM_TEXT_SIZE] = s->num_text;
+	const char separator = s->separator;
+	for (size_t i = 0; i < list.len; i++)
+		out = put_num(table, out, list.p[i], separator);
+	return out;
+}
+
+// put_number writes any number. Large ones (client ports) are not looked up: they would share a
+// cache line with nothing.
+static inline char *put_number(const struct ht_sink *s, char *out, uint64_t v) {
+	return v < 2048 ? put_num(s->num_text, out, (unsigned)v, s->separator) - 1
+			: ht_u64_dec(out, v);
+}
+
+// put_span copies bytes that need no escape.
+static inline char *put_span(char *out, const void *from, size_t n) {
+	const char *p = from;
+	char *const to = out + n;
+	if (n > 64) {
+		memcpy(out, p, n);
+		return to;
+	}
+	// Two moves that may overlap instead of a call.
+	if (n >= 16) {
+		char a[16], b[16];
+		for (; n > 32; n -= 16, p += 16, out += 16)
+			memcpy(out, p, 16);
+		memcpy(a, p, 16);
+		memcpy(b, p + n - 16, 16);
+		memcpy(out, a, 16);
+		memcpy(to - 16, b, 16);
+	} else if (n >= 8) {
+		memcpy(out, p, 8);
+		memcpy(to - 8, p + n - 8, 8);
+	} else if (n >= 4) {
+		memcpy(out, p, 4);
+		memcpy(to - 4, p + n - 4, 4);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			out[i] = p[i];
+	}
+	return to;
+}
+
+static inline char *put_str(char *out, const char *s) {
+	return put_span(out, s, strlen(s));
+}
+
+// Eight bytes at a time: special_bytes is 0 exactly when no byte of x is below 0x20, above 0x7e or
+// in `set`. (Its high bits above the lowest special byte mean nothing: a borrow went through them.)
+#define EACH_BYTE(c) (0x0101010101010101ull * (uint8_t)(c))
+
+// Four characters; one may stand there twice. Constant where it is used, so that nothing is left of
+// it.
+struct char_set {
+	char c[4];
+};
+
+static inline uint64_t special_bytes(uint64_t x, const struct char_set set) {
+	uint64_t r = x | (x + EACH_BYTE(1)) | (x - EACH_BYTE(0x20));
+	for (unsigned i = 0; i < 4; i++)
+		r |= (x ^ EACH_BYTE(set.c[i])) - EACH_BYTE(1);
+	return r & EACH_BYTE(0x80);
+}
+
+// The same for 16 bytes, with a vector of the compiler: SSE2, NEON, or what it makes of it.
+typedef int8_t bytes16 __attribute__((vector_size(16)));
+
+static inline bytes16 special_bytes16(bytes16 x, const struct char_set set) {
+	bytes16 r = (x < 0x20) | (x == 0x7f); // as signed numbers: 0x80 and more are below 0x20
+	for (unsigned i = 0; i < 4; i++)
+		r |= x == set.c[i];
+	return r;
+}
+
+static inline bool any_byte16(bytes16 x) {
+	uint64_t half[2];
+	memcpy(half, &x, sizeof(half));
+	return (half[0] | half[1]) != 0;
+}
+
+// put_ordinary copies text that has no special byte and returns the end; NULL, with rubbish at
+// `out`, when it has one.
+static inline char *put_ordinary(char *out, struct ht_span text, const struct char_set set) {
+	const uint8_t *p = text.p;
+	size_t n = text.len;
+	uint64_t x;
+	if (n >= 16) {
+		bytes16 v, bad = {0};
+		for (; n > 16; n -= 16, p += 16, out += 16) {
+			memcpy(&v, p, 16);
+			memcpy(out, &v, 16);
+			bad |= special_bytes16(v, set);
+		}
+		p = p + n - 16; // the last ones, some of them again
+		out = out + n - 16;
+		memcpy(&v, p, 16);
+		memcpy(out, &v, 16);
+		bad |= special_bytes16(v, set);
+		return any_byte16(bad) ? NULL : out + 16;
+	}
+	if (n >= 8) {
+		uint64_t y;
+		memcpy(&x, p, 8);
+		memcpy(&y, p + n - 8, 8);
+		memcpy(out, &x, 8);
+		memcpy(out + n - 8, &y, 8);
+		return (special_bytes(x, set) | special_bytes(y, set)) == 0 ? out + n : NULL;
+	}
+	if (n >= 4) {
+		uint32_t lo, hi;
+		memcpy(&lo, p, 4);
+		memcpy(&hi, p + n - 4, 4);
+		memcpy(out, &lo, 4);
+		memcpy(out + n - 4, &hi, 4);
+		return special_bytes((uint64_t)hi << 32 | lo, set) == 0 ? out + n : NULL;
+	}
+	x = EACH_BYTE('0');
+	for (size_t i = 0; i < n; i++) {
+		x = x << 8 | p[i];
+		out[i] = (char)p[i];
+	}
+	return special_bytes(x, set) == 0 ? out + n : NULL;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// JA3 (salesforce/ja3): MD5 of "version,ciphers,extensions,groups,formats" in decimal, "-" inside,
+// "," between, wire order, GREASE (RFC 8701) taken out of all but the version and the formats.
+
+#include "fingerprint_int.h"
+
+static char *put_list(char *o, struct ht_span list) {
+	bool first = true;
+	for (size_t i = 0; i + 1 < list.len; i += 2) {
+		uint16_t v = ht_be16(list.p + i);
+		if (ht_is_grease(v))
+			continue;
+		if (!first)
+			*o++ = '-';
+		first = false;
+		o = ht_u64_dec(o, v);
+	}
+	return o;
+}
+
+struct ht_span ht_ja3_string(struct ht_fingerprinter *f, const struct ht_hello *h) {
+	char *o = ht_u64_dec(f->text, h->legacy_version);
+	*o++ = ',';
+	o = put_list(o, h->ciphers);
+	*o++ = ',';
+	o = put_list(o, HT_SPAN(h->extensions, 2 * (size_t)h->num_extensions));
+	*o++ = ',';
+	if (h->seen & HT_SEEN_GROUPS)
+		o = put_list(o, h->groups);
+	*o++ = ',';
+	if (h->seen & HT_SEEN_POINT_FORMATS) {
+		for (size_t i = 0; i < h->point_formats.len; i++) {
+			if (i > 0)
+				*o++ = '-';
+			o = ht_u64_dec(o, h->point_formats.p[i]);
+		}
+	}
+	return HT_SPAN(f->text, (size_t)(o - f->text));
+}
+
+void ht_ja3(struct ht_fingerprinter *f, const struct ht_hello *h, char out[32]) {
+	uint8_t digest[16];
+	ht_md5(f->crypto, digest, ht_ja3_string(f, h));
+	ht_hex(out, digest, sizeof(digest));
+}

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The client's Initials of one connection: which keys, opening them, and what the server's side
+// tells.
+
+#include "quic_int.h"
+
+#include <stdlib.h>
+
+// RFC 9000 14.1: a client pads every datagram with an Initial to this, and a server discards
+// smaller ones. All first Initials in public captures obey.
+#define MIN_DATAGRAM 1200
+
+// The largest UDP payload; a reassembled or jumbo datagram can hold one Initial of this size.
+#define MAX_DATAGRAM 65535
+
+// RFC 9001 5.4.2: the sample begins 4 bytes behind the packet number's first.
+#define SAMPLE_OFFSET 4
+#define SAMPLE_LEN 16
+
+struct ht_quic {
+	struct ht_crypto *crypto;
+	struct ht_arena *arena;
+	uint32_t max_bytes;
+	struct ht_initial_salt *salts[HT_QUIC_NUM_SALTS];
+	uint8_t scratch[MAX_DATAGRAM + 1 + HT_QUIC_CID_MAX]; // one header and its payload in clear
+};
+
+struct ht_quic *ht_quic_new(const struct ht_quic_params *p) {
+	struct ht_quic *q = calloc(1, sizeof(*q));
+	if (q == NULL)
+		return NULL;
+	q->crypto = p->crypto;
+	q->arena = p->arena;
+	q->max_bytes = p->max_bytes;
+	for (int i = 0; i < HT_QUIC_NUM_SALTS; i++) {
+		const struct ht_quic_salt_def *d = &ht_quic_salts[i];
+		q->salts[i] = ht_initial_salt_new(q->crypto, d->salt, d->labels);
+		if (q->salts[i] == NULL) {
+			ht_quic_free(q);
+			return NULL;
+		}
+	}
+	return q;
+}
+
+void ht_quic_free(struct ht_quic *q) {
+	if (q == NULL)
+		return;
+	for (int i = 0; i < HT_QUIC_NUM_SALTS; i++)
+		ht_initial_salt_free(q->salts[i]);
+	free(q);
+}
+
+static void set_cid(uint8_t *cid, uint8_t *len, struct ht_span from) {
+	if (from.len > 0)
+		memcpy(cid, from.p, from.len);
+	*len = (uint8_t)from.len;
+}
+
+static bool is_cid(const uint8_t *cid, uint8_t len, struct ht_span s) {
+	return s.len == len && memcmp(cid, s.p, len) == 0;
+}
+
+// The keys of one attempt, and what an opened packet holds.
+struct attempt {
+	uint32_t version;
+	struct ht_span cid; // the keys come from it
+	struct ht_initial_keys keys;
+	uint32_t pn;
+	struct ht_span payload; // in the scratch
+};
+
+// unprotect opens an Initial with the keys of `a` (RFC 9001 5.4.1 and 5.3).
+static bool unprotect(struct ht_quic *q, struct attempt *a, const struct ht_quic_packet *p) {
+	uint8_t mask[16], nonce[12];
+	struct ht_reader r = ht_reader(p->whole);
+	struct ht_span header, protected, sample;
+	if (!ht_take(&r, p->pn_offset, &header) || p->whole.len > MAX_DATAGRAM)
+		return false;
+	protected = r.left;
+	if (!ht_skip(&r, SAMPLE_OFFSET) || !ht_take(&r, SAMPLE_LEN, &sample))
+		return false;
+	ht_hp_mask(q->crypto, mask, a->keys.hp, sample.p);
+
+	uint8_t first = header.p[0] ^ (mask[0] & 0x0f);
+	size_t pn_len = (size_t)(first & 3) + 1;
+	struct ht_reader body = ht_reader(protected);
+	struct ht_span pn_bytes;
+	if (!ht_take(&body, pn_len, &pn_bytes))
+		return false;
+	// AAD is the header with its protection removed, the packet number included.
+	memcpy(q->scratch, header.p, header.len);
+	q->scratch[0] = first;
+	memcpy(nonce, a->keys.iv, sizeof(nonce));
+	uint32_t pn = 0;
+	for (size_t i = 0; i < pn_len; i++) {
+		uint8_t b = pn_bytes.p[i] ^ mask[1 + i];
+		q->scratch[header.len + i] = b;
+		nonce[sizeof(nonce) - pn_len + i] ^= b;
+		pn = pn << 8 | b;
+	}
+	// RFC 9000 17.1: before an acknowledgement the whole number is sent, and an Initial comes
+	// before one or soon after, so the number needs no reconstruction.
+	size_t aad_len = header.len + pn_len;
+	uint8_t *clear = q->scratch + aad_len;
+	if (!ht_gcm_open(
+		    q->crypto, clear, a->keys.key, nonce, HT_SPAN(q->scratch, aad_len), body.left
+	    ))
+		return false;
+	a->pn = pn;
+	a->payload = HT_SPAN(clear, body.left.len - 16);
+	return true;
+}
+
+static bool try_derived(
+	struct ht_quic *q, struct attempt *a, const struct ht_quic_packet *p, struct ht_span cid
+) {
+	a->version = p->version;
+	a->cid = cid;
+	const struct ht_initial_salt *salt = q->salts[p->version_info->salt];
+	ht_initial_derive(q->crypto, &a->keys, salt, HT_INITIAL_CLIENT, cid);
+	return unprotect(q, a, p);
+}
+
+// try_flow tries the keys the connection has. In another version the same connection id gives other
+// keys: compatible version negotiation (RFC 9368 2.3, RFC 9369 4).
+static bool try_flow(
+	struct ht_quic *q,
+	struct attempt *a,
+	const struct ht_quic_conn *c,
+	const struct ht_quic_packet *p
+) {
+	struct ht_span cid = HT_SPAN(c->key_cid, c->key_cid_len);
+	if (p->version != c->key_version)
+		return try_derived(q, a, p, cid);
+	a->version = p->version;
+	a->cid = cid;
+	a->keys = c->keys;
+	return unprotect(q, a, p);
+}
+
+// What an Initial opened by keys of its own connection id is to a connection that has keys already.
+enum beginning {
+	SAME, // of it, nothing changes
+	RETRIED, // after a Retry: its keys from now on
+	STALE, // of it, from before a Retry: the hello in it comes again
+	OTHER, // another connection
+};
+
+// open_initial finds the keys of a client Initial. RFC 9001 5.2: they come from the Destination
+// Connection ID of the client's first Initial and stay when the client switches to the id the
+// server chose; only a Retry (RFC 9000 17.2.5.3) changes them, to the id in it. At most two
+// attempts; the tag decides.
+static bool open_initial(
+	struct ht_quic *q,
+	struct attempt *a,
+	enum beginning *how,
+	const struct ht_quic_conn *c,
+	const struct ht_quic_packet *p
+) {
+	*how = SAME;
+	if (c->key_version == 0) {
+		// RFC 9000 7.2: the id of a first Initial has 8 bytes or more; that of one after a
+		// Retry may have any length, and such an Initial has a token (17.2.5.3).
+		if (p->dcid.len < 8 && p->token.len == 0)
+			return false;
+		return try_derived(q, a, p, p->dcid);
+	}
+	bool same_id = is_cid(c->key_cid, c->key_cid_len, p->dcid);
+	if (same_id && p->version == c->key_version)
+		return try_flow(q, a, c, p);
+	bool first_id = is_cid(c->odcid, c->odcid_len, p->dcid);
+	if (same_id) {
+		// By the time a compatible version is negotiated the client has the server's id, so
+		// in another version with the first id the client starts over (RFC 9000 6.2).
+		if (!try_derived(q, a, p, p->dcid))
+			return false;
+		bool late = p->version == c->first_version;
+		bool same_as_server
+			= c->server_cid_known && is_cid(c->server_cid, c->server_cid_len, p->dcid);
+		*how = late || same_as_server ? SAME : OTHER;
+		return true;
+	}
+	if (first_id && c->retried && p->version == c->first_version) {
+		*how = STALE;
+		return try_derived(q, a, p, p->dcid);
+	}
+
+	bool retry_id = c->retry_cid_known && is_cid(c->retry_cid, c->retry_cid_len, p->dcid);
+	bool server_id = c->server_cid_known && is_cid(c->server_cid, c->server_cid_len, p->dcid);
+	// A Retry that was not seen, on a mirror with one side: its token is new.
+	bool new_token
+		= p->token.len > 0
+		  && (p->token.len != c->token_len || ht_quic_hash(p->token) != c->token_hash);
+	bool own_first = retry_id || (new_token && !server_id);
+	if (!own_first && try_flow(q, a, c, p))
+		return true;
+	if (try_derived(q, a, p, p->dcid)) {
+		// After a Retry the client keeps its Source Connection ID, which the first flight
+		// names again (RFC 9000 7.3), and goes on counting packets (17.2.5.3).
+		bool retried = retry_id
+			       || (new_token && is_cid(c->scid, c->scid_len, p->scid)
+				   && a->pn > c->largest_pn && !c->version_negotiated);
+		*how = retried ? RETRIED : OTHER;
+		return true;
+	}
+	return own_first && try_flow(q, a, c, p);
+}
+
+// A TLS handshake message names its length in bytes 1 to 3 (RFC 8446 4), a gQUIC one in its table.
+static bool have_message(const struct ht_quic_conn *c, bool google) {
+	uint32_t n = ht_ranges_prefix(&c->crypto.have);
+	if (google) {
+		struct ht_gquic_hello h;
+		return n > 0 && ht_gquic_message(&h, HT_SPAN(c->crypto.buf, n)) == HT_OK;
+	}
+	return n >= 4 && n - 4 >= ht_be24(c->crypto.buf + 1);
+}
+
+// keep writes to the connection what an opened Initial proved.
+static void
+keep(struct ht_quic *q,
+     struct ht_quic_conn *c,
+     const struct ht_quic_packet *p,
+     const struct attempt *a,
+     enum beginning how) {
+	bool first = c->key_version == 0;
+	if (first) {
+		set_cid(c->odcid, &c->odcid_len, p->dcid);
+		set_cid(c->scid, &c->scid_len, p->scid);
+		c->first_version = p->version;
+		c->token_len = (uint32_t)p->token.len;
+		c->token_hash = ht_quic_hash(p->token);
+	}
+	if (first || how == RETRIED) {
+		c->server_cid_known = false;
+		c->retry_cid_known = false;
+	} else if (!c->server_cid_known && !is_cid(c->key_cid, c->key_cid_len, p->dcid)) {
+		// The server was not seen; the client has taken its id.
+		set_cid(c->server_cid, &c->server_cid_len, p->dcid);
+		c->server_cid_known = true;
+	}
+	if (how == RETRIED) {
+		c->retried = true;
+		// RFC 9000 17.2.5.3: the same hello comes again, from offset 0. Should it be
+		// another one after all (seen in captures), ht_quic_crypto() will tell by how it
+		// begins.
+		if (c->crypto_base > 0)
+			c->expect_repeat = true;
+		else if (!have_message(c, p->version_info->google_frames))
+			ht_quic_restart(c, q->arena);
+	}
+	if (first || a->pn > c->largest_pn)
+		c->largest_pn = a->pn;
+	if (a->version != c->key_version || how == RETRIED) {
+		// `a->cid` may be c->key_cid itself.
+		uint8_t cid[HT_QUIC_CID_MAX];
+		uint8_t len;
+		set_cid(cid, &len, a->cid);
+		set_cid(c->key_cid, &c->key_cid_len, HT_SPAN(cid, len));
+		c->keys = a->keys;
+		c->key_version = a->version;
+	}
+}
+
+static enum ht_quic_rc take_initial(
+	struct ht_quic *q, struct ht_quic_conn *c, const struct ht_quic_packet *p, bool may_begin
+) {
+	struct attempt a;
+	enum beginning how;
+	if ((c->key_version == 0 && !may_begin) || !open_initial(q, &a, &how, c, p)) {
+		if (c->undecryptable < UINT16_MAX)
+			c->undecryptable++;
+		return HT_QUIC_NO_KEY;
+	}
+	if (how == OTHER)
+		return HT_QUIC_NEW;
+	if (how == STALE)
+		return HT_QUIC_MORE;
+	keep(q, c, p, &a, how);
+
+	struct ht_quic_sink s = {.conn = c, .arena = q->arena, .max_bytes = q->max_bytes};
+	enum ht_quic_rc rc = p->version_info->google_frames ? ht_gquic_frames(&s, a.payload)
+							    : ht_quic_frames(&s, a.payload);
+	if (s.new_bytes) {
+		c->version = p->version;
+		if (c->packets < UINT16_MAX)
+			c->packets++;
+	}
+	return rc;
+}
+
+enum ht_quic_rc ht_quic_client(struct ht_quic *q, struct ht_quic_conn *c, struct ht_span datagram) {
+	struct ht_reader r = ht_reader(datagram);
+	struct ht_quic_packet p;
+	struct ht_span dcid = HT_SPAN_EMPTY;
+	enum ht_quic_rc rc = HT_QUIC_MORE;
+	bool any = false, opened = false;
+	// Each turn takes 7 bytes or more. What cannot be read as a packet ends the walk and spoils
+	// nothing: zeros to fill the datagram, a short header, a tail that means something else.
+	for (enum ht_rc next; (next = ht_quic_next(&p, &r)) != HT_BAD;) {
+		if (next == HT_SKIP)
+			continue;
+		// RFC 9000 12.2: packets of one datagram have one Destination Connection ID.
+		if (any && !ht_span_eq(dcid, p.dcid))
+			continue;
+		any = true;
+		dcid = p.dcid;
+		if (p.type != HT_TYPE_INITIAL)
+			continue; // 0-RTT and Handshake have keys that are secret
+		enum ht_quic_rc got = take_initial(q, c, &p, datagram.len >= MIN_DATAGRAM);
+		if (got == HT_QUIC_NEW) {
+			if (!opened)
+				return got;
+			continue; // one datagram is not of two connections
+		}
+		if (got == HT_QUIC_NO_KEY) {
+			if (!opened)
+				rc = got;
+			continue;
+		}
+		if (!opened || rc == HT_QUIC_MORE)
+			rc = got;
+		opened = true;
+	}
+	return any ? rc
+		   : HT_QUIC_NO_KEY; // not one whole packet: cut short, or no version known here
+}
+
+// retry_is_right verifies that a Retry answers the client's first Initial.
+static bool
+retry_is_right(struct ht_quic *q, const struct ht_quic_conn *c, const struct ht_quic_packet *p) {
+	uint8_t kind = p->version_info->retry;
+	struct ht_reader r = ht_reader(p->whole);
+	struct ht_span odcid = HT_SPAN(c->odcid, c->odcid_len), body;
+	if (kind == HT_RETRY_UNKNOWN)
+		return false;
+	if (kind == HT_RETRY_ODCID) {
+		// draft-ietf-quic-transport-22 17.2.5: behind the connection ids, no tag yet.
+		struct ht_reader id;
+		return ht_skip(&r, 1 + 4 + 1 + p->dcid.len + 1 + p->scid.len) //
+		       && ht_vec8(&r, &id) //
+		       && ht_span_eq(id.left, odcid);
+	}
+	if (r.left.len < 16 || r.left.len > MAX_DATAGRAM || !ht_take(&r, r.left.len - 16, &body))
+		return false;
+	// RFC 9001 5.8: the pseudo-packet is the id it answers with its length, then the Retry.
+	uint8_t *aad = q->scratch;
+	aad[0] = c->odcid_len;
+	memcpy(aad + 1, odcid.p, odcid.len);
+	memcpy(aad + 1 + odcid.len, body.p, body.len);
+	uint8_t none[16];
+	const struct ht_quic_retry_key *k = &ht_quic_retry_keys[kind];
+	return ht_gcm_open(
+		q->crypto, none, k->key, k->nonce, HT_SPAN(aad, 1 + odcid.len + body.len), r.left
+	);
+}
+
+// learn_retry keeps the id the client will use, and which its next keys come from. RFC
+// 9000 17.2.5.2: a client takes one Retry at most, and none once it has had an Initial of the
+// server.
+static void learn_retry(struct ht_quic *q, struct ht_quic_conn *c, const struct ht_quic_packet *p) {
+	if (c->retried || c->retry_cid_known || c->server_cid_known || !retry_is_right(q, c, p))
+		return;
+	set_cid(c->retry_cid, &c->retry_cid_len, p->scid);
+	c->retry_cid_known = true;
+}
+
+void ht_quic_server(struct ht_quic *q, struct ht_quic_conn *c, struct ht_span datagram) {
+	struct ht_quic_header h;
+	// What the server says is of use when the client's first Initial was seen, and meant for
+	// this client when it names the id the client chose.
+	if (c->key_version == 0)
+		return;
+	enum ht_quic_kind kind = ht_quic_peek(&h, datagram);
+	if (!is_cid(c->scid, c->scid_len, h.dcid))
+		return;
+	if (kind == HT_QUIC_VERSION_NEGOTIATION && is_cid(c->odcid, c->odcid_len, h.scid)) {
+		c->version_negotiated = true; // RFC 9000 17.2.1: it names the id the client sent to
+		return;
+	}
+	struct ht_reader r = ht_reader(datagram);
+	struct ht_quic_packet p;
+	for (enum ht_rc next; (next = ht_quic_next(&p, &r)) != HT_BAD;) {
+		if (next == HT_SKIP)
+			continue;
+		if (p.type == HT_TYPE_RETRY) {
+			learn_retry(q, c, &p);
+		} else if (p.type == HT_TYPE_INITIAL && !c->server_cid_known) {
+			// RFC 9000 7.2: the client uses the id of the first Initial it receives.
+			// The version may be another than the client's (RFC 9368 2.3): the client's
+			// next Initial says so itself.
+			set_cid(c->server_cid, &c->server_cid_len, p.scid);
+			c->server_cid_known = true;
+		}
+	}
+}
+
+void ht_quic_consume(struct ht_quic *q, struct ht_quic_conn *c, uint32_t n) {
+	struct ht_assembly *s = &c->crypto;
+	uint32_t end = ht_ranges_end(&s->have);
+	if (n == 0)
+		return;
+	if (c->crypto_base == 0 && ht_ranges_prefix(&s->have) >= HT_QUIC_BEGINNING)
+		c->hello_hash = ht_quic_hash(HT_SPAN(s->buf, HT_QUIC_BEGINNING));
+	c->crypto_base = n > UINT32_MAX - c->crypto_base ? UINT32_MAX : c->crypto_base + n;
+	c->packets = 0;
+	if (n >= end) {
+		ht_assembly_drop(s, q->arena);
+		return;
+	}
+	struct ht_ranges old = s->have;
+	s->have.num = 0;
+	for (uint32_t i = 0; i < old.num; i++) {
+		if (old.r[i].hi <= n)
+			continue;
+		uint32_t lo = old.r[i].lo > n ? old.r[i].lo - n : 0;
+		s->have.r[s->have.num++] = (struct ht_range){lo, old.r[i].hi - n};
+	}
+	memmove(s->buf, s->buf + n, end - n);
+}
+
+void ht_quic_leave(struct ht_quic_past *out, const struct ht_quic_conn *c, uint32_t len) {
+	out->version = c->key_version;
+	out->token_len = c->token_len;
+	out->consumed = len > UINT32_MAX - c->crypto_base ? UINT32_MAX : c->crypto_base + len;
+	out->retried = c->retried;
+	set_cid(out->odcid, &out->odcid_len, HT_SPAN(c->odcid, c->odcid_len));
+	set_cid(out->scid, &out->scid_len, HT_SPAN(c->scid, c->scid_len));
+	set_cid(out->key_cid, &out->key_cid_len, HT_SPAN(c->key_cid, c->key_cid_len));
+}
+
+void ht_quic_resume(struct ht_quic *q, struct ht_quic_conn *c, const struct ht_quic_past *p) {
+	const struct ht_quic_version *v = ht_quic_version_find(p->version);
+	if (v == NULL)
+		return;
+	set_cid(c->odcid, &c->odcid_len, HT_SPAN(p->odcid, p->odcid_len));
+	set_cid(c->scid, &c->scid_len, HT_SPAN(p->scid, p->scid_len));
+	set_cid(c->key_cid, &c->key_cid_len, HT_SPAN(p->key_cid, p->key_cid_len));
+	c->version = p->version;
+	c->key_version = p->version;
+	c->token_len = p->token_len;
+	c->retried = p->retried;
+	c->crypto_base = p->consumed;
+	struct ht_span cid = HT_SPAN(c->key_cid, c->key_cid_len);
+	ht_initial_derive(q->crypto, &c->keys, q->salts[v->salt], HT_INITIAL_CLIENT, cid);
+}
+
+void ht_quic_drop(struct ht_quic *q, struct ht_quic_conn *c) {
+	ht_assembly_drop(&c->crypto, q->arena);
+	memset(c, 0, sizeof(*c));
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The burst: headers, then lookups, then payload, so that memory is waited for once a burst and not
+// once a packet.
+
+#include "sensor.h"
+
+#include "sensor_int.h"
+
+#include <stdlib.h>
+
+#define NS_PER_S 1000000000ll
+
+struct ht_sensor *ht_sensor_new(const struct ht_sensor_params *p) {
+	struct ht_sensor *s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return NULL;
+	s->p = *p;
+	s->hello_idle_ns = p->hello_idle_s * NS_PER_S;
+	s->flow_idle_ticks = ht_flow_ticks(p->flow_idle_s * NS_PER_S);
+	s->crypto = ht_crypto_new();
+	s->arena = ht_arena_new(p->arena_bytes);
+	s->flows = ht_flow_table_new(p->max_flows, p->secret[0]);
+	const struct ht_frag_params frag = {
+		.max_packets = p->max_fragmented,
+		.max_bytes = p->fragment_bytes,
+		.timeout_ns = p->fragment_idle_s * NS_PER_S,
+		.secret = {p->secret[0], p->secret[1]},
+	};
+	s->frag = ht_frag_new(&frag);
+	s->past_size = p->max_hellos;
+	s->past = calloc(s->past_size, sizeof(s->past[0]));
+	s->quic_by_dcid_mask = 1;
+	while (s->quic_by_dcid_mask < p->max_hellos)
+		s->quic_by_dcid_mask = 2 * s->quic_by_dcid_mask + 1;
+	s->quic_by_dcid = calloc((size_t)s->quic_by_dcid_mask + 1, sizeof(s->quic_by_dcid[0]));
+	if (s->crypto == NULL || s->arena == NULL || s->flows == NULL || s->frag == NULL
+	    || s->past == NULL || s->quic_by_dcid == NULL || !hellos_new(s)) {
+		ht_sensor_free(s);
+		return NULL;
+	}
+	const struct ht_quic_params quic = {s->crypto, s->arena, p->max_hello_bytes};
+	s->quic = ht_quic_new(&quic);
+	const struct ht_fingerprint_params fp = {s->crypto, p->max_hello_bytes, p->ja4_r};
+	s->fingerprinter = ht_fingerprinter_new(&fp);
+	if (s->quic == NULL || s->fingerprinter == NULL) {
+		ht_sensor_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void ht_sensor_free(struct ht_sensor *s) {
+	if (s == NULL)
+		return;
+	hellos_free(s);
+	ht_fingerprinter_free(s->fingerprinter);
+	ht_quic_free(s->quic);
+	ht_flow_table_free(s->flows);
+	ht_frag_free(s->frag);
+	ht_arena_free(s->arena);
+	ht_crypto_free(s->crypto);
+	free(s->quic_by_dcid);
+	free(s->past);
+	free(s);
+}
+
+const uint64_t *ht_sensor_counters(const struct ht_sensor *s) {
+	return s->ctr;
+}
+
+// --- flows --------------------------------------------------------------------------------------
+
+void flow_end(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open, enum ht_incomplete why) {
+	struct hello *h = hello_of(s, f);
+	if (f->proto == HT_IPPROTO_TCP)
+		tcp_end(s, f, open, why);
+	else if (h != NULL)
+		udp_end(s, h, why);
+	count(s, f->hellos > 0		     ? HT_CTR_FLOW_HELLO
+		 : f->flags & FLOW_GAVE_DATA ? HT_CTR_FLOW_NO_HELLO
+					     : HT_CTR_FLOW_NO_DATA);
+}
+
+void flow_renew(struct ht_sensor *s, struct ht_flow *f) {
+	flow_end(s, f, HT_CTR_STREAM_REUSED, HT_INCOMPLETE_GAP);
+	f->state = HT_FLOW_OPEN;
+	f->dir[0] = f->dir[1] = DIR_NEW;
+	f->seq[0] = f->seq[1] = 0;
+	f->work = 0;
+	f->client = f->hellos = f->flags = 0;
+	count(s, HT_CTR_FLOWS_BEGUN);
+}
+
+struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref) {
+	struct ht_flow *f = ht_flow_find(s->flows, ref, &p->key, p->proto);
+	if (f == NULL)
+		return NULL;
+	uint32_t now = ht_flow_ticks(s->now);
+	// Time may go backwards in a merged capture: a negative age is no age.
+	if (HT_UNLIKELY((int32_t)(now - f->seen) > (int32_t)s->flow_idle_ticks))
+		flow_renew(s, f);
+	f->seen = now;
+	return f;
+}
+
+struct ht_flow *flow_make(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref) {
+	uint32_t now = ht_flow_ticks(s->now);
+	struct ht_flow *f = ht_flow_victim(s->flows, ref, now);
+	if (f->state != HT_FLOW_FREE) {
+		if (f->state != HT_FLOW_DONE)
+			count(s, HT_CTR_FLOWS_EVICTED);
+		flow_end(s, f, HT_CTR_STREAM_EVICTED, HT_INCOMPLETE_EVICTED);
+		ht_flow_remove(s->flows, f);
+	}
+	ht_flow_fill(s->flows, f, ref, &p->key, p->proto);
+	f->seen = now;
+	count(s, HT_CTR_FLOWS_BEGUN);
+	return f;
+}
+
+// --- packets ------------------------------------------------------------------------------------
+
+static const enum ht_ledger frame_counter[HT_PACKET_NUM_ENDS] = {
+	[HT_PACKET_TCP] = HT_CTR_FRAME_TCP,
+	[HT_PACKET_UDP] = HT_CTR_FRAME_UDP,
+	[HT_PACKET_EAPOL] = HT_CTR_FRAME_EAPOL,
+	[HT_PACKET_NOT_IP] = HT_CTR_FRAME_NOT_IP,
+	[HT_PACKET_OTHER_L4] = HT_CTR_FRAME_OTHER_L4,
+	[HT_PACKET_LINKTYPE] = HT_CTR_FRAME_LINKTYPE,
+	[HT_PACKET_TRUNCATED] = HT_CTR_FRAME_TRUNCATED,
+	[HT_PACKET_MALFORMED] = HT_CTR_FRAME_MALFORMED,
+	[HT_PACKET_DEPTH] = HT_CTR_FRAME_DEPTH,
+};
+
+static const enum ht_ledger fragment_counter[HT_FRAG_NUM_ENDS] = {
+	[HT_FRAG_HELD] = HT_CTR_FRAME_FRAGMENT_HELD,
+	[HT_FRAG_OVERLAP] = HT_CTR_FRAME_FRAGMENT_OVERLAP,
+	[HT_FRAG_DUPLICATE] = HT_CTR_FRAME_FRAGMENT_DUPLICATE,
+	[HT_FRAG_INVALID] = HT_CTR_FRAME_FRAGMENT_INVALID,
+	[HT_FRAG_NO_ROOM] = HT_CTR_FRAME_FRAGMENT_NO_ROOM,
+};
+
+// Whether a packet needs the flow table. TCP without data says nothing but where a side begins.
+static bool wants_flow(struct ht_sensor *s, const struct ht_packet *p) {
+	if (p->end == HT_PACKET_TCP)
+		return p->payload.len > 0 || (p->tcp_flags & HT_TCP_SYN);
+	return p->end == HT_PACKET_UDP && udp_wants(s, p);
+}
+
+static void payload_of(
+	struct ht_sensor *s,
+	const struct ht_packet *p,
+	struct ht_flow_ref ref,
+	const struct ht_frame *f
+) {
+	const struct sighting at = {f->ts, f->number, f->ts_is_ns, p->num_encap, p->encap};
+	s->now = f->ts;
+	if (p->proto == HT_IPPROTO_TCP)
+		tcp_packet(s, p, ref, &at);
+	else
+		udp_packet(s, p, ref, &at);
+}
+
+// A fragment may complete a packet, which is then read like any other, tunnels and fragments in it
+// included. What the reassembly lends is good until its next call, so this is done frame by frame.
+static void fragment(struct ht_sensor *s, struct ht_packet *p, const struct ht_frame *f) {
+	for (unsigned depth = 0; p->end == HT_PACKET_FRAGMENT; depth++) {
+		struct ht_span whole;
+		enum ht_frag_end end = depth < HT_ENCAP_MAX ? ht_frag_add(s->frag, p, f->ts, &whole)
+							    : HT_FRAG_INVALID;
+		if (end != HT_FRAG_DONE) {
+			count(s, fragment_counter[end]);
+			return;
+		}
+		count(s, HT_CTR_PACKETS_REASSEMBLED);
+		ht_packet_resume(p, whole);
+	}
+	count(s, frame_counter[p->end]);
+	if (wants_flow(s, p))
+		payload_of(s, p, ht_flow_ref(s->flows, &p->key, p->proto), f);
+}
+
+static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
+	for (unsigned i = 0; i < num; i++) { // headers
+		struct ht_packet *p = &s->packets[i];
+		ht_packet_parse(p, &f[i]);
+		s->ctr[HT_CTR_PACKETS_BYTES] += f[i].len;
+		s->wants[i] = p->end == HT_PACKET_FRAGMENT;
+		if (s->wants[i])
+			continue;
+		count(s, frame_counter[p->end]);
+		s->wants[i] = wants_flow(s, p);
+		if (s->wants[i]) {
+			s->refs[i] = ht_flow_ref(s->flows, &p->key, p->proto);
+			ht_flow_prefetch_tags(s->flows, s->refs[i]);
+		}
+	}
+	for (unsigned i = 0; i < num; i++) // lookups
+		if (s->wants[i] && s->packets[i].end != HT_PACKET_FRAGMENT)
+			ht_flow_prefetch(s->flows, s->refs[i]);
+	for (unsigned i = 0; i < num; i++) { // payload
+		if (!s->wants[i])
+			continue;
+		s->now = f[i].ts;
+		hellos_expire(s);
+		if (s->packets[i].end == HT_PACKET_FRAGMENT)
+			fragment(s, &s->packets[i], &f[i]);
+		else
+			payload_of(s, &s->packets[i], s->refs[i], &f[i]);
+	}
+	s->now = f[num - 1].ts;
+	s->ctr[HT_CTR_FRAMES] += num;
+}
+
+void ht_sensor_run(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
+	while (num > 0) {
+		unsigned n = num < BURST ? num : BURST;
+		burst(s, f, n);
+		f += n;
+		num -= n;
+	}
+}
+
+void ht_sensor_finish(struct ht_sensor *s) {
+	hellos_expire(s);
+	for (uint32_t i = 0; i < ht_flow_capacity(s->flows); i++) {
+		struct ht_flow *f = ht_flow_at(s->flows, i);
+		if (f->state == HT_FLOW_FREE)
+			continue;
+		flow_end(s, f, HT_CTR_STREAM_OPEN, HT_INCOMPLETE_END_OF_CAPTURE);
+		ht_flow_remove(s->flows, f);
+	}
+}

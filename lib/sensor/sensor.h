@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sensor: one worker's pipeline: frames in, hello records out by callback. No DPDK, no pcap, no
+// threads, no clock: time comes from the frames. Uses layers 0 to 3; it is the only place that
+// joins them.
+
+#pragma once
+
+#include "base.h"
+#include "frag.h"
+#include "frame.h"
+#include "packet.h"
+#include "record.h"
+#include "stats.h"
+#include "upgrade.h"
+
+// Caps and time-outs: X(name, default, least, most, help). Each is a field of ht_sensor_params, an
+// option of the program and a line of its help.
+#define HT_SENSOR_OPTIONS(X) \
+	X(max_flows, 262144, 8, 1u << 28, "flows remembered at a time (64 bytes each)") \
+	X(max_hellos, 16384, 8, 1u << 24, "hellos in progress at a time (about 1.3 kB each)") \
+	X(max_hello_bytes, 65536, 512, 262144, \
+	  "bytes kept of one direction while its hello is put together") \
+	X(arena_bytes, 16u << 20, 1u << 20, 1u << 30, \
+	  "memory for the bytes of hellos in progress") \
+	X(max_fragmented, 1024, 1, 1u << 20, "fragmented IP packets put together at a time") \
+	X(fragment_bytes, 4u << 20, 1u << 19, 1u << 30, "memory for IP fragments") \
+	X(hello_idle_s, 120, 1, 86400, "seconds without a packet after which a hello is given up") \
+	X(flow_idle_s, 300, 1, 86400, \
+	  "seconds after which the same addresses and ports are a new flow") \
+	X(fragment_idle_s, 60, 1, 3600, "seconds a fragmented packet may take (RFC 8200 4.5)")
+
+struct ht_sensor_params {
+#define X(name, def, least, most, help) uint32_t name;
+	HT_SENSOR_OPTIONS(X)
+#undef X
+	bool ja4_r;
+	uint64_t secret[2]; // drawn at start: keys the hashes, so that no sender can choose
+			    // collisions
+	// emit gets each record in the call that saw its last byte. It borrows the record for the
+	// call.
+	void (*emit)(void *user, const struct ht_record *r);
+	void *user;
+};
+
+// Why a hello that began gave no complete record: the record's incomplete_reason.
+#define HT_INCOMPLETE_REASONS(X) \
+	X(GAP, gap, "bytes in the middle were never seen") \
+	X(EVICTED, evicted, "a table or the arena was full") \
+	X(LIMIT, limit, "longer than max_hello_bytes, or cut in too many pieces") \
+	X(IDLE, idle, "no packet for hello_idle_s") \
+	X(END_OF_CAPTURE, end_of_capture, "the capture ended") \
+	X(SNAPLEN, snaplen, "the frame was cut by the snap length") \
+	X(MALFORMED, malformed, "its lengths contradict each other") \
+	X(DECRYPT, decrypt, "QUIC packets of it could not be opened")
+
+enum ht_incomplete {
+#define X(id, name, help) HT_INCOMPLETE_##id,
+	HT_INCOMPLETE_REASONS(X)
+#undef X
+		HT_NUM_INCOMPLETE
+};
+
+// What became of a TCP direction that sent data. (What it was that was no TLS: HT_SPEAKS_LIST.)
+#define HT_STREAM_ENDS(X) \
+	X(HELLO, hello, "a ClientHello was found, or began") \
+	X(TLS_OTHER, tls_other, "TLS, and not the client's side") \
+	X(ANSWERED, answered, "the other side sent the hello") \
+	X(MID_STREAM, mid_stream, "its beginning was not seen and what came is no hello") \
+	X(GAP, gap, "its beginning was lost") \
+	X(LIMIT, limit, "max_hello_bytes came without a decision") \
+	X(IDLE, idle, "it fell silent before a decision") \
+	X(EVICTED, evicted, "a table was full") \
+	X(REUSED, reused, "a new connection took its ports before a decision") \
+	X(OPEN, open, "not decided when the capture ended")
+
+// What became of a flow that was remembered.
+#define HT_FLOW_ENDS(X) \
+	X(HELLO, hello, "gave a ClientHello") \
+	X(NO_HELLO, no_hello, "sent data, none of it a ClientHello") \
+	X(NO_DATA, no_data, "sent no data")
+
+// The ledger: X(ID, group, name, help). Every frame is in one `frames` counter but `total`, and so
+// on:
+//   frames.total   = the other frames counters
+//   hellos.begun   = complete + the incomplete ones + repeated
+//   streams.begun  = the other streams counters
+//   flows.begun    = the other flows counters
+//   datagrams.total = the other datagrams counters
+#define HT_LEDGER(X) \
+	X(FRAMES, "frames", "total", "frames given to the sensor") \
+	X(FRAME_TCP, "frames", "tcp", "TCP segments") \
+	X(FRAME_UDP, "frames", "udp", "UDP datagrams") \
+	X(FRAME_EAPOL, "frames", "eapol", "EAP over 802.1X") \
+	X(FRAME_NOT_IP, "frames", "not_ip", "no IP inside: ARP, STP, LLDP, control protocols") \
+	X(FRAME_OTHER_L4, "frames", "other_l4", "IP, but neither TCP, UDP nor a known tunnel") \
+	X(FRAME_LINKTYPE, "frames", "linktype", "link type not supported") \
+	X(FRAME_TRUNCATED, "frames", "truncated", "cut by the snap length inside the headers") \
+	X(FRAME_MALFORMED, "frames", "malformed", "a header contradicts itself or its packet") \
+	X(FRAME_DEPTH, "frames", "depth", "more encapsulations than the cap") \
+	X(FRAME_FRAGMENT_HELD, "frames", "fragment_held", "IP fragments kept until the rest came") \
+	X(FRAME_FRAGMENT_OVERLAP, "frames", "fragment_overlap", "IP fragments refused: overlap") \
+	X(FRAME_FRAGMENT_DUPLICATE, "frames", "fragment_duplicate", "IP fragments seen before") \
+	X(FRAME_FRAGMENT_INVALID, "frames", "fragment_invalid", \
+	  "IP fragments with impossible offset or length") \
+	X(FRAME_FRAGMENT_NO_ROOM, "frames", "fragment_no_room", \
+	  "IP fragments refused: table or arena full") \
+	X(PACKETS_REASSEMBLED, "fragments", "reassembled", \
+	  "IP packets put together from fragments") \
+	X(PACKETS_BYTES, "bytes", "wire", "bytes of the frames on the wire") \
+	X(FLOWS_BEGUN, "flows", "begun", "flows remembered") \
+	X(FLOW_HELLO, "flows", "hello", "flows that gave a ClientHello") \
+	X(FLOW_NO_HELLO, "flows", "no_hello", "flows that sent data, none of it a ClientHello") \
+	X(FLOW_NO_DATA, "flows", "no_data", "flows that sent no data") \
+	X(FLOWS_EVICTED, "tables", "flows_evicted", \
+	  "undecided flows given up since the table was full") \
+	X(HELLOS_EVICTED, "tables", "hellos_evicted", \
+	  "hellos in progress given up since a pool was full") \
+	X(STREAMS_BEGUN, "streams", "begun", "TCP directions that sent data") \
+	X(STREAM_HELLO, "streams", "hello", "a ClientHello was found, or began") \
+	X(STREAM_TLS_OTHER, "streams", "tls_other", "TLS, and not the client's side") \
+	X(STREAM_ANSWERED, "streams", "answered", "undecided when the other side sent a hello") \
+	X(STREAM_MID_STREAM, "streams", "mid_stream", \
+	  "beginning not seen, and what came is no hello") \
+	X(STREAM_GAP, "streams", "gap", "its beginning was lost") \
+	X(STREAM_LIMIT, "streams", "limit", "max_hello_bytes came without a decision") \
+	X(STREAM_IDLE, "streams", "idle", "silent for hello_idle_s before a decision") \
+	X(STREAM_EVICTED, "streams", "evicted", "given up since a table was full") \
+	X(STREAM_REUSED, "streams", "reused", "a new connection took its ports before a decision") \
+	X(STREAM_OPEN, "streams", "open", "not decided when the capture ended") \
+	X(STREAM_UNKNOWN, "streams", "unknown", "none of the protocols known here") \
+	X(STREAM_SERVER, "streams", "server", "the server's side of a protocol with an upgrade") \
+	X(STREAM_PLAIN, "streams", "plain", "an upgrade protocol without an upgrade") \
+	X(STREAM_HTTP, "streams", "http", "HTTP") \
+	X(STREAM_SSH, "streams", "ssh", "SSH") \
+	X(STREAM_OPENVPN, "streams", "openvpn", "OpenVPN over TCP") \
+	X(STREAM_DNS, "streams", "dns", "DNS over TCP") \
+	X(STREAM_RTSP, "streams", "rtsp", "RTSP or SIP") \
+	X(STREAM_BITTORRENT, "streams", "bittorrent", "BitTorrent") \
+	X(STREAM_SMB, "streams", "smb", "SMB or NetBIOS") \
+	X(DATAGRAMS, "datagrams", "total", "UDP datagrams with a payload") \
+	X(DATAGRAM_OTHER, "datagrams", "other", \
+	  "neither QUIC with a long header nor a DTLS hello") \
+	X(DATAGRAM_DTLS, "datagrams", "dtls_hello", "carried (a part of) a DTLS ClientHello") \
+	X(DATAGRAM_QUIC_CLIENT, "datagrams", "quic_client", \
+	  "QUIC from the client of a known connection") \
+	X(DATAGRAM_QUIC_SERVER, "datagrams", "quic_server", \
+	  "QUIC from the server of a known connection") \
+	X(DATAGRAM_QUIC_NO_KEY, "datagrams", "quic_no_key", "QUIC Initials that no key opened") \
+	X(DATAGRAM_QUIC_STRAY, "datagrams", "quic_stray", \
+	  "QUIC long headers of no known connection") \
+	X(DATAGRAM_QUIC_RETRY, "datagrams", "quic_retry", "QUIC Retry of no known connection") \
+	X(DATAGRAM_QUIC_VN, "datagrams", "quic_version_negotiation", "QUIC Version Negotiation") \
+	X(DATAGRAM_QUIC_GREASED, "datagrams", "quic_greased", \
+	  "QUIC of a reserved version (0x?a?a?a?a)") \
+	X(DATAGRAM_QUIC_UNKNOWN, "datagrams", "quic_unknown_version", \
+	  "QUIC-like, version not known") \
+	X(DATAGRAM_GQUIC, "datagrams", "gquic", "gQUIC with a handshake in clear") \
+	X(HELLOS_BEGUN, "hellos", "begun", \
+	  "ClientHellos of which the first byte was seen, or any byte of a QUIC or DTLS one") \
+	X(HELLOS_COMPLETE, "hellos", "complete", "records with complete:true") \
+	X(HELLOS_REPEATED, "hellos", "repeated", \
+	  "the same hello again after a QUIC Retry: no record") \
+	X(HELLO_GAP, "hellos", "gap", "incomplete: bytes in the middle were never seen") \
+	X(HELLO_EVICTED, "hellos", "evicted", "incomplete: a table or the arena was full") \
+	X(HELLO_LIMIT, "hellos", "limit", "incomplete: too long, or cut in too many pieces") \
+	X(HELLO_IDLE, "hellos", "idle", "incomplete: no packet for hello_idle_s") \
+	X(HELLO_END_OF_CAPTURE, "hellos", "end_of_capture", "incomplete: the capture ended") \
+	X(HELLO_SNAPLEN, "hellos", "snaplen", "incomplete: cut by the snap length") \
+	X(HELLO_MALFORMED, "hellos", "malformed", "incomplete: its lengths contradict each other") \
+	X(HELLO_DECRYPT, "hellos", "decrypt", "incomplete: QUIC packets of it could not be opened")
+
+enum ht_ledger {
+#define X(id, group, name, help) HT_CTR_##id,
+	HT_LEDGER(X)
+#undef X
+		HT_NUM_CTRS
+};
+
+extern const struct ht_counter ht_ledger[HT_NUM_CTRS];
+
+// ht_ledger_balance checks the sums above. It returns NULL, or the group that does not balance.
+const char *ht_ledger_balance(const uint64_t counters[HT_NUM_CTRS]);
+
+// ht_sensor_defaults fills the options with their defaults; emit and secret are left to the caller.
+void ht_sensor_defaults(struct ht_sensor_params *p);
+
+struct ht_sensor;
+
+// ht_sensor_new reserves everything the worker will ever use. NULL: no memory, or the crypto
+// library refused.
+struct ht_sensor *ht_sensor_new(const struct ht_sensor_params *p);
+void ht_sensor_free(struct ht_sensor *s);
+
+// ht_sensor_run borrows the frames for the call. What it keeps is copied into the worker's arena.
+void ht_sensor_run(struct ht_sensor *s, const struct ht_frame *f, unsigned num);
+
+// ht_sensor_finish ends all flows: the capture is over. Hellos in progress give their incomplete
+// records.
+void ht_sensor_finish(struct ht_sensor *s);
+
+// ht_sensor_counters is the worker's block of the ledger: HT_NUM_CTRS words.
+const uint64_t *ht_sensor_counters(const struct ht_sensor *s);

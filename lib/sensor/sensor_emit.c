@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A hello view and its circumstances -> a record.
+
+#include "sensor_int.h"
+
+// Community ID v1, seed 0 (corelight/community-id-spec): "1:" and the base64 of the SHA-1 over
+// seed, smaller end's address, larger end's, protocol, a zero byte, both ports. IPv4 addresses have
+// 4 bytes.
+static size_t community_id(struct ht_sensor *s, char out[30], const struct ht_flow *f) {
+	static const char b64[64]
+		= "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	uint8_t in[40], digest[21];
+	size_t skip = memcmp(f->addr[0], mapped, 12) == 0 && memcmp(f->addr[1], mapped, 12) == 0
+			      ? 12
+			      : 0;
+	size_t n = 16 - skip;
+	memset(in, 0, 2);
+	memcpy(in + 2, f->addr[0] + skip, n);
+	memcpy(in + 2 + n, f->addr[1] + skip, n);
+	in[2 + 2 * n] = f->proto;
+	in[3 + 2 * n] = 0;
+	ht_put_be16(in + 4 + 2 * n, f->port[0]);
+	ht_put_be16(in + 6 + 2 * n, f->port[1]);
+	ht_sha1(s->crypto, digest, HT_SPAN(in, 8 + 2 * n));
+	digest[20] = 0;
+	char *o = out;
+	*o++ = '1';
+	*o++ = ':';
+	for (int i = 0; i < 21; i += 3) {
+		uint32_t v = ht_be24(digest + i);
+		*o++ = b64[v >> 18];
+		*o++ = b64[v >> 12 & 63];
+		*o++ = b64[v >> 6 & 63];
+		*o++ = b64[v & 63];
+	}
+	o[-1] = '='; // 20 bytes: one short of seven threes
+	return (size_t)(o - out);
+}
+
+static void put_encap(struct ht_record *r, const struct sighting *at) {
+	r->encap.num = at->num_encap;
+	for (unsigned i = 0; i < at->num_encap; i++) {
+		char *end = ht_encap_text(r->encap.s[i], at->encap[i]);
+		r->encap.len[i] = (uint8_t)(end - r->encap.s[i]);
+	}
+	r->has |= HT_HAS(encap);
+}
+
+static void
+put_connection(struct ht_sensor *s, struct ht_record *r, const struct emission *e, char *id) {
+	const struct ht_flow *f = e->flow;
+	uint8_t c = e->client;
+	r->has = 0;
+	r->ts_is_ns = e->at->ts_is_ns;
+	ht_set(r, record, "hello");
+	ht_set(r, ts, e->at->ts);
+	if (e->at->frame != 0)
+		ht_set(r, frame, e->at->frame);
+	ht_set(r, src_ip, f->addr[c]);
+	ht_set(r, src_port, f->port[c]);
+	ht_set(r, dst_ip, f->addr[!c]);
+	ht_set(r, dst_port, f->port[!c]);
+	ht_set(r, transport, f->proto == HT_IPPROTO_TCP ? "tcp" : "udp");
+	ht_set(r, community_id, HT_SPAN(id, community_id(s, id, f)));
+	if (e->at->num_encap > 0)
+		put_encap(r, e->at);
+	const char *service = service_name(f->port[!c], f->proto);
+	if (service != NULL)
+		ht_set(r, service, service);
+	if (e->upgrade != NULL && e->upgrade->num_via > 0) {
+		r->via.num = e->upgrade->num_via;
+		for (unsigned i = 0; i < e->upgrade->num_via; i++)
+			r->via.s[i] = ht_via_name(e->upgrade->via[i]);
+		r->has |= HT_HAS(via);
+	}
+	ht_set(r, hello_number, e->hello_number);
+	ht_set(r, hello_len, e->hello_len);
+	ht_set(r, segments, e->segments);
+}
+
+static void put_quic(struct ht_record *r, const struct ht_quic_conn *q) {
+	ht_set(r, quic_version, q->version);
+	ht_set(r, quic_packets, q->packets);
+	ht_set(r, quic_dcid, HT_SPAN(q->odcid, q->odcid_len));
+	ht_set(r, quic_scid, HT_SPAN(q->scid, q->scid_len));
+	ht_set(r, quic_token_len, q->token_len);
+}
+
+static bool any_pq(const struct ht_hello *h) {
+	for (unsigned i = 0; i < h->num_key_shares; i++)
+		if (ht_group_is_pq(ht_be16(h->key_shares + 2 * i)))
+			return true;
+	return false;
+}
+
+// What was read of the hello. In an incomplete one the lists that were read are whole, but for the
+// list of extensions, and what is derived from all of the hello is left out.
+static void put_hello(struct ht_record *r, const struct ht_hello *h, bool complete) {
+	if (h->seen & HT_SEEN_VERSION)
+		ht_set(r, legacy_version, h->legacy_version);
+	if (h->seen & HT_SEEN_BODY) {
+		ht_set(r, ciphers, h->ciphers);
+		r->ciphers_are_24_bit = h->kind == HT_HELLO_SSL2;
+		ht_set(r, session_id_len, (uint8_t)h->session_id.len);
+	}
+	if (complete || (h->seen & HT_SEEN_VERSIONS)) {
+		const char *name = ht_tls_version_name(ht_hello_version(h));
+		if (name != NULL)
+			ht_set(r, tls_version, name);
+	}
+	if (h->seen & HT_SEEN_SNI)
+		ht_set(r, sni, h->sni);
+	if (h->seen & HT_SEEN_ALPN)
+		ht_set(r, alpn, h->alpn);
+	if (h->seen & HT_SEEN_VERSIONS)
+		ht_set(r, versions, h->versions);
+	if (h->seen & HT_SEEN_EXTENSIONS)
+		ht_set(r, extensions, HT_SPAN(h->extensions, 2 * (size_t)h->num_extensions));
+	if (h->seen & HT_SEEN_GROUPS)
+		ht_set(r, groups, h->groups);
+	if (h->seen & HT_SEEN_KEY_SHARE) {
+		ht_set(r, key_share_groups, HT_SPAN(h->key_shares, 2 * (size_t)h->num_key_shares));
+		if (any_pq(h))
+			ht_set(r, pq, true);
+	}
+	if (h->seen & HT_SEEN_SIG_ALGS)
+		ht_set(r, sig_algs, h->sig_algs);
+	if (h->seen & HT_SEEN_POINT_FORMATS)
+		ht_set(r, point_formats, h->point_formats);
+	if (h->seen & HT_SEEN_PSK)
+		ht_set(r, psk, true);
+	if (h->seen & HT_SEEN_EARLY_DATA)
+		ht_set(r, early_data, true);
+	if (h->seen & HT_SEEN_STATUS_REQUEST)
+		ht_set(r, ocsp_stapling, true);
+	if (h->seen & HT_SEEN_SESSION_TICKET)
+		ht_set(r, session_ticket, true);
+	// GREASE ECH is made to look like the real one (RFC 9849 6.2): only "outer" can be said.
+	if (h->seen & HT_SEEN_ECH)
+		ht_set(r, ech, "outer");
+	if (h->seen & HT_SEEN_QUIC_PARAMETERS) {
+		ht_set(r, quic_transport_parameters, h->quic_parameters);
+		if (h->quic_user_agent.len > 0)
+			ht_set(r, quic_user_agent, h->quic_user_agent);
+	}
+}
+
+static const char *protocol_name(const struct emission *e) {
+	if (e->quic != NULL || e->gquic != NULL)
+		return "quic";
+	return e->message->kind == HT_HELLO_DTLS ? "dtls" : "tls";
+}
+
+static void
+put_outcome(struct ht_sensor *s, struct ht_record *r, enum ht_rc parsed, enum ht_incomplete why) {
+	static const char *const names[HT_NUM_INCOMPLETE] = {
+#define X(id, name, help) #name,
+		HT_INCOMPLETE_REASONS(X)
+#undef X
+	};
+	ht_set(r, complete, parsed == HT_OK);
+	if (parsed == HT_OK) {
+		count(s, HT_CTR_HELLOS_COMPLETE);
+		return;
+	}
+	ht_set(r, incomplete_reason, names[why]);
+	count(s, HT_CTR_HELLO_GAP + why);
+}
+
+static void
+emit(struct ht_sensor *s, const struct emission *e, enum ht_rc parsed, enum ht_incomplete why) {
+	struct ht_record *r = &s->record;
+	const struct ht_hello *h = &s->view;
+	struct ht_fingerprints fp;
+	char id[30];
+	put_connection(s, r, e, id);
+	ht_set(r, protocol, protocol_name(e));
+	put_outcome(s, r, parsed, why);
+	if (e->message != NULL) {
+		put_hello(r, h, parsed == HT_OK);
+		if (e->quic == NULL)
+			ht_set(r, tls_records, e->message->records);
+		enum ht_ja4_transport t = e->quic != NULL	     ? HT_JA4_QUIC
+					  : h->kind == HT_HELLO_DTLS ? HT_JA4_DTLS
+								     : HT_JA4_TCP;
+		if (parsed == HT_OK && ht_fingerprint(s->fingerprinter, h, t, &fp)) {
+			ht_set(r, ja3, HT_SPAN(fp.ja3, sizeof(fp.ja3)));
+			ht_set(r, ja4, HT_SPAN(fp.ja4, sizeof(fp.ja4)));
+			if (fp.ja4_r.len > 0)
+				ht_set(r, ja4_r, fp.ja4_r);
+		}
+	}
+	if (e->quic != NULL)
+		put_quic(r, e->quic);
+	if (e->gquic != NULL) {
+		ht_set(r, quic_version, e->gquic->version);
+		if (e->gquic->sni.len > 0)
+			ht_set(r, sni, e->gquic->sni);
+		if (e->gquic->user_agent.len > 0)
+			ht_set(r, quic_user_agent, e->gquic->user_agent);
+	}
+	s->p.emit(s->p.user, r);
+}
+
+const struct ht_hello *emit_hello(struct ht_sensor *s, const struct emission *e) {
+	enum ht_rc rc = HT_OK;
+	if (e->message != NULL)
+		rc = ht_hello_parse(&s->view, e->message->kind, e->message->body);
+	// A whole message that ends too early (HT_MORE) contradicts its own length.
+	emit(s, e, rc, rc == HT_LIMIT ? HT_INCOMPLETE_LIMIT : HT_INCOMPLETE_MALFORMED);
+	return &s->view;
+}
+
+void emit_incomplete(struct ht_sensor *s, const struct emission *e, enum ht_incomplete why) {
+	if (e->message != NULL)
+		(void)!ht_hello_parse(&s->view, e->message->kind, e->message->body);
+	emit(s, e, HT_MORE, why);
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the files of the sensor share: the worker, the hellos in progress, and who does what.
+//
+//   sensor.c  the burst: headers -> lookup -> payload; creation, the end
+//   sensor_tcp.c     TCP directions until their first bytes are decided
+//   sensor_udp.c     QUIC and DTLS
+//   sensor_hellos.c  the pool of hellos in progress: oldest first, time-outs, eviction
+//   sensor_emit.c    a hello view and its circumstances -> a record
+//   sensor_service.c port -> service name
+//   sensor_ledger.c  the table of counters and their sums
+
+#pragma once
+
+#include "arena.h"
+#include "crypto.h"
+#include "fingerprint.h"
+#include "flow.h"
+#include "frag.h"
+#include "packet.h"
+#include "quic.h"
+#include "record.h"
+#include "sensor.h"
+#include "stream.h"
+#include "tls.h"
+#include "upgrade.h"
+
+// Where and when something was seen. `encap` borrows.
+struct sighting {
+	int64_t ts;
+	uint64_t frame;
+	bool ts_is_ns;
+	uint8_t num_encap;
+	const struct ht_encap *encap;
+};
+
+// flow.dir of a TCP flow, for each side.
+enum {
+	DIR_NEW, // no packet that tells where it begins
+	DIR_READY, // the next byte is flow.seq, nothing held
+	DIR_AGAIN, // gave a hello; a second one may begin at flow.seq
+	DIR_OPEN, // bytes are held in a struct hello
+	DIR_DONE, // decided
+};
+
+// flow.flags
+enum {
+	FLOW_EARLY_DATA = 1, // TCP: the first hello offered early data
+	FLOW_GAVE_DATA = 2,
+	FLOW_QUIC = 4,
+	FLOW_DTLS = 8,
+	FLOW_DONE_TCP = 16, // both directions decided
+};
+
+// What is known of one TCP direction that is being put together.
+struct tcp_side {
+	bool open; // this side has a stream here
+	bool cut; // the snap length took bytes of it
+	bool in_tls;
+	bool begun; // the first byte of a ClientHello was there
+	uint32_t tls_at; // offset at which TLS begins, or may begin
+	struct ht_stream stream;
+	struct ht_tls_framer framer;
+	struct ht_upgrade upgrade;
+};
+
+enum hello_kind { HELLO_FREE, HELLO_TCP, HELLO_QUIC, HELLO_DTLS };
+
+// One hello in progress, from a fixed pool. In a list by last activity, oldest first.
+struct hello {
+	uint32_t older, newer; // indices, 0 is none
+	uint32_t flow; // slot of its flow
+	uint8_t kind; // enum hello_kind
+	bool begun; // QUIC, DTLS: counted in hellos.begun
+	uint8_t client; // QUIC, DTLS: side of the client
+	uint16_t datagrams;
+	uint64_t repeat_of; // QUIC: hash of the hello this connection gave before a Retry, or 0
+	// The last packet that mattered.
+	struct sighting at;
+	struct ht_encap encap[HT_ENCAP_MAX];
+	union {
+		struct tcp_side tcp[2];
+		struct ht_quic_conn quic;
+		struct ht_dtls dtls;
+	};
+};
+
+// What is left of a QUIC connection that gave its hello, so that a second hello (HelloRetryRequest)
+// can be opened and a repeat told. A ring: the oldest is written over.
+struct quic_past {
+	uint32_t flow; // slot; the entry is that flow's only while flow.seq[0] points back at it
+	uint64_t hash; // of the hello
+	struct ht_quic_past connection;
+};
+
+#define BURST 32
+
+struct ht_sensor {
+	struct ht_sensor_params p;
+	uint64_t ctr[HT_NUM_CTRS];
+	int64_t now; // of the frame in hand
+	int64_t hello_idle_ns;
+	uint32_t flow_idle_ticks;
+
+	struct ht_crypto *crypto;
+	struct ht_arena *arena;
+	struct ht_quic *quic;
+	struct ht_flow_table *flows;
+	struct ht_frag *frag;
+	struct ht_fingerprinter *fingerprinter;
+
+	struct hello *hellos; // [0] is not used
+	uint32_t hello_free; // list through `newer`
+	uint32_t hello_oldest, hello_newest;
+	uint32_t *quic_by_dcid; // hints: hello index by hash of the original DCID
+	uint32_t quic_by_dcid_mask;
+	struct quic_past *past;
+	uint32_t past_next, past_size;
+
+	struct ht_hello view; // scratch of emit.c
+	struct ht_record record; // scratch of emit.c
+	struct ht_packet packets[BURST];
+	struct ht_flow_ref refs[BURST];
+	uint8_t wants[BURST];
+};
+
+static inline void count(struct ht_sensor *s, enum ht_ledger c) {
+	ht_stats_count(&s->ctr[c], 1);
+}
+
+// --- tcp.c ---
+void tcp_packet(
+	struct ht_sensor *s,
+	const struct ht_packet *p,
+	struct ht_flow_ref ref,
+	const struct sighting *at
+);
+// tcp_end lets go of an undecided flow's directions: `open` is the reason for the ledger, `why` the
+// one for a hello that began.
+void tcp_end(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open, enum ht_incomplete why);
+
+// --- udp.c ---
+// udp_wants tells whether a datagram needs a flow lookup; it counts those that do not.
+bool udp_wants(struct ht_sensor *s, const struct ht_packet *p);
+void udp_packet(
+	struct ht_sensor *s,
+	const struct ht_packet *p,
+	struct ht_flow_ref ref,
+	const struct sighting *at
+);
+void udp_end(struct ht_sensor *s, struct hello *h, enum ht_incomplete why);
+
+// --- hellos.c ---
+bool hellos_new(struct ht_sensor *s);
+void hellos_free(struct ht_sensor *s);
+// hello_get takes one for `f` (evicting the oldest when none is left); it is the newest.
+struct hello *hello_get(struct ht_sensor *s, struct ht_flow *f, enum hello_kind kind);
+void hello_put(struct ht_sensor *s, struct hello *h);
+// hello_touch notes that `h` saw a packet.
+void hello_touch(struct ht_sensor *s, struct hello *h, const struct sighting *at);
+// hello_make_room gives up the oldest hello but `keep`; false when there is none.
+bool hello_make_room(struct ht_sensor *s, const struct hello *keep);
+// hellos_expire gives up what was silent for too long at s->now.
+void hellos_expire(struct ht_sensor *s);
+struct hello *hello_of(struct ht_sensor *s, const struct ht_flow *f); // NULL when it has none
+
+// --- sensor.c ---
+// flow_get finds the flow or makes one, letting go of another when the bucket is full. A flow that
+// was silent for flow_idle_s is let go and begun anew.
+struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref);
+struct ht_flow *flow_make(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref);
+// flow_end counts what became of a flow and lets go of what is held for it. The slot stays.
+void flow_end(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open, enum ht_incomplete why);
+// flow_renew begins the flow anew in its slot: another connection took its ports.
+void flow_renew(struct ht_sensor *s, struct ht_flow *f);
+
+// --- emit.c ---
+struct emission {
+	const struct ht_flow *flow;
+	uint8_t client; // side of the client
+	uint8_t hello_number; // 1, 2 ...
+	const struct sighting *at;
+	const struct ht_tls_message *message; // NULL: gQUIC
+	uint16_t segments;
+	const struct ht_upgrade *upgrade; // TCP, or NULL
+	const struct ht_quic_conn *quic; // QUIC, or NULL
+	const struct ht_gquic_hello *gquic; // or NULL
+	uint32_t hello_len; // as declared
+};
+// emit_hello parses and emits a whole message. It returns the view, valid until the next call.
+const struct ht_hello *emit_hello(struct ht_sensor *s, const struct emission *e);
+// emit_incomplete emits what there is of a hello, and why it is not whole.
+void emit_incomplete(struct ht_sensor *s, const struct emission *e, enum ht_incomplete why);
+
+// --- service.c ---
+const char *service_name(uint16_t port, uint8_t proto); // NULL: none

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "sensor.h"
+
+const struct ht_counter ht_ledger[HT_NUM_CTRS] = {
+#define X(id, group, name, help) {group, name, help},
+	HT_LEDGER(X)
+#undef X
+};
+
+const char *ht_ledger_balance(const uint64_t counters[HT_NUM_CTRS]) {
+	static const char *const groups[] = {"frames", "flows", "streams", "datagrams", "hellos"};
+	for (size_t g = 0; g < HT_ARRAY_LEN(groups); g++) {
+		uint64_t total = 0, sum = 0;
+		bool first = true;
+		for (unsigned i = 0; i < HT_NUM_CTRS; i++) {
+			if (strcmp(ht_ledger[i].group, groups[g]) != 0)
+				continue;
+			// The first of a group is what went in, the others are where it went.
+			*(first ? &total : &sum) += counters[i];
+			first = false;
+		}
+		if (total != sum)
+			return groups[g];
+	}
+	return NULL;
+}
+
+void ht_sensor_defaults(struct ht_sensor_params *p) {
+	memset(p, 0, sizeof(*p));
+#define X(name, def, least, most, help) p->name = (def);
+	HT_SENSOR_OPTIONS(X)
+#undef X
+}

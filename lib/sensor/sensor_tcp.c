@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// TCP directions until their first bytes are decided. Which side is the client is decided by who
+// sent the hello, so both are looked at, each by itself.
+
+#include "sensor_int.h"
+
+// Of a direction whose beginning was not seen, so much is held in case an earlier segment comes
+// late.
+#define MID_STREAM_SEGMENTS 3
+#define MID_STREAM_BYTES 8192
+
+// Of a direction whose beginning is missing, so much is held behind the gap. A hello fits several
+// times over; a bulk transfer ends it soon.
+#define AHEAD_BYTES 32768
+
+struct segment {
+	uint32_t seq;
+	struct ht_span bytes;
+	bool cut; // the snap length took its end
+};
+
+// Moves the segment's beginning n bytes on.
+static void advance(struct segment *g, uint32_t n) {
+	g->seq += n;
+	g->bytes = HT_SPAN(g->bytes.p + n, g->bytes.len - n);
+}
+
+static void stream_done(struct ht_sensor *s, struct ht_flow *f, uint8_t side, enum ht_ledger why) {
+	count(s, why);
+	f->dir[side] = DIR_DONE;
+	if (f->dir[!side] == DIR_DONE) {
+		f->flags |= FLOW_DONE_TCP;
+		f->state = HT_FLOW_DONE;
+	}
+}
+
+// Lets go of what is held of one side; the hello in progress goes with the last of them.
+static void close_side(struct ht_sensor *s, struct hello *h, uint8_t side) {
+	ht_stream_drop(&h->tcp[side].stream, s->arena);
+	h->tcp[side].open = false;
+	if (!h->tcp[!side].open)
+		hello_put(s, h);
+}
+
+// Nothing more is expected of a flow that gave a hello.
+static void flow_decided(struct ht_sensor *s, struct ht_flow *f, struct hello *h) {
+	if (h != NULL)
+		hello_put(s, h);
+	f->dir[0] = f->dir[1] = DIR_DONE;
+	f->flags |= FLOW_DONE_TCP;
+	f->state = HT_FLOW_DONE;
+}
+
+static struct emission emission_of(
+	const struct ht_flow *f,
+	uint8_t side,
+	const struct sighting *at,
+	const struct ht_tls_message *m
+) {
+	// hello_len counts the 4-byte header (RFC 8446 4); an SSL 2.0 hello has none.
+	return (struct emission){
+		.flow = f,
+		.client = side,
+		.hello_number = (uint8_t)(f->hellos + 1),
+		.at = at,
+		.message = m,
+		.hello_len = (uint32_t)m->body.len + (m->kind == HT_HELLO_SSL2 ? 0 : 4),
+	};
+}
+
+// What a hello means for the flow, once it was emitted.
+static void
+gave_hello(struct ht_sensor *s, struct ht_flow *f, uint8_t side, const struct ht_hello *v) {
+	bool first = f->hellos == 0;
+	if (f->hellos < UINT8_MAX)
+		f->hellos++;
+	f->client = side;
+	if (v->seen & HT_SEEN_EARLY_DATA)
+		f->flags |= FLOW_EARLY_DATA;
+	else
+		f->flags &= (uint8_t)~FLOW_EARLY_DATA;
+	if (!first)
+		return;
+	count(s, HT_CTR_STREAM_HELLO);
+	if (f->dir[!side] == DIR_OPEN)
+		count(s, HT_CTR_STREAM_ANSWERED);
+	f->dir[!side] = DIR_DONE;
+}
+
+// --- directions of which bytes are held ---------------------------------------------------------
+
+// Emits what there is of a hello that began on this side.
+static void emit_begun(
+	struct ht_sensor *s,
+	struct ht_flow *f,
+	struct hello *h,
+	uint8_t side,
+	enum ht_incomplete why
+) {
+	struct tcp_side *t = &h->tcp[side];
+	struct ht_tls_message m;
+	uint32_t declared = 0;
+	if (!ht_tls_frame_partial(&t->framer, t->stream.data.buf, &m, &declared))
+		m = (struct ht_tls_message){HT_SPAN_EMPTY, HT_HELLO_TLS, 1, 0};
+	if (t->cut)
+		why = HT_INCOMPLETE_SNAPLEN;
+	else if (why != HT_INCOMPLETE_MALFORMED && ht_stream_has_hole(&t->stream))
+		why = HT_INCOMPLETE_GAP;
+	struct emission e = emission_of(f, side, &h->at, &m);
+	e.hello_len = declared + 4;
+	e.segments = t->stream.segments;
+	e.upgrade = &t->upgrade;
+	emit_incomplete(s, &e, why);
+}
+
+// This side will give no hello any more: `open` says what it was, `why` why a hello that began ends
+// here.
+static void
+give_up(struct ht_sensor *s,
+	struct ht_flow *f,
+	struct hello *h,
+	uint8_t side,
+	enum ht_ledger open,
+	enum ht_incomplete why) {
+	struct tcp_side *t = &h->tcp[side];
+	bool second = t->framer.second;
+	if (t->begun)
+		emit_begun(s, f, h, side, why);
+	if (second) {
+		flow_decided(s, f, h);
+		return;
+	}
+	uint8_t begun = t->begun;
+	close_side(s, h, side);
+	stream_done(s, f, side, begun ? HT_CTR_STREAM_HELLO : open);
+}
+
+static void whole_hello(
+	struct ht_sensor *s,
+	struct ht_flow *f,
+	struct hello *h,
+	uint8_t side,
+	const struct sighting *at,
+	const struct ht_tls_message *m
+) {
+	struct tcp_side *t = &h->tcp[side];
+	if (!t->begun)
+		count(s, HT_CTR_HELLOS_BEGUN);
+	t->begun = false;
+	struct emission e = emission_of(f, side, at, m);
+	e.segments = t->stream.segments;
+	e.upgrade = &t->upgrade;
+	gave_hello(s, f, side, emit_hello(s, &e));
+	if (h->tcp[!side].open)
+		close_side(s, h, !side);
+}
+
+enum step { STEP_AGAIN, STEP_WAIT, STEP_GONE };
+
+// TLS, or what looks like it, begins at t->tls_at.
+static enum step step_tls(
+	struct ht_sensor *s,
+	struct ht_flow *f,
+	struct hello *h,
+	uint8_t side,
+	const struct sighting *at,
+	uint32_t prefix
+) {
+	struct tcp_side *t = &h->tcp[side];
+	uint8_t *buf = t->stream.data.buf;
+	struct ht_tls_message m;
+	enum ht_rc rc = ht_tls_frame(&t->framer, buf, prefix, &m);
+	if (rc != HT_OK && !t->begun && ht_tls_frame_begun(&t->framer, buf)) {
+		t->begun = true;
+		count(s, HT_CTR_HELLOS_BEGUN);
+	}
+	switch (rc) {
+	case HT_OK: {
+		whole_hello(s, f, h, side, at, &m);
+		bool more = ht_ranges_end(&t->stream.data.have) > m.stream_end;
+		if (more) {
+			t->framer = (struct ht_tls_framer){
+				.pos = m.stream_end,
+				.begin = m.stream_end,
+				.second = true,
+				.early_data = f->flags & FLOW_EARLY_DATA,
+			};
+			t->stream.segments = 1;
+			return STEP_AGAIN;
+		}
+		f->seq[side] = t->stream.base + m.stream_end;
+		f->dir[side] = DIR_AGAIN;
+		close_side(s, h, side);
+		f->state = HT_FLOW_DONE; // to give up first when the table is full
+		return STEP_GONE;
+	}
+	case HT_MORE:
+		if (t->begun && t->cut) {
+			give_up(s, f, h, side, HT_CTR_STREAM_HELLO, HT_INCOMPLETE_SNAPLEN);
+			return STEP_GONE;
+		}
+		return STEP_WAIT;
+	case HT_SKIP:
+		give_up(s, f, h, side, HT_CTR_STREAM_TLS_OTHER, HT_INCOMPLETE_MALFORMED);
+		return STEP_GONE;
+	default:
+		give_up(s, f, h, side, HT_CTR_STREAM_UNKNOWN, HT_INCOMPLETE_MALFORMED);
+		return STEP_GONE;
+	}
+}
+
+// Nothing says yet that TLS begins at t->tls_at.
+static enum step
+step_start(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side, uint32_t prefix) {
+	struct tcp_side *t = &h->tcp[side];
+	const uint8_t *buf = t->stream.data.buf;
+	switch (ht_tls_start(HT_SPAN(buf + t->tls_at, prefix - t->tls_at))) {
+	case HT_TLS_PERHAPS:
+		return STEP_WAIT;
+	case HT_TLS_RECORD:
+	case HT_TLS_SSL2:
+		t->in_tls = true;
+		t->stream.anchored = true;
+		t->framer = (struct ht_tls_framer){.pos = t->tls_at, .begin = t->tls_at};
+		if (t->tls_at > 0)
+			t->stream.segments = 1; // the record counts the hello's own
+		return STEP_AGAIN;
+	case HT_TLS_NO:
+		break;
+	}
+	switch (ht_upgrade_scan(&t->upgrade, HT_SPAN(buf, prefix))) {
+	case HT_OK:
+		t->tls_at = t->upgrade.offset;
+		t->stream.anchored = true;
+		return STEP_AGAIN;
+	case HT_MORE:
+		return STEP_WAIT;
+	default:
+		break;
+	}
+	if (!t->stream.anchored) {
+		// Perhaps the middle of a hello whose beginning comes late.
+		if (t->stream.segments < MID_STREAM_SEGMENTS
+		    && ht_ranges_end(&t->stream.data.have) < MID_STREAM_BYTES) {
+			t->upgrade = (struct ht_upgrade){0};
+			return STEP_WAIT;
+		}
+		give_up(s, f, h, side, HT_CTR_STREAM_MID_STREAM, HT_INCOMPLETE_GAP);
+		return STEP_GONE;
+	}
+	give_up(s, f, h, side, HT_CTR_STREAM_UNKNOWN + t->upgrade.speaks, HT_INCOMPLETE_MALFORMED);
+	return STEP_GONE;
+}
+
+// Looks at what is there in order. Each turn moves on in the stream or ends.
+static void
+look(struct ht_sensor *s,
+     struct ht_flow *f,
+     struct hello *h,
+     uint8_t side,
+     const struct sighting *at) {
+	struct tcp_side *t = &h->tcp[side];
+	for (;;) {
+		uint32_t prefix = ht_stream_prefix(&t->stream);
+		if (!t->in_tls && prefix <= t->tls_at) {
+			if (ht_ranges_end(&t->stream.data.have) > prefix + AHEAD_BYTES)
+				give_up(s, f, h, side, HT_CTR_STREAM_GAP, HT_INCOMPLETE_GAP);
+			return;
+		}
+		enum step step = t->in_tls ? step_tls(s, f, h, side, at, prefix)
+					   : step_start(s, f, h, side, prefix);
+		if (step != STEP_AGAIN)
+			return;
+	}
+}
+
+static void
+hold(struct ht_sensor *s,
+     struct ht_flow *f,
+     struct hello *h,
+     uint8_t side,
+     const struct segment *g,
+     const struct sighting *at) {
+	struct tcp_side *t = &h->tcp[side];
+	uint32_t base = t->stream.base;
+	enum ht_rc rc;
+	t->cut |= g->cut;
+	while ((rc = ht_stream_add(&t->stream, s->arena, g->seq, g->bytes, s->p.max_hello_bytes))
+	       == HT_FULL) {
+		if (!hello_make_room(s, h)) {
+			give_up(s, f, h, side, HT_CTR_STREAM_EVICTED, HT_INCOMPLETE_EVICTED);
+			return;
+		}
+	}
+	if (rc == HT_SKIP && !g->cut)
+		return;
+	hello_touch(s, h, at);
+	if (rc == HT_LIMIT) {
+		give_up(s, f, h, side, HT_CTR_STREAM_LIMIT, HT_INCOMPLETE_LIMIT);
+		return;
+	}
+	if (t->stream.base != base) { // an earlier beginning: look at it afresh
+		t->tls_at = 0;
+		t->upgrade = (struct ht_upgrade){0};
+	}
+	look(s, f, h, side, at);
+}
+
+static void open_side(
+	struct ht_sensor *s,
+	struct ht_flow *f,
+	uint8_t side,
+	const struct segment *g,
+	const struct sighting *at
+) {
+	struct hello *h = hello_of(s, f);
+	if (h == NULL)
+		h = hello_get(s, f, HELLO_TCP);
+	struct tcp_side *t = &h->tcp[side];
+	memset(t, 0, sizeof(*t));
+	t->open = true;
+	t->stream.base = f->seq[side];
+	t->stream.anchored = f->dir[side] != DIR_NEW;
+	t->upgrade.port_hint = f->port[!side];
+	if (f->dir[side] == DIR_AGAIN) {
+		t->in_tls = true;
+		t->framer.second = true;
+		t->framer.early_data = f->flags & FLOW_EARLY_DATA;
+	}
+	f->dir[side] = DIR_OPEN;
+	hold(s, f, h, side, g, at);
+}
+
+// --- directions of which nothing is held ---------------------------------------------------------
+
+// A segment that begins where the direction begins: most hellos are whole in it, and most of what
+// is no TLS shows at once. Returns false when there is more to do with `g`.
+static bool first_bytes(
+	struct ht_sensor *s,
+	struct ht_flow *f,
+	uint8_t side,
+	struct segment *g,
+	const struct sighting *at
+) {
+	struct ht_tls_message m;
+	switch (ht_tls_frame_whole(&m, g->bytes)) {
+	case HT_OK: {
+		count(s, HT_CTR_HELLOS_BEGUN);
+		struct emission e = emission_of(f, side, at, &m);
+		e.segments = 1;
+		gave_hello(s, f, side, emit_hello(s, &e));
+		struct hello *h = hello_of(s, f); // what was held of the other side
+		if (h != NULL)
+			hello_put(s, h);
+		f->dir[side] = DIR_AGAIN;
+		f->state = HT_FLOW_DONE;
+		f->seq[side] = g->seq + m.stream_end;
+		advance(g, m.stream_end < g->bytes.len ? m.stream_end : (uint32_t)g->bytes.len);
+		return g->bytes.len == 0;
+	}
+	case HT_SKIP:
+		stream_done(s, f, side, HT_CTR_STREAM_TLS_OTHER);
+		return true;
+	default:
+		break;
+	}
+	if (ht_tls_start(g->bytes) == HT_TLS_NO && f->dir[side] == DIR_READY) {
+		struct ht_upgrade u = {.port_hint = f->port[!side]};
+		if (ht_upgrade_scan(&u, g->bytes) == HT_BAD) {
+			stream_done(s, f, side, HT_CTR_STREAM_UNKNOWN + u.speaks);
+			return true;
+		}
+	}
+	open_side(s, f, side, g, at);
+	return true;
+}
+
+// Bytes behind a first hello.
+static void after_hello(
+	struct ht_sensor *s,
+	struct ht_flow *f,
+	uint8_t side,
+	struct segment *g,
+	const struct sighting *at
+) {
+	uint32_t skip;
+	enum ht_rc rc = ht_tls_second(g->bytes, f->flags & FLOW_EARLY_DATA, &skip);
+	if (rc == HT_SKIP) {
+		flow_decided(s, f, hello_of(s, f));
+		return;
+	}
+	advance(g, skip);
+	f->seq[side] += skip;
+	if (g->bytes.len > 0)
+		open_side(s, f, side, g, at);
+}
+
+static void
+payload(struct ht_sensor *s,
+	struct ht_flow *f,
+	uint8_t side,
+	struct segment *g,
+	const struct sighting *at) {
+	f->flags |= FLOW_GAVE_DATA;
+	switch (f->dir[side]) {
+	case DIR_NEW:
+		f->seq[side] = g->seq;
+		break;
+	case DIR_OPEN:
+		hold(s, f, hello_of(s, f), side, g, at);
+		return;
+	case DIR_DONE:
+		return;
+	default:
+		break;
+	}
+	int32_t ahead = (int32_t)(g->seq - f->seq[side]);
+	if (ahead < 0) { // seen before, or a keep-alive below the beginning
+		uint32_t old = (uint32_t) - (int64_t)ahead;
+		if (old >= g->bytes.len)
+			return;
+		advance(g, old);
+		ahead = 0;
+	}
+	if (f->dir[side] != DIR_AGAIN)
+		count(s, HT_CTR_STREAMS_BEGUN);
+	if (ahead > 0) {
+		open_side(s, f, side, g, at);
+		return;
+	}
+	if (f->dir[side] != DIR_AGAIN && first_bytes(s, f, side, g, at))
+		return;
+	after_hello(s, f, side, g, at);
+}
+
+// --- SYN -----------------------------------------------------------------------------------------
+
+// How far apart the beginning that a SYN tells and what was read may be for it to be the same
+// connection.
+#define SAME_CONNECTION 131072
+
+// A SYN says where its side begins. It may come late, again, or open a new connection on the same
+// ports; a SYN-ACK never does that by itself.
+static void syn(struct ht_sensor *s, struct ht_flow *f, uint8_t side, uint32_t begin, bool opens) {
+	struct hello *h = hello_of(s, f);
+	switch (f->dir[side]) {
+	case DIR_NEW:
+		break;
+	case DIR_READY:
+		if (f->seq[side] == begin)
+			return;
+		if (opens)
+			flow_renew(s, f);
+		break;
+	case DIR_OPEN: {
+		struct ht_stream *t = &h->tcp[side].stream;
+		if (t->anchored && t->base - begin < SAME_CONNECTION)
+			return;
+		if (!t->anchored && ht_stream_anchor(t, s->arena, begin, s->p.max_hello_bytes)) {
+			h->tcp[side].tls_at = 0;
+			h->tcp[side].upgrade = (struct ht_upgrade){.port_hint = f->port[!side]};
+			return;
+		}
+		if (!opens)
+			return;
+		flow_renew(s, f);
+		break;
+	}
+	default: // decided, or behind a first hello: f->seq is where it stood last
+		if (!opens || f->seq[side] - begin < SAME_CONNECTION)
+			return;
+		flow_renew(s, f);
+		break;
+	}
+	f->seq[side] = begin;
+	f->dir[side] = DIR_READY;
+}
+
+void tcp_packet(
+	struct ht_sensor *s,
+	const struct ht_packet *p,
+	struct ht_flow_ref ref,
+	const struct sighting *at
+) {
+	struct ht_flow *f = flow_find(s, p, ref);
+	bool is_syn = p->tcp_flags & HT_TCP_SYN;
+	if (f == NULL)
+		f = flow_make(s, p, ref);
+	else if ((f->flags & FLOW_DONE_TCP) && !is_syn)
+		return; // the data of a decided flow: nearly every packet of a link ends here
+	// RFC 9293 3.4: the SYN takes a sequence number; data in it (RFC 7413) comes after.
+	if (is_syn)
+		syn(s, f, ref.side, p->tcp_seq + 1, !(p->tcp_flags & HT_TCP_ACK));
+	if (p->payload.len == 0)
+		return;
+	struct segment g = {p->tcp_seq + is_syn, p->payload, p->payload_wire_len > p->payload.len};
+	payload(s, f, ref.side, &g, at);
+}
+
+void tcp_end(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open, enum ht_incomplete why) {
+	for (uint8_t side = 0; side < 2; side++)
+		if (f->dir[side] == DIR_OPEN)
+			give_up(s, f, hello_of(s, f), side, open, why);
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "upgrade_int.h"
+
+#include <strings.h>
+
+const char *ht_via_name(enum ht_via v) {
+	static const char *const names[] = {
+#define X(id, name) name,
+		HT_VIA_LIST(X)
+#undef X
+	};
+	return (unsigned)v < HT_NUM_VIAS ? names[v] : "?";
+}
+
+enum ht_rc up_line(struct ht_upgrade *u, struct ht_span all, size_t max, struct ht_span *line) {
+	struct ht_reader fresh = ht_reader(all);
+	if (!ht_skip(&fresh, u->pos))
+		return HT_MORE;
+	const uint8_t *lf = memchr(fresh.left.p, '\n', fresh.left.len);
+	size_t stop = lf != NULL ? (size_t)(lf - all.p) : all.len;
+	if (stop - u->start > max)
+		return HT_LIMIT;
+	if (lf == NULL) {
+		u->pos = (uint32_t)all.len;
+		return HT_MORE;
+	}
+	struct ht_reader r = up_here(u, all);
+	if (!ht_take(&r, stop - u->start, line))
+		return HT_MORE;
+	if (line->len > 0 && line->p[line->len - 1] == '\r')
+		line->len--;
+	up_go_to(u, stop + 1);
+	return HT_OK;
+}
+
+bool up_is(struct ht_span word, const char *name) {
+	return word.len == strlen(name) && strncasecmp((const char *)word.p, name, word.len) == 0;
+}
+
+// A second CR before the LF is seen from some clients.
+static bool is_blank(uint8_t c) {
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+struct ht_span up_word(struct ht_reader *r) {
+	struct ht_span s = r->left;
+	size_t blank = 0, n = 0;
+	while (blank < s.len && is_blank(s.p[blank]))
+		blank++;
+	while (blank + n < s.len && !is_blank(s.p[blank + n]))
+		n++;
+	if (!ht_skip(r, blank) || !ht_take(r, n, &s))
+		return HT_SPAN_EMPTY;
+	return s;
+}
+
+bool up_number(struct ht_span digits, uint32_t *v) {
+	uint32_t n = 0;
+	for (size_t i = 0; i < digits.len; i++) {
+		if (digits.p[i] < '0' || digits.p[i] > '9')
+			return false;
+		n = n * 10 + (digits.p[i] - '0');
+		if (n > HT_UPGRADE_MAX)
+			n = HT_UPGRADE_MAX;
+	}
+	*v = n;
+	return digits.len > 0;
+}
+
+static enum ht_rc inside(struct ht_upgrade *u, struct ht_span all) {
+	if (all.len <= u->start)
+		return HT_MORE;
+	if (u->layer + 1 == HT_VIA_MAX)
+		return up_bad(u, HT_SPEAKS_PLAIN);
+	u->layer++;
+	u->state = UP_START;
+	return up_start(u, all);
+}
+
+static enum ht_rc spent(struct ht_upgrade *u, struct ht_span all) {
+	return all.len <= u->start ? HT_MORE : up_bad(u, HT_SPEAKS_PLAIN);
+}
+
+static enum ht_rc bad(struct ht_upgrade *u, struct ht_span all) {
+	(void)u, (void)all;
+	return HT_BAD;
+}
+
+enum ht_rc ht_upgrade_scan(struct ht_upgrade *u, struct ht_span sofar) {
+	static up_step *const steps[UP_NUM_STATES] = {
+		[UP_START] = up_start,
+		[UP_TEXT] = up_text,
+		[UP_MAIL] = up_text,
+		[UP_HTTP] = up_http,
+		[UP_HTTP_BODY] = up_http_body,
+		[UP_XMPP] = up_xmpp,
+		[UP_LDAP] = up_ldap,
+		[UP_POSTGRESQL] = up_postgresql,
+		[UP_INSIDE] = inside,
+		[UP_SPENT] = spent,
+		[UP_BAD] = bad,
+	};
+	// The same bytes are looked at however many came in the last call, or the answer would
+	// depend on how they were cut.
+	struct ht_span all = sofar;
+	if (all.len > HT_UPGRADE_MAX)
+		all.len = HT_UPGRADE_MAX;
+	enum ht_rc rc = steps[u->state](u, all);
+	if (rc == HT_MORE && (sofar.len > HT_UPGRADE_MAX || u->pos > HT_UPGRADE_MAX))
+		return up_bad(u, u->state == UP_START ? HT_SPEAKS_UNKNOWN : HT_SPEAKS_PLAIN);
+	return rc;
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// upgrade_int: what the files of this module share.
+
+#pragma once
+
+#include "reader.h"
+#include "upgrade.h"
+
+// The longest command line. RFC 4954 4 holds 12288 octets to be enough for the lines of deployed
+// authentication mechanisms, and no other protocol here asks for longer ones.
+#define UP_LINE_MAX 12288u
+
+// Which function goes on with the stream at the next call.
+enum up_state {
+	UP_START, // what begins at u->start is not known yet
+	UP_TEXT,
+	UP_MAIL, // the body of a mail or an article, up to the line "."
+	UP_HTTP,
+	UP_HTTP_BODY,
+	UP_XMPP,
+	UP_LDAP,
+	UP_POSTGRESQL,
+	UP_INSIDE, // a proxy was told where to connect: another protocol begins
+	UP_SPENT, // the only chance for TLS has passed
+	UP_BAD,
+	UP_NUM_STATES
+};
+
+enum up_flag {
+	UP_CONTINUED = 1, // text: the line goes on after a literal, it is not a command
+	UP_PENDING = 2, // XMPP: <starttls> was opened and not yet closed
+	UP_CONNECT = 4, // HTTP: the request at hand is CONNECT
+	UP_TLS_WANTED = 8 // HTTP: Upgrade: TLS was among the header fields
+};
+
+// A step looks at the stream from u->start on. It returns HT_SKIP, with nothing changed, when what
+// begins there is not its own.
+typedef enum ht_rc up_step(struct ht_upgrade *u, struct ht_span all);
+
+up_step up_start, up_text, up_text_first, up_greeting, up_http, up_http_first, up_http_body,
+	up_xmpp, up_xmpp_first, up_ldap, up_ldap_first, up_postgresql, up_postgresql_first,
+	up_mysql, up_tds, up_rdp, up_socks4, up_socks5, up_proxy_v1, up_proxy_v2;
+
+// up_line takes the line that begins at u->start, without its end. A bare LF ends a line too: the
+// servers seen accept it. HT_MORE: its end is not there yet; HT_LIMIT: it is longer than `max`.
+HT_MUST_USE enum ht_rc
+up_line(struct ht_upgrade *u, struct ht_span all, size_t max, struct ht_span *line);
+
+// up_is tells whether `word` is `name` in any case of its letters.
+bool up_is(struct ht_span word, const char *name);
+
+// up_word takes the next word of a line; it is empty when there is none.
+struct ht_span up_word(struct ht_reader *r);
+
+// up_number reads decimal digits; false when there are none or anything else is among them. It
+// stays at HT_UPGRADE_MAX when the number is larger.
+HT_MUST_USE bool up_number(struct ht_span digits, uint32_t *v);
+
+// up_match compares as many bytes as are there: HT_MORE when they are a true prefix.
+static inline enum ht_rc up_match(struct ht_span s, struct ht_span what) {
+	size_t n = s.len < what.len ? s.len : what.len;
+	if (memcmp(s.p, what.p, n) != 0)
+		return HT_SKIP;
+	return n == what.len ? HT_OK : HT_MORE;
+}
+
+// up_at gives byte i, or -1 when it has not come yet.
+static inline int up_at(struct ht_span s, size_t i) {
+	return i < s.len ? s.p[i] : -1;
+}
+
+// up_here reads the stream from u->start on; empty when the stream has not got so far.
+static inline struct ht_reader up_here(const struct ht_upgrade *u, struct ht_span all) {
+	struct ht_reader r = ht_reader(all);
+	return ht_skip(&r, u->start) ? r : ht_reader(HT_SPAN_EMPTY);
+}
+
+static inline enum ht_rc up_bad(struct ht_upgrade *u, enum ht_speaks speaks) {
+	u->speaks = (uint8_t)speaks;
+	u->state = UP_BAD;
+	return HT_BAD;
+}
+
+// up_go_to sets where the next line or message begins.
+static inline void up_go_to(struct ht_upgrade *u, size_t at) {
+	u->start = u->pos = (uint32_t)at;
+}
+
+// up_found reports `via`, with what it carries beginning at `offset`; `next` goes on when that is
+// not TLS. A protocol that asks again after a refusal is listed once.
+static inline enum ht_rc
+up_found(struct ht_upgrade *u, enum ht_via via, size_t offset, enum up_state next) {
+	u->via[u->layer] = (uint8_t)via;
+	u->num_via = (uint8_t)(u->layer + 1);
+	u->offset = (uint32_t)offset;
+	u->state = (uint8_t)next;
+	up_go_to(u, offset);
+	return HT_OK;
+}
+
+// up_asked tells whether the protocol at hand has asked for TLS before.
+static inline bool up_asked(const struct ht_upgrade *u) {
+	return u->num_via > u->layer;
+}
+
+// up_hello_here looks at a byte that begins no command: after a trigger it may be a hello that
+// comes late, behind commands that somebody injected (CVE-2011-0411).
+static inline enum ht_rc up_hello_here(struct ht_upgrade *u, uint8_t byte) {
+	if (byte != 0x16 || !up_asked(u) || u->offset == u->pos)
+		return up_bad(u, HT_SPEAKS_PLAIN);
+	return up_found(u, (enum ht_via)u->via[u->layer], u->pos, (enum up_state)u->state);
+}
