@@ -40,6 +40,16 @@ struct ht_capture_ops {
 	void (*close)(struct ht_capture *c);
 };
 
-// Capture files: pcap (both byte orders, us and ns), pcapng, each also gzip or zstd, told by
-// content.
+// Capture files: pcap (both byte orders, us and ns, 24-byte frame headers) and pcapng, each also
+// gzip or zstd, told by content.
+//
+// - Seconds in a pcap are unsigned: 1970 to 2106. A pcapng timestamp with the top bit set is a time
+//   before 1970. A Simple Packet Block has no time and gets that of the frame before it.
+// - A frame of up to 16 MiB is taken where the file's snap length allows it, 256 KiB otherwise.
+// - `frame.number` counts what the filter refuses too, as tshark's does.
+// - When the filter has no meaning for one link type of several, frames of that type are refused
+// and
+//   error() says so at the end; the others are read.
+// - A signal whose handler does not restart system calls ends a read from a pipe: error() says
+//   "interrupted by a signal".
 extern const struct ht_capture_ops ht_capture_file;

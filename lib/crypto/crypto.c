@@ -150,3 +150,18 @@ bool ht_gcm_open(
 		return false;
 	return c->aes->open(c, out, key, nonce, aad, sealed);
 }
+
+bool ht_initial_open(
+	struct ht_crypto *c,
+	uint8_t *out,
+	struct ht_initial_opened *o,
+	const struct ht_initial_keys *k,
+	struct ht_span packet,
+	size_t pn_offset
+) {
+	// RFC 9001 5.4.2: a shorter packet has no sample and is discarded. What is left for the
+	// sample is enough for a packet number of any length and the tag.
+	if (pn_offset == 0 || packet.len < pn_offset + HT_SAMPLE_OFFSET + 16)
+		return false;
+	return c->aes->open_initial(c, out, o, k, packet, pn_offset);
+}

@@ -73,6 +73,26 @@ void ht_hp_mask(
 	struct ht_crypto *c, uint8_t mask[16], const uint8_t hp[16], const uint8_t sample[16]
 );
 
+// An Initial packet that was opened.
+struct ht_initial_opened {
+	uint32_t pn; // as sent, 1 to 4 bytes
+	size_t header_len; // bytes before the payload, packet number included
+	size_t payload_len;
+};
+
+// ht_initial_open removes the header protection of a packet and decrypts it (RFC 9001 5.4.1, 5.3):
+// first byte to the end of the payload, the packet number at pn_offset. `out` takes packet.len
+// bytes and gets the header in clear and the payload behind it. False when the packet is too short
+// for a sample or the tag does not fit; then neither `out` nor *o holds anything of use.
+HT_MUST_USE bool ht_initial_open(
+	struct ht_crypto *c,
+	uint8_t *out,
+	struct ht_initial_opened *o,
+	const struct ht_initial_keys *k,
+	struct ht_span packet,
+	size_t pn_offset
+);
+
 // ht_gcm_open decrypts `sealed`, which ends with the tag of 16 bytes, to `out` (sealed.len - 16
 // bytes, not overlapping with the inputs). False when the tag does not fit; then `out` holds
 // nothing of use.

@@ -117,6 +117,30 @@ static bool gcm_open(
 	       && EVP_DecryptFinal_ex(c->gcm_ctx, none, &n) == 1;
 }
 
+static bool open_initial(
+	struct ht_crypto *c,
+	uint8_t *out,
+	struct ht_initial_opened *o,
+	const struct ht_initial_keys *k,
+	struct ht_span packet,
+	size_t pn_offset
+) {
+	uint8_t m[16], nonce[12], pn[4];
+	uint64_t low;
+	mask(c, m, k->hp, packet.p + pn_offset + HT_SAMPLE_OFFSET);
+	memcpy(&low, m, sizeof(low));
+	ht_clear_header(out, o, packet, pn_offset, low);
+	// RFC 9001 5.3: the nonce is the iv, its last bytes XORed with the packet number.
+	memcpy(nonce, k->iv, sizeof(nonce));
+	ht_put_be32(pn, o->pn);
+	for (int i = 0; i < 4; i++)
+		nonce[8 + i] ^= pn[i];
+	return gcm_open(
+		c, out + o->header_len, k->key, nonce, HT_SPAN(out, o->header_len),
+		HT_SPAN(packet.p + o->header_len, packet.len - o->header_len)
+	);
+}
+
 const struct ht_sha_ops ht_sha_libcrypto = {
 	.name = "libcrypto sha",
 	.sha256 = sha256,
@@ -129,4 +153,5 @@ const struct ht_aes_ops ht_aes_libcrypto = {
 	.name = "libcrypto aes",
 	.mask = mask,
 	.open = gcm_open,
+	.open_initial = open_initial,
 };

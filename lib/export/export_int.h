@@ -203,7 +203,7 @@ typedef int8_t bytes16 __attribute__((vector_size(16)));
 static inline bytes16 special_bytes16(bytes16 x, const struct char_set set) {
 	bytes16 r = (x < 0x20) | (x == 0x7f); // as signed numbers: 0x80 and more are below 0x20
 	for (unsigned i = 0; i < 4; i++)
-		r |= x == set.c[i];
+		r |= x == (int8_t)set.c[i];
 	return r;
 }
 

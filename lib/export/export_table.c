@@ -302,7 +302,7 @@ static void table_write(struct ht_sink *s, const struct ht_record *r) {
 	struct line l = {.out = sink_room(s), .color = s->params.color};
 	char cell[64];
 	char *end;
-	char time[64] = "0000-00-00T--------------";
+	char time[64] = "0000-00-00T---------------";
 	if (r->has & HT_HAS(ts))
 		put_time(s, time, r->ts, false);
 	if (t->day[0] == '\0' || memcmp(t->day, time, sizeof(t->day)) != 0

@@ -90,6 +90,7 @@ enum ht_packet_end ht_packet_parse_general(struct ht_packet *out, const struct h
 	struct ht_walk w = {
 		.r = ht_reader(HT_SPAN(f->data, f->caplen)),
 		.wire = wire_len(f),
+		.cut = f->len > f->caplen,
 		.src_mac = no_mac,
 		.dst_mac = no_mac,
 		.out = out,

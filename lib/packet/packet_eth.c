@@ -176,15 +176,14 @@ enum ht_layer ht_layer_etag(struct ht_walk *w) {
 						  : HT_LAYER_DONE;
 }
 
-// Cisco metadata: version, length in words, then options of length(3) type(13) and two bytes or
-// more; type 1 is the security group tag, and the first. Then the ethertype.
+// Cisco metadata: version, length in words (0 is met too, and means 1), then options of length(3)
+// type(13) and two bytes or more; type 1 is the security group tag, and the first. Then the
+// ethertype.
 enum ht_layer ht_layer_sgt(struct ht_walk *w) {
 	struct ht_span h, rest;
 	if (!ht_walk_take(w, 2, &h))
 		return HT_LAYER_DONE;
-	if (h.p[1] == 0) // at least one option
-		return ht_walk_end(w, HT_PACKET_MALFORMED);
-	if (!ht_walk_take(w, h.p[1] * 4u, &rest) || !ht_walk_take(w, 2, &h))
+	if (!ht_walk_take(w, h.p[1] != 0 ? h.p[1] * 4u : 4, &rest) || !ht_walk_take(w, 2, &h))
 		return HT_LAYER_DONE;
 	return ht_walk_push(w, HT_ENCAP_SGT, ht_be16(rest.p + 2)) ? type_or_length(w, ht_be16(h.p))
 								  : HT_LAYER_DONE;

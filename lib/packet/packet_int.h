@@ -76,6 +76,7 @@ struct ht_walk {
 	uint32_t wire; // bytes of it on the wire, by the headers so far; >= r.left.len
 	uint8_t ext; // extension headers seen in this IP packet
 	uint8_t proto; // of the IP header that led here: which extension header this is
+	bool cut; // by the snap length: the frame had bytes that were not captured
 	bool v6; // the innermost IP header is version 6
 	bool dot11_pad; // radiotap: the 802.11 header is padded to 4 bytes
 	bool dot11_swap; // CAPWAP of some vendors: the frame control has its bytes swapped
@@ -102,12 +103,12 @@ HT_MUST_USE static inline bool ht_walk_try(struct ht_walk *w, size_t n, struct h
 	return true;
 }
 
-// ht_walk_take is ht_walk_try that ends the walk where it fails: bytes that were on the wire were
-// cut by the snap length, bytes that never were make the header a lie.
+// ht_walk_take is ht_walk_try that ends the walk where it fails: bytes that the snap length cut, or
+// that never were.
 HT_MUST_USE static inline bool ht_walk_take(struct ht_walk *w, size_t n, struct ht_span *out) {
 	if (HT_LIKELY(ht_walk_try(w, n, out)))
 		return true;
-	ht_walk_end(w, n > w->wire ? HT_PACKET_MALFORMED : HT_PACKET_TRUNCATED);
+	ht_walk_end(w, w->cut && n <= w->wire ? HT_PACKET_TRUNCATED : HT_PACKET_MALFORMED);
 	return false;
 }
 
@@ -118,7 +119,7 @@ HT_MUST_USE static inline bool ht_walk_skip(struct ht_walk *w, size_t n) {
 
 // ht_walk_len sets how long a header says that what follows it is. It may say more than there was:
 // a mirror that shortens frames (ERSPAN, VXLAN of a cloud) leaves the inner lengths as they were,
-// and that is a cut like one by the snap length.
+// and what was captured of the payload is as good as if the snap length had cut it.
 static inline void ht_walk_len(struct ht_walk *w, uint32_t n) {
 	struct ht_span s;
 	w->wire = n;

@@ -87,9 +87,9 @@ static bool count_extension(struct ht_walk *w) {
 }
 
 static enum ht_layer fragment(struct ht_walk *w, struct ht_fragment f) {
-	// A fragment that the snap length cut can never be put together again.
+	// What lacks bytes can never be put together again.
 	if (w->wire > w->r.left.len)
-		return ht_walk_end(w, HT_PACKET_TRUNCATED);
+		return ht_walk_end(w, w->cut ? HT_PACKET_TRUNCATED : HT_PACKET_MALFORMED);
 	f.data = w->r.left;
 	f.v6 = w->v6;
 	w->out->fragment = f;

@@ -47,6 +47,8 @@ enum ht_layer ht_layer_bsd_null(struct ht_walk *w) {
 	struct ht_span h;
 	if (!ht_walk_take(w, 4, &h))
 		return HT_LAYER_DONE;
+	if ((h.p[0] == 0x0f || h.p[0] == 0x8f) && h.p[1] == 0) // Cisco HDLC under the wrong name
+		return ht_next_ethertype(w, ht_be16(h.p + 2));
 	uint32_t family = ht_be32(h.p);
 	if (family > 0xffff)
 		family = __builtin_bswap32(family);

@@ -51,6 +51,6 @@ enum ht_layer ht_layer_mpls(struct ht_walk *w) {
 		return ht_enter(w, HT_ENCAP_PW, 0, next);
 	}
 	// Too little captured for the guess is not the same as nothing that was known.
-	bool cut = w->r.left.len < 4 + 14 && w->wire > w->r.left.len;
+	bool cut = w->cut && w->r.left.len < 4 + 14 && w->wire > w->r.left.len;
 	return ht_walk_end(w, cut ? HT_PACKET_TRUNCATED : HT_PACKET_NOT_IP);
 }

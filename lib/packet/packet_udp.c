@@ -54,17 +54,18 @@ enter_known(struct ht_walk *w, enum ht_encap_kind kind, uint32_t id, enum ht_lay
 }
 
 // draft-ietf-nvo3-vxlan-gpe 3: R R version(2) I P B O, reserved(16), next protocol, VNI(24),
-// reserved(8).
+// reserved(8). P says that there is a next protocol; senders exist that fill it without P.
 static enum ht_layer vxlan_gpe(struct ht_walk *w) {
 	struct ht_span h;
 	if (!ht_walk_try(w, 8, &h) || (h.p[0] & 0x30) != 0)
 		return HT_LAYER_NONE;
 	enum ht_layer next = HT_LAYER_NONE;
-	switch ((h.p[0] & 0x04) != 0 ? h.p[3] : 3) { // without P it is VXLAN
+	switch (h.p[3]) {
 	case 1:
 	case 2:
 		next = ip_or_none(w);
 		break;
+	case 0: // without a next protocol it is VXLAN
 	case 3:
 		next = ether_or_none(w);
 		break;
@@ -144,11 +145,10 @@ static enum ht_layer teredo(struct ht_walk *w) {
 	struct ht_span h;
 	struct ht_reader peek = w->r;
 	uint16_t kind;
-	if (ht_u16(&peek, &kind) && kind == 0x0001) {
-		if (!ht_walk_try(w, 4, &h) || !ht_walk_try(w, h.p[2] + h.p[3] + 9u, &h))
-			return HT_LAYER_NONE;
-		peek = w->r;
-	}
+	if (ht_u16(&peek, &kind) && kind == 0x0001
+	    && (!ht_walk_try(w, 4, &h) || !ht_walk_try(w, h.p[2] + h.p[3] + 9u, &h)))
+		return HT_LAYER_NONE;
+	peek = w->r;
 	if (ht_u16(&peek, &kind) && kind == 0x0000 && !ht_walk_try(w, 8, &h))
 		return HT_LAYER_NONE;
 	peek = w->r;

@@ -13,10 +13,6 @@
 // The largest UDP payload; a reassembled or jumbo datagram can hold one Initial of this size.
 #define MAX_DATAGRAM 65535
 
-// RFC 9001 5.4.2: the sample begins 4 bytes behind the packet number's first.
-#define SAMPLE_OFFSET 4
-#define SAMPLE_LEN 16
-
 struct ht_quic {
 	struct ht_crypto *crypto;
 	struct ht_arena *arena;
@@ -70,45 +66,16 @@ struct attempt {
 	struct ht_span payload; // in the scratch
 };
 
-// unprotect opens an Initial with the keys of `a` (RFC 9001 5.4.1 and 5.3).
+// unprotect opens an Initial with the keys of `a`. RFC 9000 17.1: before an acknowledgement the
+// whole packet number is sent, and an Initial comes before one or soon after, so the number needs
+// no reconstruction.
 static bool unprotect(struct ht_quic *q, struct attempt *a, const struct ht_quic_packet *p) {
-	uint8_t mask[16], nonce[12];
-	struct ht_reader r = ht_reader(p->whole);
-	struct ht_span header, protected, sample;
-	if (!ht_take(&r, p->pn_offset, &header) || p->whole.len > MAX_DATAGRAM)
+	struct ht_initial_opened o;
+	if (p->whole.len > MAX_DATAGRAM
+	    || !ht_initial_open(q->crypto, q->scratch, &o, &a->keys, p->whole, p->pn_offset))
 		return false;
-	protected = r.left;
-	if (!ht_skip(&r, SAMPLE_OFFSET) || !ht_take(&r, SAMPLE_LEN, &sample))
-		return false;
-	ht_hp_mask(q->crypto, mask, a->keys.hp, sample.p);
-
-	uint8_t first = header.p[0] ^ (mask[0] & 0x0f);
-	size_t pn_len = (size_t)(first & 3) + 1;
-	struct ht_reader body = ht_reader(protected);
-	struct ht_span pn_bytes;
-	if (!ht_take(&body, pn_len, &pn_bytes))
-		return false;
-	// AAD is the header with its protection removed, the packet number included.
-	memcpy(q->scratch, header.p, header.len);
-	q->scratch[0] = first;
-	memcpy(nonce, a->keys.iv, sizeof(nonce));
-	uint32_t pn = 0;
-	for (size_t i = 0; i < pn_len; i++) {
-		uint8_t b = pn_bytes.p[i] ^ mask[1 + i];
-		q->scratch[header.len + i] = b;
-		nonce[sizeof(nonce) - pn_len + i] ^= b;
-		pn = pn << 8 | b;
-	}
-	// RFC 9000 17.1: before an acknowledgement the whole number is sent, and an Initial comes
-	// before one or soon after, so the number needs no reconstruction.
-	size_t aad_len = header.len + pn_len;
-	uint8_t *clear = q->scratch + aad_len;
-	if (!ht_gcm_open(
-		    q->crypto, clear, a->keys.key, nonce, HT_SPAN(q->scratch, aad_len), body.left
-	    ))
-		return false;
-	a->pn = pn;
-	a->payload = HT_SPAN(clear, body.left.len - 16);
+	a->pn = o.pn;
+	a->payload = HT_SPAN(q->scratch + o.header_len, o.payload_len);
 	return true;
 }
 
@@ -396,13 +363,19 @@ void ht_quic_server(struct ht_quic *q, struct ht_quic_conn *c, struct ht_span da
 	}
 }
 
+// The hash by which a hello that comes again after a Retry is told from another one.
+static uint32_t hash_hello(const struct ht_quic_conn *c) {
+	const struct ht_assembly *s = &c->crypto;
+	bool there = c->crypto_base == 0 && ht_ranges_prefix(&s->have) >= HT_QUIC_BEGINNING;
+	return there ? ht_quic_hash(HT_SPAN(s->buf, HT_QUIC_BEGINNING)) : c->hello_hash;
+}
+
 void ht_quic_consume(struct ht_quic *q, struct ht_quic_conn *c, uint32_t n) {
 	struct ht_assembly *s = &c->crypto;
 	uint32_t end = ht_ranges_end(&s->have);
 	if (n == 0)
 		return;
-	if (c->crypto_base == 0 && ht_ranges_prefix(&s->have) >= HT_QUIC_BEGINNING)
-		c->hello_hash = ht_quic_hash(HT_SPAN(s->buf, HT_QUIC_BEGINNING));
+	c->hello_hash = hash_hello(c);
 	c->crypto_base = n > UINT32_MAX - c->crypto_base ? UINT32_MAX : c->crypto_base + n;
 	c->packets = 0;
 	if (n >= end) {
@@ -422,8 +395,12 @@ void ht_quic_consume(struct ht_quic *q, struct ht_quic_conn *c, uint32_t n) {
 
 void ht_quic_leave(struct ht_quic_past *out, const struct ht_quic_conn *c, uint32_t len) {
 	out->version = c->key_version;
-	out->token_len = c->token_len;
+	out->first_version = c->first_version;
 	out->consumed = len > UINT32_MAX - c->crypto_base ? UINT32_MAX : c->crypto_base + len;
+	out->hello_hash = hash_hello(c);
+	out->token_hash = c->token_hash;
+	out->token_len = c->token_len;
+	out->largest_pn = c->largest_pn;
 	out->retried = c->retried;
 	set_cid(out->odcid, &out->odcid_len, HT_SPAN(c->odcid, c->odcid_len));
 	set_cid(out->scid, &out->scid_len, HT_SPAN(c->scid, c->scid_len));
@@ -439,7 +416,11 @@ void ht_quic_resume(struct ht_quic *q, struct ht_quic_conn *c, const struct ht_q
 	set_cid(c->key_cid, &c->key_cid_len, HT_SPAN(p->key_cid, p->key_cid_len));
 	c->version = p->version;
 	c->key_version = p->version;
+	c->first_version = p->first_version;
+	c->hello_hash = p->hello_hash;
+	c->token_hash = p->token_hash;
 	c->token_len = p->token_len;
+	c->largest_pn = p->largest_pn;
 	c->retried = p->retried;
 	c->crypto_base = p->consumed;
 	struct ht_span cid = HT_SPAN(c->key_cid, c->key_cid_len);

@@ -105,14 +105,16 @@ void ht_quic_consume(struct ht_quic *q, struct ht_quic_conn *c, uint32_t n);
 // second hello after a HelloRetryRequest goes on in the same CRYPTO stream. Much smaller than the
 // connection.
 struct ht_quic_past {
-	uint32_t version, token_len;
+	uint32_t version, first_version;
 	uint32_t consumed; // bytes of the CRYPTO stream
+	uint32_t hello_hash, token_hash, token_len, largest_pn;
 	uint8_t odcid_len, scid_len, key_cid_len;
 	bool retried;
 	uint8_t odcid[HT_QUIC_CID_MAX], scid[HT_QUIC_CID_MAX], key_cid[HT_QUIC_CID_MAX];
 };
 
 // ht_quic_leave writes what is left of `c` when the first `len` bytes of c->crypto were its hello.
+// c is as it was.
 void ht_quic_leave(struct ht_quic_past *out, const struct ht_quic_conn *c, uint32_t len);
 
 // ht_quic_resume makes the all-zero `c` go on where `p` left.

@@ -82,7 +82,7 @@ enum ht_incomplete {
 // The ledger: X(ID, group, name, help). Every frame is in one `frames` counter but `total`, and so
 // on:
 //   frames.total   = the other frames counters
-//   hellos.begun   = complete + the incomplete ones + repeated
+//   hellos.begun   = complete + the incomplete ones
 //   streams.begun  = the other streams counters
 //   flows.begun    = the other flows counters
 //   datagrams.total = the other datagrams counters
@@ -158,8 +158,6 @@ enum ht_incomplete {
 	X(HELLOS_BEGUN, "hellos", "begun", \
 	  "ClientHellos of which the first byte was seen, or any byte of a QUIC or DTLS one") \
 	X(HELLOS_COMPLETE, "hellos", "complete", "records with complete:true") \
-	X(HELLOS_REPEATED, "hellos", "repeated", \
-	  "the same hello again after a QUIC Retry: no record") \
 	X(HELLO_GAP, "hellos", "gap", "incomplete: bytes in the middle were never seen") \
 	X(HELLO_EVICTED, "hellos", "evicted", "incomplete: a table or the arena was full") \
 	X(HELLO_LIMIT, "hellos", "limit", "incomplete: too long, or cut in too many pieces") \

@@ -65,7 +65,6 @@ struct hello *hello_get(struct ht_sensor *s, struct ht_flow *f, enum hello_kind 
 	h->kind = (uint8_t)kind;
 	h->begun = false;
 	h->datagrams = 0;
-	h->repeat_of = 0;
 	h->client = 0;
 	h->flow = UINT32_MAX;
 	h->at = (struct sighting){.ts = s->now, .encap = h->encap};

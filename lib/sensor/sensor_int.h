@@ -73,7 +73,6 @@ struct hello {
 	bool begun; // QUIC, DTLS: counted in hellos.begun
 	uint8_t client; // QUIC, DTLS: side of the client
 	uint16_t datagrams;
-	uint64_t repeat_of; // QUIC: hash of the hello this connection gave before a Retry, or 0
 	// The last packet that mattered.
 	struct sighting at;
 	struct ht_encap encap[HT_ENCAP_MAX];
@@ -88,7 +87,6 @@ struct hello {
 // can be opened and a repeat told. A ring: the oldest is written over.
 struct quic_past {
 	uint32_t flow; // slot; the entry is that flow's only while flow.seq[0] points back at it
-	uint64_t hash; // of the hello
 	struct ht_quic_past connection;
 };
 

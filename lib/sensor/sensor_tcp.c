@@ -6,8 +6,8 @@
 
 // Of a direction whose beginning was not seen, so much is held in case an earlier segment comes
 // late.
-#define MID_STREAM_SEGMENTS 3
-#define MID_STREAM_BYTES 8192
+#define MID_STREAM_SEGMENTS 64
+#define MID_STREAM_BYTES 16384
 
 // Of a direction whose beginning is missing, so much is held behind the gap. A hello fits several
 // times over; a bulk transfer ends it soon.
@@ -102,9 +102,9 @@ static void emit_begun(
 	uint32_t declared = 0;
 	if (!ht_tls_frame_partial(&t->framer, t->stream.data.buf, &m, &declared))
 		m = (struct ht_tls_message){HT_SPAN_EMPTY, HT_HELLO_TLS, 1, 0};
-	if (t->cut)
+	if (t->cut && why != HT_INCOMPLETE_LIMIT)
 		why = HT_INCOMPLETE_SNAPLEN;
-	else if (why != HT_INCOMPLETE_MALFORMED && ht_stream_has_hole(&t->stream))
+	else if (why != HT_INCOMPLETE_MALFORMED && why != HT_INCOMPLETE_LIMIT && ht_stream_has_hole(&t->stream))
 		why = HT_INCOMPLETE_GAP;
 	struct emission e = emission_of(f, side, &h->at, &m);
 	e.hello_len = declared + 4;
@@ -155,7 +155,28 @@ static void whole_hello(
 		close_side(s, h, !side);
 }
 
+// Nothing is known yet of what the held bytes are.
+static void begin_anew(const struct ht_flow *f, struct tcp_side *t, uint8_t side) {
+	t->in_tls = false;
+	t->tls_at = 0;
+	t->upgrade = (struct ht_upgrade){.port_hint = f->port[!side]};
+}
+
 enum step { STEP_AGAIN, STEP_WAIT, STEP_GONE };
+
+// A direction whose beginning was not seen, and that does not begin with a hello: it may be the
+// middle of one whose first segment comes late. So much of it is held, and looked at again when it
+// does.
+static enum step mid_stream(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side) {
+	struct tcp_side *t = &h->tcp[side];
+	if (t->stream.segments >= MID_STREAM_SEGMENTS
+	    || ht_ranges_end(&t->stream.data.have) >= MID_STREAM_BYTES) {
+		give_up(s, f, h, side, HT_CTR_STREAM_MID_STREAM, HT_INCOMPLETE_GAP);
+		return STEP_GONE;
+	}
+	begin_anew(f, t, side);
+	return STEP_WAIT;
+}
 
 // TLS, or what looks like it, begins at t->tls_at.
 static enum step step_tls(
@@ -172,8 +193,11 @@ static enum step step_tls(
 	enum ht_rc rc = ht_tls_frame(&t->framer, buf, prefix, &m);
 	if (rc != HT_OK && !t->begun && ht_tls_frame_begun(&t->framer, buf)) {
 		t->begun = true;
+		t->stream.anchored = true;
 		count(s, HT_CTR_HELLOS_BEGUN);
 	}
+	if ((rc == HT_SKIP || rc == HT_BAD) && !t->stream.anchored)
+		return mid_stream(s, f, h, side);
 	switch (rc) {
 	case HT_OK: {
 		whole_hello(s, f, h, side, at, &m);
@@ -194,12 +218,18 @@ static enum step step_tls(
 		f->state = HT_FLOW_DONE; // to give up first when the table is full
 		return STEP_GONE;
 	}
-	case HT_MORE:
-		if (t->begun && t->cut) {
-			give_up(s, f, h, side, HT_CTR_STREAM_HELLO, HT_INCOMPLETE_SNAPLEN);
-			return STEP_GONE;
-		}
-		return STEP_WAIT;
+	case HT_MORE: {
+		uint32_t declared;
+		if (!t->begun || !ht_tls_frame_partial(&t->framer, buf, &m, &declared))
+			return STEP_WAIT;
+		// Bytes that are not in the capture, or more than will be kept: waiting is no use.
+		bool too_long = declared > s->p.max_hello_bytes;
+		if (!t->cut && !too_long)
+			return STEP_WAIT;
+		give_up(s, f, h, side, HT_CTR_STREAM_HELLO,
+			too_long ? HT_INCOMPLETE_LIMIT : HT_INCOMPLETE_SNAPLEN);
+		return STEP_GONE;
+	}
 	case HT_SKIP:
 		give_up(s, f, h, side, HT_CTR_STREAM_TLS_OTHER, HT_INCOMPLETE_MALFORMED);
 		return STEP_GONE;
@@ -220,7 +250,6 @@ step_start(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side
 	case HT_TLS_RECORD:
 	case HT_TLS_SSL2:
 		t->in_tls = true;
-		t->stream.anchored = true;
 		t->framer = (struct ht_tls_framer){.pos = t->tls_at, .begin = t->tls_at};
 		if (t->tls_at > 0)
 			t->stream.segments = 1; // the record counts the hello's own
@@ -231,23 +260,14 @@ step_start(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side
 	switch (ht_upgrade_scan(&t->upgrade, HT_SPAN(buf, prefix))) {
 	case HT_OK:
 		t->tls_at = t->upgrade.offset;
-		t->stream.anchored = true;
 		return STEP_AGAIN;
 	case HT_MORE:
 		return STEP_WAIT;
 	default:
 		break;
 	}
-	if (!t->stream.anchored) {
-		// Perhaps the middle of a hello whose beginning comes late.
-		if (t->stream.segments < MID_STREAM_SEGMENTS
-		    && ht_ranges_end(&t->stream.data.have) < MID_STREAM_BYTES) {
-			t->upgrade = (struct ht_upgrade){0};
-			return STEP_WAIT;
-		}
-		give_up(s, f, h, side, HT_CTR_STREAM_MID_STREAM, HT_INCOMPLETE_GAP);
-		return STEP_GONE;
-	}
+	if (!t->stream.anchored)
+		return mid_stream(s, f, h, side);
 	give_up(s, f, h, side, HT_CTR_STREAM_UNKNOWN + t->upgrade.speaks, HT_INCOMPLETE_MALFORMED);
 	return STEP_GONE;
 }
@@ -299,10 +319,8 @@ hold(struct ht_sensor *s,
 		give_up(s, f, h, side, HT_CTR_STREAM_LIMIT, HT_INCOMPLETE_LIMIT);
 		return;
 	}
-	if (t->stream.base != base) { // an earlier beginning: look at it afresh
-		t->tls_at = 0;
-		t->upgrade = (struct ht_upgrade){0};
-	}
+	if (t->stream.base != base) // an earlier beginning
+		begin_anew(f, t, side);
 	look(s, f, h, side, at);
 }
 
@@ -321,7 +339,7 @@ static void open_side(
 	t->open = true;
 	t->stream.base = f->seq[side];
 	t->stream.anchored = f->dir[side] != DIR_NEW;
-	t->upgrade.port_hint = f->port[!side];
+	begin_anew(f, t, side);
 	if (f->dir[side] == DIR_AGAIN) {
 		t->in_tls = true;
 		t->framer.second = true;
@@ -457,8 +475,7 @@ static void syn(struct ht_sensor *s, struct ht_flow *f, uint8_t side, uint32_t b
 		if (t->anchored && t->base - begin < SAME_CONNECTION)
 			return;
 		if (!t->anchored && ht_stream_anchor(t, s->arena, begin, s->p.max_hello_bytes)) {
-			h->tcp[side].tls_at = 0;
-			h->tcp[side].upgrade = (struct ht_upgrade){.port_hint = f->port[!side]};
+			begin_anew(f, &h->tcp[side], side);
 			return;
 		}
 		if (!opens)

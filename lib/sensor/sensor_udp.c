@@ -48,24 +48,16 @@ static struct quic_past *past_of(struct ht_sensor *s, const struct ht_flow *f) {
 	if (f == NULL || !(f->flags & FLOW_QUIC) || f->seq[0] == 0)
 		return NULL;
 	struct quic_past *q = &s->past[f->seq[0] - 1];
-	return q->flow == f->slot && (uint32_t)q->hash == f->seq[1] ? q : NULL;
+	return q->flow == f->slot ? q : NULL;
 }
 
-static void remember(
-	struct ht_sensor *s,
-	struct ht_flow *f,
-	const struct ht_quic_conn *c,
-	uint32_t len,
-	uint64_t hash
-) {
+static void
+remember(struct ht_sensor *s, struct ht_flow *f, const struct ht_quic_conn *c, uint32_t len) {
 	uint32_t i = s->past_next;
 	s->past_next = i + 1 == s->past_size ? 0 : i + 1;
-	struct quic_past *q = &s->past[i];
-	q->flow = f->slot;
-	ht_quic_leave(&q->connection, c, len);
-	q->hash = hash;
+	s->past[i].flow = f->slot;
+	ht_quic_leave(&s->past[i].connection, c, len);
 	f->seq[0] = i + 1;
-	f->seq[1] = (uint32_t)hash;
 }
 
 // A hint where the connection in progress with this original DCID is: for a client whose address
@@ -138,18 +130,12 @@ static void
 quic_whole(struct ht_sensor *s, struct hello *h, uint32_t len, const struct sighting *at) {
 	struct ht_flow *f = ht_flow_at(s->flows, h->flow);
 	const uint8_t *buf = h->quic.crypto.buf;
-	uint64_t hash = hash_of(s, HT_SPAN(buf, len));
-	if (hash == h->repeat_of) {
-		// RFC 9000 17.2.5.3: after a Retry the client repeats its hello.
-		count(s, HT_CTR_HELLOS_REPEATED);
-	} else {
-		struct ht_tls_message m = {HT_SPAN(buf + 4, len - 4), HT_HELLO_TLS, 0, 0};
-		struct emission e = quic_emission(s, h, at, &m);
-		emit_hello(s, &e);
-		if (f->hellos < UINT8_MAX)
-			f->hellos++;
-	}
-	remember(s, f, &h->quic, len, hash);
+	struct ht_tls_message m = {HT_SPAN(buf + 4, len - 4), HT_HELLO_TLS, 0, 0};
+	struct emission e = quic_emission(s, h, at, &m);
+	emit_hello(s, &e);
+	if (f->hellos < UINT8_MAX)
+		f->hellos++;
+	remember(s, f, &h->quic, len);
 	quic_close(s, h);
 }
 
@@ -191,6 +177,8 @@ quic_look(struct ht_sensor *s, struct hello *h, enum ht_quic_rc rc, const struct
 				quic_whole(s, h, len, at);
 				return;
 			}
+			if (len > s->p.max_hello_bytes)
+				rc = HT_QUIC_LIMIT;
 		} else if (ht_be32(a->buf) != GQUIC_CHLO || !quic_google(s, h, there, at)) {
 			quic_give_up(s, h, HT_INCOMPLETE_MALFORMED);
 			return;
@@ -233,9 +221,6 @@ static void quic_begin(
 	if (rc == HT_QUIC_NO_KEY || rc == HT_QUIC_NEW) {
 		ht_quic_drop(s->quic, &h->quic);
 		rc = quic_feed(s, h, p->payload);
-		// The hello of a connection that a Retry makes begin again.
-		if (past != NULL && h->quic.token_len > 0)
-			h->repeat_of = past->hash;
 		past = NULL;
 	}
 	if (rc == HT_QUIC_NO_KEY) {
@@ -251,9 +236,7 @@ static void quic_begin(
 	if (f == NULL) {
 		f = flow_make(s, p, ref);
 	} else if (past == NULL) {
-		uint64_t repeat = h->repeat_of;
 		flow_renew(s, f); // another connection on the same addresses and ports
-		h->repeat_of = repeat;
 	}
 	f->flags |= FLOW_QUIC | FLOW_GAVE_DATA;
 	f->client = ref.side;

@@ -33,6 +33,9 @@ static enum ht_rc shift(struct ht_stream *s, struct ht_arena *a, uint32_t by, ui
 enum ht_rc ht_stream_add(
 	struct ht_stream *s, struct ht_arena *a, uint32_t seq, struct ht_span payload, uint32_t max
 ) {
+	// A bare acknowledgement says nothing about where data begins.
+	if (payload.len == 0)
+		return HT_SKIP;
 	int32_t at = (int32_t)(seq - s->base); // RFC 9293 3.4: arithmetic modulo 2^32
 	if (at < 0 && !s->anchored && at >= -HT_STREAM_REBASE_MAX) {
 		enum ht_rc rc = shift(s, a, (uint32_t)-at, max);
@@ -49,9 +52,7 @@ enum ht_rc ht_stream_add(
 	}
 	struct ht_range hole;
 	uint64_t hi = (uint64_t)at + payload.len;
-	if (payload.len == 0
-	    || (hi <= UINT32_MAX
-		&& !ht_ranges_hole(&s->data.have, (uint32_t)at, (uint32_t)hi, &hole)))
+	if (hi <= UINT32_MAX && !ht_ranges_hole(&s->data.have, (uint32_t)at, (uint32_t)hi, &hole))
 		return HT_SKIP;
 	enum ht_rc rc = ht_assembly_add(&s->data, a, (uint32_t)at, payload, max);
 	if (rc == HT_OK && s->segments < UINT16_MAX)

@@ -131,7 +131,7 @@ struct ht_tls_message {
 
 // ht_tls_frame_whole is the fast path for the bytes that begin a direction.
 //   HT_OK    one record that holds the whole ClientHello: *out is written
-//   HT_SKIP  TLS, but no ClientHello: the server's side
+//   HT_SKIP  a ServerHello: the server's side
 //   HT_MORE  it takes more than a look: gather, and use ht_tls_start and ht_tls_frame
 HT_MUST_USE enum ht_rc ht_tls_frame_whole(struct ht_tls_message *out, struct ht_span s);
 

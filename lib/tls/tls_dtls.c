@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ClientHello fragments in DTLS datagrams: RFC 6347 4.1 and 4.2, RFC 9147 5.
 
-#include "reader.h"
 #include "tls.h"
+
+#include "reader.h"
 
 enum { CT_HANDSHAKE = 22, HS_CLIENT_HELLO = 1 };
 

@@ -9,7 +9,7 @@ enum {
 	CT_HANDSHAKE = 22,
 	CT_APPLICATION_DATA = 23,
 };
-enum { HS_CLIENT_HELLO = 1 };
+enum { HS_CLIENT_HELLO = 1, HS_SERVER_HELLO = 2 };
 
 #define RECORD_HEADER 5
 #define HANDSHAKE_HEADER 4
@@ -17,9 +17,10 @@ enum { HS_CLIENT_HELLO = 1 };
 // struct { ContentType type; ProtocolVersion legacy_record_version; uint16 length; } (RFC
 // 8446 5.1). Clients write 0301 or 0300 there, some 0303, none has a reason for 0304; the receiver
 // must ignore it, so any 03 0x is taken.
+// RFC 8446 5.1 forbids empty handshake records; stacks take them, and a sender may split a hello by
+// them.
 static bool record_length_ok(const uint8_t *h) {
-	unsigned len = ht_be16(h + 3);
-	return len > 0 && len <= HT_TLS_RECORD_MAX;
+	return ht_be16(h + 3) <= HT_TLS_RECORD_MAX;
 }
 
 static bool record_header_ok(const uint8_t *h) {
@@ -71,8 +72,12 @@ enum ht_rc ht_tls_frame_whole(struct ht_tls_message *out, struct ht_span s) {
 	if (s.len < RECORD_HEADER + HANDSHAKE_HEADER || s.p[0] != CT_HANDSHAKE
 	    || !record_header_ok(s.p))
 		return HT_MORE;
-	if (s.p[RECORD_HEADER] != HS_CLIENT_HELLO)
+	if (ht_be16(s.p + 3) == 0) // an empty record: what comes is in the next one
+		return HT_MORE;
+	if (s.p[RECORD_HEADER] == HS_SERVER_HELLO)
 		return HT_SKIP;
+	if (s.p[RECORD_HEADER] != HS_CLIENT_HELLO)
+		return HT_MORE;
 	size_t record = ht_be16(s.p + 3), message = ht_be24(s.p + RECORD_HEADER + 1);
 	if (message + HANDSHAKE_HEADER > record || record > s.len - RECORD_HEADER)
 		return HT_MORE;
@@ -92,10 +97,11 @@ enum ht_rc ht_tls_second(struct ht_span s, bool early_data, uint32_t *skip) {
 		if (there < RECORD_HEADER + 1)
 			return HT_MORE;
 		size_t n = ht_be16(h + 3);
-		if (h[0] == CT_HANDSHAKE)
+		bool empty = h[0] == CT_HANDSHAKE && n == 0;
+		if (h[0] == CT_HANDSHAKE && !empty)
 			return record_header_ok(h) && h[RECORD_HEADER] == HS_CLIENT_HELLO ? HT_MORE
 											  : HT_SKIP;
-		if (!(h[0] == CT_CHANGE_CIPHER_SPEC && n == 1)
+		if (!empty && !(h[0] == CT_CHANGE_CIPHER_SPEC && n == 1)
 		    && !(h[0] == CT_APPLICATION_DATA && early_data && h[1] == 3
 			 && record_length_ok(h)))
 			return HT_SKIP;
@@ -109,8 +115,7 @@ enum ht_rc ht_tls_second(struct ht_span s, bool early_data, uint32_t *skip) {
 static enum ht_rc next_record(struct ht_tls_framer *f, const uint8_t *buf, size_t len) {
 	const uint8_t *h = buf + f->pos;
 	size_t there = len - f->pos;
-	const uint8_t last = f->early_data ? CT_APPLICATION_DATA : CT_HANDSHAKE;
-	if ((there >= 1 && (h[0] < CT_CHANGE_CIPHER_SPEC || h[0] > last))
+	if ((there >= 1 && (h[0] < CT_CHANGE_CIPHER_SPEC || h[0] > CT_APPLICATION_DATA))
 	    || (there >= 2 && h[1] != 3) || (there >= 3 && h[2] > 4))
 		return HT_BAD;
 	if (there < RECORD_HEADER)
@@ -125,7 +130,7 @@ static enum ht_rc next_record(struct ht_tls_framer *f, const uint8_t *buf, size_
 		// One change_cipher_spec may stand before the second hello (RFC 8446 D.4). A record
 		// of another length is ciphertext, and what follows it is, too. Early data that the
 		// server refused stands there as well (RFC 8446 4.2.10).
-		if (n > 2 && h[0] != CT_APPLICATION_DATA)
+		if (h[0] == CT_APPLICATION_DATA ? !f->early_data : n > 2)
 			return HT_SKIP;
 		if (len - f->pos < RECORD_HEADER + n)
 			return HT_MORE;
@@ -133,16 +138,16 @@ static enum ht_rc next_record(struct ht_tls_framer *f, const uint8_t *buf, size_
 		f->begin = f->pos;
 		return HT_OK;
 	}
-	if (f->gathered == 0)
-		f->begin = f->pos; // handshake bytes overwrite the header, which is done with
 	f->pos += RECORD_HEADER;
+	if (f->gathered == 0)
+		f->begin = f->pos; // what comes behind later headers is moved down to here
 	f->rec_left = n;
 	return HT_OK;
 }
 
 enum ht_rc
 ht_tls_frame(struct ht_tls_framer *f, uint8_t *buf, size_t len, struct ht_tls_message *out) {
-	if (f->pos == f->begin && f->gathered == 0 && !f->second && len > f->pos
+	if (f->pos == f->begin && f->rec_left == 0 && f->gathered == 0 && !f->second && len > f->pos
 	    && (buf[f->pos] & 0x80)) {
 		struct ht_span s = HT_SPAN(buf + f->pos, len - f->pos);
 		enum ht_tls_start st = start_ssl2(s);
@@ -168,7 +173,8 @@ ht_tls_frame(struct ht_tls_framer *f, uint8_t *buf, size_t len, struct ht_tls_me
 		}
 		size_t there = len - f->pos;
 		uint32_t n = f->rec_left < there ? f->rec_left : (uint32_t)there;
-		memmove(buf + f->begin + f->gathered, buf + f->pos, n);
+		if (f->begin + f->gathered != f->pos)
+			memmove(buf + f->begin + f->gathered, buf + f->pos, n);
 		f->gathered += n;
 		f->pos += n;
 		f->rec_left -= n;

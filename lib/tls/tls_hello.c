@@ -274,6 +274,7 @@ enum ht_rc ht_hello_parse(struct ht_hello *h, enum ht_hello_kind kind, struct ht
 	h->num_extensions = 0;
 	h->num_key_shares = 0;
 	h->cookie = HT_SPAN_EMPTY;
+	h->compression = HT_SPAN_EMPTY; // SSL 2.0 has none
 	h->quic_user_agent = HT_SPAN_EMPTY;
 	struct ht_reader r = ht_reader(body);
 	return kind == HT_HELLO_SSL2 ? parse_ssl2(h, r) : parse_tls(h, r);

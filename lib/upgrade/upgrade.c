@@ -97,6 +97,8 @@ enum ht_rc ht_upgrade_scan(struct ht_upgrade *u, struct ht_span sofar) {
 		[UP_XMPP] = up_xmpp,
 		[UP_LDAP] = up_ldap,
 		[UP_POSTGRESQL] = up_postgresql,
+		[UP_ADB] = up_adb,
+		[UP_TDS] = up_tds_packet,
 		[UP_INSIDE] = inside,
 		[UP_SPENT] = spent,
 		[UP_BAD] = bad,

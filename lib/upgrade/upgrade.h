@@ -32,7 +32,8 @@
 	X(SOCKS5, "socks5") \
 	X(PROXY_V1, "proxy-v1") \
 	X(PROXY_V2, "proxy-v2") \
-	X(OPENVPN, "openvpn")
+	X(OPENVPN, "openvpn") \
+	X(ADB, "adb")
 
 enum ht_via {
 #define X(id, name) HT_VIA_##id,
@@ -70,7 +71,10 @@ enum ht_speaks {
 // The state of one direction. All zero is a new one.
 struct ht_upgrade {
 	uint16_t port_hint; // the caller may set it: the server's port. It names, it never decides
-	bool tds_framed; // HT_OK: TLS comes inside TDS packets of type 0x12 until Finished
+	// HT_OK: TLS comes inside TDS packets of type 0x12, the first at `offset`, until Finished.
+	// A caller that does not take them apart calls again: when the hello is whole in the first
+	// packet, the next HT_OK is at its record, with tds_framed false.
+	bool tds_framed;
 	uint8_t speaks; // enum ht_speaks, after HT_BAD
 	uint8_t num_via;
 	uint8_t via[HT_VIA_MAX]; // enum ht_via, outermost first

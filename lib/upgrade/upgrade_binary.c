@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The upgrades of databases and of RDP: fixed packets at the beginning of the client's stream.
+// The upgrades of databases, of RDP and of ADB: fixed packets at the beginning of the client's
+// stream.
 
 #include "upgrade_int.h"
 
@@ -108,10 +109,33 @@ enum ht_rc up_tds(struct ht_upgrade *u, struct ht_span all) {
 		}
 		if (status & 1) {
 			u->tds_framed = true;
-			return up_found(u, HT_VIA_TDS, u->start + (before - r.left.len), UP_SPENT);
+			return up_found(u, HT_VIA_TDS, u->start + (before - r.left.len), UP_TDS);
 		}
 	}
 	return up_bad(u, HT_SPEAKS_PLAIN);
+}
+
+// MS-TDS 2.2.6.5: after both PRELOGINs a packet of the same type holds TLS records. A hello that
+// goes over several packets is left to a caller that heeds tds_framed.
+enum ht_rc up_tds_packet(struct ht_upgrade *u, struct ht_span all) {
+	enum { TYPE_PRELOGIN = 0x12, HANDSHAKE = 0x16, CLIENT_HELLO = 1, HEADER = 8 };
+	struct ht_reader r = up_here(u, all);
+	uint8_t type, status, content, message;
+	uint16_t len, version, record_len;
+	uint32_t hello_len;
+	u->tds_framed = false;
+	if (!ht_u8(&r, &type))
+		return HT_MORE;
+	if (type != TYPE_PRELOGIN)
+		return up_bad(u, HT_SPEAKS_PLAIN);
+	if (!ht_u8(&r, &status) || !ht_u16(&r, &len) || !ht_skip(&r, 4) || // TDS header
+	    !ht_u8(&r, &content) || !ht_u16(&r, &version) || !ht_u16(&r, &record_len) || // record
+	    !ht_u8(&r, &message) || !ht_u24(&r, &hello_len)) // handshake message
+		return HT_MORE;
+	if (content != HANDSHAKE || version >> 8 != 3 || message != CLIENT_HELLO
+	    || record_len + HEADER + 5u > len || hello_len + 4 > record_len)
+		return up_bad(u, HT_SPEAKS_PLAIN);
+	return up_found(u, HT_VIA_TDS, u->start + HEADER, UP_SPENT);
 }
 
 // MS-RDPBCGR 2.2.1.1: TPKT {3, 0, length 2}, X.224 Connection Request {length 1, e0, dst 2, src 2,
@@ -143,4 +167,40 @@ enum ht_rc up_rdp(struct ht_upgrade *u, struct ht_span all) {
 	    !ht_u32(&x224, &protocols) || protocols == 0) // requestedProtocols
 		return up_bad(u, HT_SPEAKS_PLAIN);
 	return up_found(u, HT_VIA_RDP, u->start + len, UP_SPENT);
+}
+
+// Android debug bridge, protocol.txt: {command 4, arguments 4 and 4, data length 4, checksum 4,
+// command inverted 4}, little endian, then the data. The host says CNXN with a banner "host:"; when
+// the device answers STLS the host sends STLS too and then its hello.
+enum ht_rc up_adb(struct ht_upgrade *u, struct ht_span all) {
+	enum { HEADER = 24 };
+	while (u->start < all.len) {
+		struct ht_reader r = up_here(u, all);
+		uint32_t command, length, inverted;
+		if (!ht_u32(&r, &command) || !ht_skip(&r, 8) || !ht_u32(&r, &length)
+		    || !ht_skip(&r, 4) || !ht_u32(&r, &inverted))
+			return HT_MORE;
+		length = __builtin_bswap32(length);
+		if ((command ^ inverted) != UINT32_MAX || length > HT_UPGRADE_MAX)
+			return up_bad(u, HT_SPEAKS_PLAIN);
+		if (command == 0x53544c53) // "STLS"
+			return up_found(u, HT_VIA_ADB, u->start + HEADER, UP_ADB);
+		if (command == 0x4f50454e) // "OPEN": the session goes on in clear
+			return up_bad(u, HT_SPEAKS_PLAIN);
+		up_go_to(u, u->start + HEADER + length);
+	}
+	return HT_MORE;
+}
+
+enum ht_rc up_adb_first(struct ht_upgrade *u, struct ht_span all) {
+	struct ht_reader r = up_here(u, all);
+	if (!ht_skip(&r, 24))
+		return HT_MORE;
+	enum ht_rc rc = up_match(r.left, HT_SPAN_STR("host:"));
+	if (rc == HT_MORE)
+		return rc;
+	if (rc == HT_SKIP)
+		return up_bad(u, HT_SPEAKS_SERVER);
+	u->state = UP_ADB;
+	return up_adb(u, all);
 }

@@ -58,6 +58,9 @@ static bool wants_tls(struct ht_span list) {
 }
 
 static enum ht_rc header_field(struct ht_upgrade *u, struct ht_span line) {
+	// Most fields end here: this runs for each GET in clear.
+	if (strchr("uUcCtT", line.p[0]) == NULL)
+		return HT_SKIP;
 	struct ht_reader r = ht_reader(line);
 	const uint8_t *colon = memchr(line.p, ':', line.len);
 	struct ht_span name;

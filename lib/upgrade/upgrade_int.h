@@ -20,6 +20,8 @@ enum up_state {
 	UP_XMPP,
 	UP_LDAP,
 	UP_POSTGRESQL,
+	UP_ADB,
+	UP_TDS,
 	UP_INSIDE, // a proxy was told where to connect: another protocol begins
 	UP_SPENT, // the only chance for TLS has passed
 	UP_BAD,
@@ -39,7 +41,8 @@ typedef enum ht_rc up_step(struct ht_upgrade *u, struct ht_span all);
 
 up_step up_start, up_text, up_text_first, up_greeting, up_http, up_http_first, up_http_body,
 	up_xmpp, up_xmpp_first, up_ldap, up_ldap_first, up_postgresql, up_postgresql_first,
-	up_mysql, up_tds, up_rdp, up_socks4, up_socks5, up_proxy_v1, up_proxy_v2;
+	up_mysql, up_tds, up_tds_packet, up_adb, up_adb_first, up_rdp, up_socks4, up_socks5,
+	up_proxy_v1, up_proxy_v2;
 
 // up_line takes the line that begins at u->start, without its end. A bare LF ends a line too: the
 // servers seen accept it. HT_MORE: its end is not there yet; HT_LIMIT: it is longer than `max`.

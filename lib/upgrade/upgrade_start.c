@@ -121,6 +121,9 @@ static const struct row text_rows[] = {
 	SPEAKS(SERVER, IS('N'), IS('E'), IS(0)),
 	SPEAKS(SERVER, IS('R'), IS(0), IS(0), IS(0)),
 	SPEAKS(SERVER, IS('E'), IS(0), IS(0), IS(0)),
+	STEP(up_adb_first, IS('C'), IS('N'), IS('X'), IS('N'), IS(0), IS(0), IS(0), IS(1)),
+	STEP(up_adb_first, IS('C'), IS('N'), IS('X'), IS('N'), IS(1), IS(0), IS(0), IS(1)),
+	SPEAKS(SERVER, IS('S'), IS('T'), IS('L'), IS('S'), IS(0)), // ADB: the device asks first
 	MYSQL_ROWS,
 };
 

@@ -170,7 +170,7 @@ def _():
     return w.pcap(session()) + struct.pack("<II", 1_767_225_601, 0)
 
 
-@formats("format-cut-short.pcapng", "The file ends inside a block.")
+@formats("format-cut-short-ng.pcapng", "The file ends inside a block.")
 def _():
     return w.pcapng(session())[:-30]
 

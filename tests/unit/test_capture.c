@@ -7,7 +7,9 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #if HT_HAVE_ZLIB
@@ -433,6 +435,18 @@ static void test_straddling(void **state) {
 	}
 }
 
+// Frames of one size each, so that every way a frame can lie across the end of the buffer is met.
+static void test_buffer_ends(void **state) {
+	(void)state;
+	for (uint32_t size = 0; size < 300; size++) {
+		struct made *m = made_new(false);
+		pcap_header(m, 0xa1b2c3d4, 4, 1);
+		for (unsigned i = 0; i < 6; i++)
+			pcap_frame(m, 1, i, size, size);
+		free(expect(m, "frames of one size", 6, NULL));
+	}
+}
+
 // Cut at every byte: the frames before the cut are there, and only a cut between two frames (or
 // blocks) is a clean end.
 static void test_truncation(void **state) {
@@ -740,6 +754,7 @@ static size_t zstd(uint8_t *out, size_t max, const uint8_t *p, size_t n) {
 }
 #endif
 
+#if HT_HAVE_ZLIB || HT_HAVE_ZSTD
 // pack_sweep checks one compression: in one piece and in several, cut at every byte, with something
 // behind it.
 static void
@@ -795,6 +810,8 @@ pack_sweep(size_t (*pack)(uint8_t *, size_t, const uint8_t *, size_t), const cha
 		free(m);
 	}
 }
+
+#endif
 
 static void test_gzip(void **state) {
 	(void)state;
@@ -907,22 +924,49 @@ static void test_files(void **state) {
 	free(m);
 }
 
+static void on_alarm(int sig) {
+	(void)sig;
+}
+
+static void test_interrupted(void **state) {
+	(void)state;
+	char path[64], err[512];
+	int fd[2];
+	assert_int_equal(pipe(fd), 0);
+	struct made *m = make_many(false, 1);
+	assert_int_equal(write(fd[1], m->b, m->len), m->len);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd[0]);
+	struct ht_capture_params p = {.source = path};
+	struct ht_capture *c;
+	struct ht_frame f[4];
+	assert_int_equal(ht_capture_file.open(&c, &p, err, sizeof(err)), HT_OK);
+	assert_int_equal(ht_capture_file.read(c, f, 4), 1);
+	struct sigaction alarm_action = {.sa_handler = on_alarm}, old; // no SA_RESTART
+	assert_int_equal(sigaction(SIGALRM, &alarm_action, &old), 0);
+	// Again and again: the first may come before read(2) waits.
+	struct itimerval every = {{0, 20000}, {0, 20000}}, never = {{0, 0}, {0, 0}};
+	assert_int_equal(setitimer(ITIMER_REAL, &every, NULL), 0);
+	assert_int_equal(ht_capture_file.read(c, f, 4), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
+	assert_non_null(ht_capture_file.error(c));
+	assert_non_null(strstr(ht_capture_file.error(c), "interrupted by a signal"));
+	ht_capture_file.close(c);
+	close(fd[0]);
+	close(fd[1]);
+	free(m);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pcap_forms),
-		cmocka_unit_test(test_pcap_lengths),
-		cmocka_unit_test(test_linktypes),
-		cmocka_unit_test(test_no_capture),
-		cmocka_unit_test(test_pcap_corrupt),
-		cmocka_unit_test(test_straddling),
-		cmocka_unit_test(test_truncation),
-		cmocka_unit_test(test_pcapng_times),
-		cmocka_unit_test(test_pcapng_sections),
-		cmocka_unit_test(test_pcapng_corrupt),
-		cmocka_unit_test(test_filter),
-		cmocka_unit_test(test_gzip),
-		cmocka_unit_test(test_zstd),
-		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_pcap_forms),     cmocka_unit_test(test_pcap_lengths),
+		cmocka_unit_test(test_linktypes),      cmocka_unit_test(test_no_capture),
+		cmocka_unit_test(test_pcap_corrupt),   cmocka_unit_test(test_straddling),
+		cmocka_unit_test(test_buffer_ends),    cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_pcapng_times),   cmocka_unit_test(test_pcapng_sections),
+		cmocka_unit_test(test_pcapng_corrupt), cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_gzip),	       cmocka_unit_test(test_zstd),
+		cmocka_unit_test(test_files),	       cmocka_unit_test(test_interrupted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

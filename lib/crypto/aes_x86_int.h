@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// aes_x86_int: AES-128 and GHASH on 128-bit vectors, for the two files that define TARGET.
+//
+// GHASH (NIST SP 800-38D 6.4) numbers bits from the other end than a CPU does. Blocks are
+// byte-swapped on load, which leaves the bits reversed as a whole; the product of two reversed
+// polynomials is the reversed product shifted by one, and the hash key is shifted the other way
+// once to make up for it.
+
+#pragma once
+
+#include "crypto_int.h"
+
+#include <immintrin.h>
+
+#define INLINE TARGET static inline __attribute__((always_inline, unused))
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+INLINE __m128i load(const void *p) {
+	return _mm_loadu_si128((const __m128i *)p);
+}
+
+INLINE void store(void *p, __m128i v) {
+	_mm_storeu_si128((__m128i *)p, v);
+}
+
+INLINE __m128i swap128(__m128i v) {
+	return _mm_shuffle_epi8(v, _mm_set_epi64x(0x0001020304050607, 0x08090a0b0c0d0e0f));
+}
+
+// next_key makes a round key of the one before it (FIPS 197 5.2). RotWord is a shuffle that gives
+// the rotated last word four times; AESENCLAST on four equal columns is SubWord and the round
+// constant.
+INLINE __m128i next_key(__m128i k, int rcon) {
+	__m128i w = _mm_shuffle_epi8(k, _mm_set1_epi32(0x0c0f0e0d));
+	w = _mm_aesenclast_si128(w, _mm_set1_epi32(rcon));
+	k = _mm_xor_si128(k, _mm_slli_si128(k, 4));
+	k = _mm_xor_si128(k, _mm_slli_si128(k, 8));
+	return _mm_xor_si128(k, w);
+}
+
+INLINE void expand(__m128i rk[11], __m128i key) {
+	static const int rcon[10] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36};
+	rk[0] = key;
+	UNROLL
+	for (int i = 0; i < 10; i++)
+		rk[i + 1] = next_key(rk[i], rcon[i]);
+}
+
+// expand_two does two keys in the time of one: each step waits for the one before it.
+INLINE void expand_two(__m128i a[11], __m128i key_a, __m128i b[11], __m128i key_b) {
+	static const int rcon[10] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36};
+	a[0] = key_a;
+	b[0] = key_b;
+	UNROLL
+	for (int i = 0; i < 10; i++) {
+		a[i + 1] = next_key(a[i], rcon[i]);
+		b[i + 1] = next_key(b[i], rcon[i]);
+	}
+}
+
+INLINE __m128i encrypt(const __m128i rk[11], __m128i x) {
+	x = _mm_xor_si128(x, rk[0]);
+	UNROLL
+	for (int r = 1; r < 10; r++)
+		x = _mm_aesenc_si128(x, rk[r]);
+	return _mm_aesenclast_si128(x, rk[10]);
+}
+
+// A product of 256 bits, not reduced: lo + mid * x^64 + hi * x^128.
+struct product {
+	__m128i lo, mid, hi;
+};
+
+INLINE void multiply_add(struct product *p, __m128i a, __m128i b) {
+	p->lo = _mm_xor_si128(p->lo, _mm_clmulepi64_si128(a, b, 0x00));
+	p->hi = _mm_xor_si128(p->hi, _mm_clmulepi64_si128(a, b, 0x11));
+	p->mid = _mm_xor_si128(p->mid, _mm_clmulepi64_si128(a, b, 0x01));
+	p->mid = _mm_xor_si128(p->mid, _mm_clmulepi64_si128(a, b, 0x10));
+}
+
+// folded is the sum of both halves, in both halves.
+INLINE __m128i folded(__m128i v) {
+	return _mm_xor_si128(v, _mm_shuffle_epi32(v, 0x4e));
+}
+
+// karatsuba_add multiplies with three instructions instead of four; `fb` is folded(b). The middle
+// is too large by lo and hi until karatsuba_end().
+INLINE void karatsuba_add(struct product *p, __m128i a, __m128i b, __m128i fb) {
+	p->lo = _mm_xor_si128(p->lo, _mm_clmulepi64_si128(a, b, 0x00));
+	p->hi = _mm_xor_si128(p->hi, _mm_clmulepi64_si128(a, b, 0x11));
+	p->mid = _mm_xor_si128(p->mid, _mm_clmulepi64_si128(folded(a), fb, 0x00));
+}
+
+INLINE struct product karatsuba_end(struct product p) {
+	p.mid = _mm_xor_si128(p.mid, _mm_xor_si128(p.lo, p.hi));
+	return p;
+}
+
+// reduce folds 64 bits twice by x^128 + x^7 + x^2 + x + 1, whose reversed low part is 0xc2 << 56.
+INLINE __m128i reduce(struct product p) {
+	const __m128i poly = _mm_set_epi64x(0, (long long)0xc200000000000000);
+	__m128i t = _mm_clmulepi64_si128(p.lo, poly, 0x00);
+	p.mid = _mm_xor_si128(p.mid, _mm_xor_si128(t, _mm_shuffle_epi32(p.lo, 0x4e)));
+	t = _mm_clmulepi64_si128(p.mid, poly, 0x00);
+	return _mm_xor_si128(p.hi, _mm_xor_si128(t, _mm_shuffle_epi32(p.mid, 0x4e)));
+}
+
+INLINE __m128i multiply(__m128i a, __m128i b) {
+	struct product p = {_mm_setzero_si128(), _mm_setzero_si128(), _mm_setzero_si128()};
+	multiply_add(&p, a, b);
+	return reduce(p);
+}
+
+// hash_key shifts the hash key left by one, modulo the polynomial.
+INLINE __m128i hash_key(__m128i zero_encrypted) {
+	__m128i h = swap128(zero_encrypted);
+	__m128i carry = _mm_srai_epi32(_mm_shuffle_epi32(h, 0xff), 31);
+	__m128i up = _mm_slli_si128(_mm_srli_epi64(h, 63), 8);
+	h = _mm_or_si128(_mm_slli_epi64(h, 1), up);
+	return _mm_xor_si128(
+		h, _mm_and_si128(carry, _mm_set_epi64x((long long)0xc200000000000000, 1))
+	);
+}
+
+// first_counter is J0 (SP 800-38D 7.1), the nonce being iv XOR pn, byte-swapped so that the counter
+// is the lowest lane.
+INLINE __m128i first_counter(const uint8_t iv[12], uint32_t pn) {
+	return _mm_set_epi64x(
+		(long long)ht_be64(iv), (long long)((uint64_t)(ht_be32(iv + 8) ^ pn) << 32 | 1)
+	);
+}
+
+INLINE __m128i load_part(const uint8_t *p, size_t n) {
+	uint8_t block[16] = {0};
+	memcpy(block, p, n);
+	return load(block);
+}
+
+// hash_few adds n <= 8 blocks, swapped already, to the hash. h[i] is the i-th power of the key.
+INLINE __m128i hash_few(__m128i acc, const __m128i h[9], const __m128i *b, size_t n) {
+	struct product p = {_mm_setzero_si128(), _mm_setzero_si128(), _mm_setzero_si128()};
+	for (size_t i = 0; i < n; i++)
+		multiply_add(&p, i == 0 ? _mm_xor_si128(acc, b[0]) : b[i], h[n - i]);
+	return reduce(p);
+}
+
+// hash_padded adds bytes padded with zeros to whole blocks.
+INLINE __m128i hash_padded(__m128i acc, const __m128i h[9], struct ht_span s) {
+	for (size_t at = 0; at < s.len;) {
+		__m128i b[8];
+		size_t n = 0;
+		for (; n < 8 && s.len - at >= 16; n++, at += 16)
+			b[n] = swap128(load(s.p + at));
+		if (n < 8 && at < s.len) {
+			b[n++] = swap128(load_part(s.p + at, s.len - at));
+			at = s.len;
+		}
+		acc = hash_few(acc, h, b, n);
+	}
+	return acc;
+}
+
+// open_tail decrypts what is left of `len` bytes from `at` on, fewer than 128, and checks the tag
+// behind them.
+INLINE bool open_tail(
+	const __m128i rk[11],
+	const __m128i h[9],
+	__m128i acc,
+	__m128i ctr,
+	__m128i tag_mask,
+	size_t aad_len,
+	uint8_t *out,
+	const uint8_t *in,
+	size_t len,
+	size_t at
+) {
+	__m128i b[9];
+	size_t n = 0;
+	for (; len - at >= 16; at += 16) {
+		__m128i sealed = load(in + at);
+		store(out + at, _mm_xor_si128(sealed, encrypt(rk, swap128(ctr))));
+		ctr = _mm_add_epi32(ctr, _mm_set_epi32(0, 0, 0, 1));
+		b[n++] = swap128(sealed);
+	}
+	if (at < len) {
+		uint8_t block[16];
+		__m128i sealed = load_part(in + at, len - at);
+		store(block, _mm_xor_si128(sealed, encrypt(rk, swap128(ctr))));
+		memcpy(out + at, block, len - at);
+		b[n++] = swap128(sealed);
+	}
+	if (n == 8) {
+		acc = hash_few(acc, h, b, n);
+		n = 0;
+	}
+	b[n++] = _mm_set_epi64x((long long)(8 * (uint64_t)aad_len), (long long)(8 * (uint64_t)len));
+	acc = hash_few(acc, h, b, n);
+	__m128i tag = _mm_xor_si128(swap128(acc), tag_mask);
+	return _mm_movemask_epi8(_mm_cmpeq_epi8(tag, load(in + len))) == 0xffff;
+}

@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The program as its users meet it: options, inputs, outputs, exit status, the ledger.
+
+usage: test_cli.py PROGRAM CAPTURES-FOLDER MAN-PAGE
+"""
+import glob
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+PROGRAM, PCAPS, MAN = sys.argv[1:4]
+del sys.argv[1:4]
+
+
+def run(*args, stdin=None, env=None):
+    e = dict(os.environ, **(env or {}))
+    return subprocess.run([PROGRAM, *args], input=stdin, capture_output=True, env=e, timeout=120)
+
+
+def pcap(name):
+    return os.path.join(PCAPS, name)
+
+
+def records(p):
+    return [json.loads(line) for line in p.stdout.decode("utf-8").splitlines()]
+
+
+def ledger(p):
+    return json.loads([line for line in p.stderr.decode().splitlines() if line.startswith('{"record":"stats"')][0])
+
+
+class Options(unittest.TestCase):
+    def usage_error(self, *args, says):
+        p = run(*args)
+        self.assertEqual(p.returncode, 2, p)
+        self.assertIn(says, p.stderr.decode())
+        self.assertEqual(p.stdout, b"")
+
+    def test_wrong_usage_says_what(self):
+        self.usage_error(says="nothing to read")
+        self.usage_error("-x", says="-x: no such option")
+        self.usage_error("--no-such", says="--no-such: no such option")
+        self.usage_error("-r", says="-r wants a value")
+        self.usage_error("file.pcap", says="captures are named with -r")
+        self.usage_error("-r", pcap("tls13-hello.pcap"), "--records", "flow", says="'hello' records only")
+        self.usage_error("-r", pcap("tls13-hello.pcap"), "--stats", "xml", says="only 'json'")
+        self.usage_error("-r", pcap("tls13-hello.pcap"), "--max-flows", "many", says="not a number")
+        self.usage_error("-r", pcap("tls13-hello.pcap"), "--max-flows", "-1", says="not a number")
+        self.usage_error("-r", pcap("tls13-hello.pcap"), "--max-flows", "7", says="must be 8 to")
+        self.usage_error("-r", pcap("tls13-hello.pcap"), "-o", "xml:out", says="xml")
+
+    def test_help_names_every_option_and_the_man_page_does_too(self):
+        p = run("--help")
+        self.assertEqual(p.returncode, 0)
+        options = set(re.findall(r"--([a-z0-9][a-z0-9-]*)", p.stdout.decode()))
+        self.assertGreater(len(options), 12)
+        with open(MAN) as f:
+            man = f.read()
+        missing = [o for o in sorted(options) if not re.search(r"Fl -%s\b" % re.escape(o), man)]
+        self.assertEqual(missing, [])
+
+    def test_version_and_fields(self):
+        self.assertRegex(run("--version").stdout.decode(), r"^hellotap \d+\.\d+\.\d+")
+        fields = run("--fields").stdout.decode()
+        for name in ("sni", "ja4", "quic_transport_parameters"):
+            self.assertRegex(fields, r"(?m)^%s\b" % name)
+
+
+class Inputs(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.dir)
+        self.plain = pcap("hello-in-two-segments.pcap")
+        with open(self.plain, "rb") as f:
+            self.data = f.read()
+        self.want = records(run("-r", self.plain, "-o", "json"))
+        self.assertEqual(len(self.want), 1)
+
+    def write(self, name, data):
+        path = os.path.join(self.dir, name)
+        with open(path, "wb") as f:
+            f.write(data)
+        return path
+
+    def test_standard_input(self):
+        self.assertEqual(records(run("-r", "-", "-o", "json", stdin=self.data)), self.want)
+
+    def test_gzip_by_content_not_by_name(self):
+        p = run("-r", self.write("capture.dat", gzip.compress(self.data)), "-o", "json")
+        if b"built without" in p.stderr:
+            self.skipTest("built without zlib")
+        self.assertEqual(records(p), self.want)
+
+    @unittest.skipUnless(shutil.which("zstd"), "no zstd program here")
+    def test_zstd_from_a_pipe(self):
+        z = subprocess.run(["zstd", "-qc"], input=self.data, capture_output=True, check=True).stdout
+        p = run("-r", "-", "-o", "json", stdin=z)
+        if b"built without" in p.stderr:
+            self.skipTest("built without libzstd")
+        self.assertEqual(records(p), self.want)
+
+    def test_several_files_are_one_capture(self):
+        p = run("-r", self.plain, "-r", pcap("ipv6.pcap"), "-o", "json")
+        self.assertEqual(p.returncode, 0)
+        self.assertEqual(len(records(p)), 2)
+
+    def test_a_missing_file_does_not_stop_the_others(self):
+        p = run("-r", os.path.join(self.dir, "none.pcap"), "-r", self.plain, "-o", "json")
+        self.assertEqual(p.returncode, 1)
+        self.assertEqual(records(p), self.want)
+        self.assertIn("none.pcap: No such file or directory", p.stderr.decode())
+
+    def test_every_cut_of_a_file_is_told_and_never_silent(self):
+        whole = 24
+        for n in range(1, len(self.data)):
+            p = run("-r", self.write("cut.pcap", self.data[:n]), "-o", "json", "-q", "--stats", "json")
+            boundary = n == whole
+            while whole < n:
+                whole += 16 + int.from_bytes(self.data[whole + 8 : whole + 12], "little")
+                boundary = whole == n
+            if n < 24:
+                self.assertEqual(p.returncode, 1, n)
+                continue
+            self.assertEqual(p.returncode, 0 if boundary else 1, n)
+            if not boundary:
+                self.assertRegex(p.stderr.decode(), r"cut\.pcap: offset \d+: ")
+            self.assertTrue(ledger(p)["balanced"], n)
+
+    def test_not_a_capture(self):
+        p = run("-r", self.write("x.pcap", b"#!/bin/sh\necho no capture\n" * 10))
+        self.assertEqual(p.returncode, 1)
+        self.assertIn("x.pcap", p.stderr.decode())
+
+    def test_a_folder_and_an_empty_file(self):
+        self.assertEqual(run("-r", self.dir).returncode, 1)
+        self.assertEqual(run("-r", self.write("empty", b"")).returncode, 1)
+
+    def test_filter(self):
+        p = run("-r", self.plain, "-f", "udp", "-o", "json", "--stats", "json")
+        self.assertEqual((p.returncode, records(p)), (0, []))
+        self.assertGreater(ledger(p)["capture"]["filtered"], 0)
+        self.assertTrue(ledger(p)["balanced"])
+        self.assertEqual(records(run("-r", self.plain, "-f", "tcp port 443", "-o", "json")), self.want)
+        p = run("-r", self.plain, "-f", "no such thing")
+        self.assertEqual(p.returncode, 1)
+        self.assertIn("filter", p.stderr.decode().lower())
+
+
+class Outputs(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.dir)
+
+    def test_sinks_side_by_side(self):
+        paths = {k: os.path.join(self.dir, k) for k in ("json", "csv", "table")}
+        p = run("-r", pcap("quic-v1.pcap"), *sum((["-o", "%s:%s" % i] for i in paths.items()), []))
+        self.assertEqual((p.returncode, p.stdout), (0, b""))
+        for path in paths.values():
+            with open(path) as f:
+                self.assertIn("quic.example.com", f.read())
+
+    def test_no_escape_codes_but_on_a_terminal(self):
+        self.assertNotIn(b"\x1b", run("-r", pcap("sni-odd.pcap"), "-o", "table").stdout)
+
+    def test_lost_records_are_told(self):
+        p = run("-r", pcap("tls13-hello.pcap"), "-o", "json:/dev/full", "--stats", "json")
+        self.assertEqual(p.returncode, 1)
+        self.assertIn("No space left on device", p.stderr.decode())
+        led = ledger(p)
+        self.assertEqual(led["sinks"][0]["lost"], led["sinks"][0]["records"])
+        self.assertTrue(led["balanced"])
+
+    def test_an_output_that_cannot_be_made(self):
+        p = run("-r", pcap("tls13-hello.pcap"), "-o", "json:%s/no/such/folder" % self.dir)
+        self.assertEqual(p.returncode, 1)
+        self.assertIn("No such file or directory", p.stderr.decode())
+
+    def test_ja4_r_only_on_request(self):
+        self.assertNotIn("ja4_r", records(run("-r", pcap("tls13-hello.pcap"), "-o", "json"))[0])
+        r = records(run("-r", pcap("tls13-hello.pcap"), "-o", "json", "--ja4-r"))[0]
+        self.assertEqual(r["ja4_r"].split("_")[0], r["ja4"].split("_")[0])
+
+    def test_records_come_while_the_pipe_is_open(self):
+        """A record leaves when the last byte of its hello was seen, not when the input ends."""
+        with open(pcap("tls13-hello.pcap"), "rb") as f:
+            data = f.read()
+        p = subprocess.Popen([PROGRAM, "-r", "-", "-o", "json", "-q"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        p.stdin.write(data)
+        p.stdin.flush()
+        line = p.stdout.readline()
+        self.assertIsNone(p.poll())
+        self.assertEqual(json.loads(line)["sni"], "www.example.com")
+        p.stdin.close()
+        self.assertEqual(p.wait(timeout=20), 0)
+        p.stdout.close()
+
+    def test_sigterm_drains_and_ends(self):
+        with open(pcap("hello-never-complete.pcap"), "rb") as f:
+            data = f.read()
+        p = subprocess.Popen([PROGRAM, "-r", "-", "-o", "json", "--stats", "json"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        p.stdin.write(data)
+        p.stdin.flush()
+        time.sleep(0.5)
+        p.send_signal(signal.SIGTERM)
+        out, err = p.communicate(timeout=20)
+        self.assertEqual(json.loads(out)["incomplete_reason"], "end_of_capture")
+        self.assertIn(b'"balanced":true', err)
+        self.assertEqual(p.returncode, 0)
+
+
+class EveryCapture(unittest.TestCase):
+    """Each capture of the project, whatever is in it: the ledger balances and each sink can tell it."""
+
+    def test_ledger_and_sinks(self):
+        captures = sorted(glob.glob(os.path.join(PCAPS, "*.pcap*")))
+        self.assertGreater(len(captures), 100)
+        for c in captures:
+            with self.subTest(os.path.basename(c)):
+                p = run("-r", c, "-o", "json", "-o", "csv:/dev/null", "-o", "table:/dev/null", "--stats", "json")
+                if b"built without" in p.stderr:
+                    continue
+                self.assertIn(p.returncode, (0, 1))
+                led = ledger(p)
+                self.assertTrue(led["balanced"], led)
+                rs = records(p)
+                h = led["hellos"]
+                self.assertEqual(h["complete"], sum(r["complete"] for r in rs))
+                self.assertEqual(h["begun"], len(rs))
+                self.assertEqual({s["delivered"] for s in led["sinks"]}, {len(rs)})
+
+    def test_a_small_sensor_gives_up_and_says_so(self):
+        """The smallest caps: nothing crashes, and what was given up is in the ledger."""
+        for c in sorted(glob.glob(os.path.join(PCAPS, "*.pcap*"))):
+            with self.subTest(os.path.basename(c)):
+                p = run("-r", c, "-o", "json", "--stats", "json", "--max-flows", "8", "--max-hellos", "8",
+                        "--max-hello-bytes", "512", "--max-fragmented", "1", "--arena-bytes", "1048576")
+                if b"built without" in p.stderr:
+                    continue
+                self.assertTrue(ledger(p)["balanced"], c)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,552 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The segmentation property (promise 3): any split of a hello gives the same record as the whole
+// one. Over TCP segments, TLS records, both; DTLS fragments; QUIC CRYPTO frames and datagrams:
+// every cut point, then random cuts with reordering, overlaps and repeats. Seeded: the same on
+// every run.
+
+#include "t.h"
+#include "wire.h"
+
+#define SPLITS 400 // random splits of each hello and kind
+
+// What tells one split from another and is no part of the property.
+#define OF_THE_SPLIT \
+	(HT_HAS(ts) | HT_HAS(frame) | HT_HAS(segments) | HT_HAS(tls_records) | HT_HAS(quic_packets))
+
+struct result {
+	unsigned records;
+	struct bytes digest; // of the last record
+};
+
+static void digest_span(struct bytes *o, struct ht_span s) {
+	put32(o, (uint32_t)s.len);
+	put(o, s.p, s.len);
+}
+
+// Every field of the record, byte for byte.
+static void digest_field(struct bytes *o, const struct ht_record *r, unsigned id) {
+	const void *at = (const char *)r + ht_fields[id].offset;
+	put8(o, id);
+	switch (ht_fields[id].type) {
+	case HT_TYPE_BOOL:
+	case HT_TYPE_FLAG:
+		put8(o, *(const bool *)at);
+		return;
+	case HT_TYPE_U8:
+		put8(o, *(const uint8_t *)at);
+		return;
+	case HT_TYPE_U16:
+		put16(o, *(const uint16_t *)at);
+		return;
+	case HT_TYPE_U32:
+		put32(o, *(const uint32_t *)at);
+		return;
+	case HT_TYPE_U64:
+	case HT_TYPE_TIME:
+		put(o, at, 8);
+		return;
+	case HT_TYPE_STR: {
+		const char *s = *(const char *const *)at;
+		put(o, s, strlen(s) + 1);
+		return;
+	}
+	case HT_TYPE_IP:
+		put(o, *(const uint8_t *const *)at, 16);
+		return;
+	case HT_TYPE_MAC:
+		put(o, *(const uint8_t *const *)at, 6);
+		return;
+	case HT_TYPE_STRS: {
+		const struct ht_strs *l = at;
+		for (unsigned i = 0; i < l->num; i++)
+			put(o, l->s[i], strlen(l->s[i]) + 1);
+		return;
+	}
+	case HT_TYPE_TEXTS: {
+		const struct ht_texts *l = at;
+		for (unsigned i = 0; i < l->num; i++)
+			put(o, l->s[i], l->len[i]);
+		return;
+	}
+	default:
+		digest_span(o, *(const struct ht_span *)at);
+		return;
+	}
+}
+
+static void on_record(void *user, const struct ht_record *r) {
+	struct result *res = user;
+	res->records++;
+	res->digest.len = 0;
+	for (unsigned i = 0; i < HT_NUM_FIELDS; i++)
+		if (r->has & ~OF_THE_SPLIT & (uint64_t)1 << i)
+			digest_field(&res->digest, r, i);
+}
+
+static struct frames fs;
+static struct result whole, got;
+static struct bytes body, message, stream;
+
+static void run(struct ht_sensor *s, struct result *res) {
+	res->records = 0;
+	ht_sensor_run(s, fs.f, fs.num);
+	frames_clear(&fs);
+}
+
+static struct ht_sensor *sensor_new(struct result **res) {
+	struct ht_sensor_params p;
+	ht_sensor_defaults(&p);
+	p.max_flows = 64;
+	p.max_hellos = 16;
+	p.arena_bytes = 1u << 20;
+	p.fragment_bytes = 1u << 19;
+	p.max_fragmented = 8;
+	p.secret[0] = 1;
+	p.secret[1] = 2;
+	p.emit = on_record;
+	p.user = *res;
+	struct ht_sensor *s = ht_sensor_new(&p);
+	assert_non_null(s);
+	return s;
+}
+
+// Compares what the split in `fs` gives with the record of the whole hello. Each run has a sensor
+// of its own: nothing of the last split may help.
+static void expect_same(const char *what, const char *shape, unsigned detail) {
+	struct result *res = &got;
+	struct ht_sensor *s = sensor_new(&res);
+	run(s, &got);
+	if (got.records != 1 || got.digest.len != whole.digest.len
+	    || memcmp(got.digest.b, whole.digest.b, whole.digest.len) != 0) {
+		fprintf(stderr, "%s, %s, split %u: %u records\n", what, shape, detail, got.records);
+		fail();
+	}
+	ht_sensor_finish(s);
+	const char *unbalanced = ht_ledger_balance(ht_sensor_counters(s));
+	if (unbalanced != NULL || got.records != 1) {
+		fprintf(stderr, "%s, %s, split %u: ledger: %s\n", what, shape, detail, unbalanced);
+		fail();
+	}
+	ht_sensor_free(s);
+}
+
+static void learn_whole(void) {
+	struct result *res = &whole;
+	struct ht_sensor *s = sensor_new(&res);
+	run(s, &whole);
+	assert_int_equal(whole.records, 1);
+	ht_sensor_free(s);
+}
+
+// --- pieces
+// ---------------------------------------------------------------------------------------
+
+#define MAX_PIECES 40
+
+struct piece {
+	uint32_t at, len;
+};
+
+// Cuts `len` bytes in up to `most` pieces, some longer than their part (overlaps) and some twice,
+// and shuffles them.
+static unsigned random_pieces(
+	struct rng *r, struct piece *out, uint32_t len, unsigned most, bool overlap, bool shuffle
+) {
+	uint32_t cuts[MAX_PIECES];
+	unsigned n = 1 + rng_below(r, most < len ? most : len), num = 0;
+	for (unsigned i = 0; i + 1 < n; i++)
+		cuts[i] = 1 + rng_below(r, len - 1);
+	for (unsigned i = 1; i + 1 < n; i++) // insertion sort
+		for (unsigned j = i; j > 0 && cuts[j - 1] > cuts[j]; j--) {
+			uint32_t t = cuts[j];
+			cuts[j] = cuts[j - 1];
+			cuts[j - 1] = t;
+		}
+	cuts[n - 1] = len;
+	uint32_t from = 0;
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t to = cuts[i];
+		if (to == from)
+			continue;
+		out[num++] = (struct piece){from, to - from};
+		from = to;
+	}
+	for (unsigned i = 0; i < num; i++) {
+		if (overlap && rng_below(r, 3) == 0) { // also bytes of its neighbours
+			uint32_t before = rng_below(r, out[i].at + 1) % 50;
+			uint32_t rest = len - (out[i].at + out[i].len);
+			out[i].at -= before;
+			out[i].len += before + rng_below(r, rest + 1) % 50;
+		}
+	}
+	for (unsigned i = num; overlap && i < MAX_PIECES && rng_below(r, 4) == 0; i = num) {
+		out[num] = out[rng_below(r, num)];
+		num++;
+	}
+	for (unsigned i = num; shuffle && i > 1; i--) {
+		unsigned j = rng_below(r, i);
+		struct piece t = out[i - 1];
+		out[i - 1] = out[j];
+		out[j] = t;
+	}
+	return num;
+}
+
+// --- TCP
+// ------------------------------------------------------------------------------------------
+
+enum syn_mode { SYN_FIRST, SYN_NONE, SYN_LATE, SYN_WITH_DATA, NUM_SYN_MODES };
+
+static void tcp_pieces(
+	const struct bytes *b, const struct piece *p, unsigned num, uint32_t isn, enum syn_mode syn
+) {
+	if (syn == SYN_FIRST) {
+		tcp_add(&fs, FROM_CLIENT, isn, HT_TCP_SYN, NULL, 0);
+		tcp_add(&fs, FROM_SERVER, 7, HT_TCP_SYN | HT_TCP_ACK, NULL, 0);
+	}
+	for (unsigned i = 0; i < num; i++) {
+		bool with_syn = syn == SYN_WITH_DATA && p[i].at == 0;
+		tcp_add(&fs, FROM_CLIENT, isn + 1 + p[i].at - with_syn,
+			with_syn ? HT_TCP_SYN : HT_TCP_ACK, b->b + p[i].at, p[i].len);
+		if (syn == SYN_LATE && i == 0)
+			tcp_add(&fs, FROM_CLIENT, isn, HT_TCP_SYN, NULL, 0);
+	}
+}
+
+// Records of the given lengths around the message.
+static void
+in_records(struct bytes *o, const struct bytes *m, const struct piece *p, unsigned num) {
+	o->len = 0;
+	for (unsigned i = 0; i < num; i++) {
+		put8(o, 22);
+		put16(o, 0x0301);
+		put16(o, p[i].len);
+		put(o, m->b + p[i].at, p[i].len);
+	}
+}
+
+static void one_record(struct bytes *o, const struct bytes *m) {
+	const struct piece p = {0, (uint32_t)m->len};
+	in_records(o, m, &p, 1);
+}
+
+static const struct hello_shape tcp_shapes[] = {
+	{.name = "no extensions", .ciphers = 3},
+	{.name = "one segment",
+	 .sni = "www.example.com",
+	 .ciphers = 17,
+	 .key_share = 32,
+	 .extensions = true},
+	{.name = "post-quantum",
+	 .sni = "pq.example.com",
+	 .ciphers = 17,
+	 .key_share = 1216,
+	 .extensions = true},
+	{.name = "9 kB",
+	 .sni = "big.example.com",
+	 .ciphers = 100,
+	 .key_share = 1216,
+	 .padding = 8000,
+	 .extensions = true},
+};
+
+static void make_hello(const struct hello_shape *h, struct rng *r) {
+	hello_body(&body, h, r);
+	hello_message(&message, &body);
+}
+
+static void tcp_whole(const struct hello_shape *h, struct rng *r) {
+	make_hello(h, r);
+	one_record(&stream, &message);
+	const struct piece all = {0, (uint32_t)stream.len};
+	tcp_pieces(&stream, &all, 1, 1000, SYN_FIRST);
+	learn_whole();
+}
+
+static void test_tcp_every_cut(void **state) {
+	(void)state;
+	struct rng r = {1};
+	fs.client_port = 40000;
+	for (unsigned i = 0; i < HT_ARRAY_LEN(tcp_shapes); i++) {
+		tcp_whole(&tcp_shapes[i], &r);
+		uint32_t step = stream.len > 2500 ? 37 : 1;
+		for (uint32_t cut = 1; cut < stream.len; cut += step) {
+			const struct piece in_order[2]
+				= {{0, cut}, {cut, (uint32_t)stream.len - cut}};
+			const struct piece swapped[2] = {in_order[1], in_order[0]};
+			tcp_pieces(&stream, in_order, 2, 1000, cut % NUM_SYN_MODES);
+			expect_same("in order", tcp_shapes[i].name, cut);
+			tcp_pieces(&stream, swapped, 2, 1000, SYN_FIRST);
+			expect_same("swapped", tcp_shapes[i].name, cut);
+			tcp_pieces(&stream, swapped, 2, 1000, SYN_NONE);
+			expect_same("swapped, no SYN", tcp_shapes[i].name, cut);
+		}
+	}
+}
+
+static void test_tcp_one_byte_segments(void **state) {
+	(void)state;
+	struct rng r = {2};
+	for (unsigned i = 0; i < 3; i++) {
+		tcp_whole(&tcp_shapes[i], &r);
+		for (uint32_t at = 0; at < stream.len; at++)
+			tcp_add(&fs, FROM_CLIENT, 5000 + at, HT_TCP_ACK, stream.b + at, 1);
+		expect_same("1-byte segments", tcp_shapes[i].name, 0);
+	}
+}
+
+static void test_tcp_random(void **state) {
+	(void)state;
+	struct rng r = {3};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(tcp_shapes); i++) {
+		tcp_whole(&tcp_shapes[i], &r);
+		for (unsigned n = 0; n < SPLITS; n++) {
+			struct piece p[MAX_PIECES];
+			unsigned num
+				= random_pieces(&r, p, (uint32_t)stream.len, 30, n % 2, n % 3 != 0);
+			// Every fourth around the wrap of the sequence number.
+			uint32_t isn = n % 4 == 0 ? 0u - rng_below(&r, (uint32_t)stream.len)
+						  : rng_next(&r);
+			tcp_pieces(&stream, p, num, isn, rng_below(&r, NUM_SYN_MODES));
+			expect_same("random segments", tcp_shapes[i].name, n);
+		}
+	}
+}
+
+static void test_records_random(void **state) {
+	(void)state;
+	struct rng r = {4};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(tcp_shapes); i++) {
+		tcp_whole(&tcp_shapes[i], &r);
+		uint32_t step = message.len > 2500 ? 97 : 1;
+		for (uint32_t cut = 1; cut < message.len; cut += step) {
+			const struct piece two[2] = {{0, cut}, {cut, (uint32_t)message.len - cut}};
+			in_records(&stream, &message, two, 2);
+			const struct piece all = {0, (uint32_t)stream.len};
+			tcp_pieces(&stream, &all, 1, 1, SYN_FIRST);
+			expect_same("two records", tcp_shapes[i].name, cut);
+		}
+		for (unsigned n = 0; n < SPLITS; n++) {
+			struct piece records[MAX_PIECES], p[MAX_PIECES];
+			unsigned num = random_pieces(
+				&r, records, (uint32_t)message.len, 30, false, false
+			);
+			in_records(&stream, &message, records, num);
+			num = random_pieces(&r, p, (uint32_t)stream.len, 30, n % 2, n % 3 != 0);
+			tcp_pieces(&stream, p, num, rng_next(&r), rng_below(&r, NUM_SYN_MODES));
+			expect_same("random records and segments", tcp_shapes[i].name, n);
+		}
+	}
+}
+
+// --- behind an upgrade
+// -----------------------------------------------------------------------------
+
+static const struct {
+	const char *name, *client;
+	size_t len;
+} upgrades[] = {
+#define U(name, text) \
+	{ name, text, sizeof(text) - 1 }
+	U("smtp", "EHLO a.example\r\nSTARTTLS\r\n"),
+	U("imap", "a1 CAPABILITY\r\na2 STARTTLS\r\n"),
+	U("pop3", "CAPA\r\nSTLS\r\n"),
+	U("ftp", "AUTH TLS\r\n"),
+	U("nntp", "CAPABILITIES\r\nSTARTTLS\r\n"),
+	U("xmpp",
+	  "<?xml version='1.0'?><stream:stream to='a.example' version='1.0' xmlns='jabber:client' "
+	  "xmlns:stream='http://etherx.jabber.org/streams'><starttls "
+	  "xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"),
+	U("http-connect", "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n"),
+	U("socks5", "\x05\x01\x00\x05\x01\x00\x01\xc6\x33\x64\x01\x01\xbb"),
+	U("postgresql", "\x00\x00\x00\x08\x04\xd2\x16\x2f"),
+	U("rdp", "\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00\x08\x00\x01\x00\x00\x00"),
+	U("ldap",
+	  "\x30\x1d\x02\x01\x01\x77\x18\x80\x16"
+	  "1.3.6.1.4.1.1466.20037"),
+	U("proxy-v1", "PROXY TCP4 192.0.2.1 198.51.100.1 5000 443\r\n"),
+#undef U
+};
+
+static void test_upgrades_random(void **state) {
+	(void)state;
+	struct rng r = {5};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(upgrades); i++) {
+		static struct bytes tls;
+		make_hello(&tcp_shapes[1], &r);
+		one_record(&tls, &message);
+		stream.len = 0;
+		put(&stream, upgrades[i].client, upgrades[i].len);
+		put(&stream, tls.b, tls.len);
+		const struct piece all = {0, (uint32_t)stream.len};
+		tcp_pieces(&stream, &all, 1, 1, SYN_FIRST);
+		learn_whole();
+		for (unsigned n = 0; n < SPLITS / 4; n++) {
+			struct piece p[MAX_PIECES];
+			unsigned num
+				= random_pieces(&r, p, (uint32_t)stream.len, 30, n % 2, n % 3 != 0);
+			tcp_pieces(&stream, p, num, rng_next(&r), SYN_FIRST);
+			expect_same("behind an upgrade", upgrades[i].name, n);
+		}
+		for (uint32_t at = 0; at < stream.len; at++)
+			tcp_add(&fs, FROM_CLIENT, 1 + at, HT_TCP_ACK, stream.b + at, 1);
+		expect_same("1-byte segments behind an upgrade", upgrades[i].name, 0);
+	}
+}
+
+// --- DTLS
+// -----------------------------------------------------------------------------------------
+
+static void dtls_fragment(struct bytes *o, const struct bytes *b, struct piece p, unsigned seq) {
+	put8(o, 22);
+	put16(o, 0xfeff);
+	put16(o, 0); // epoch
+	put16(o, 0);
+	put32(o, seq);
+	put16(o, 12 + p.len);
+	put8(o, 1);
+	put24(o, (unsigned)b->len);
+	put16(o, 0); // message_seq
+	put24(o, p.at);
+	put24(o, p.len);
+	put(o, b->b + p.at, p.len);
+}
+
+static void test_dtls_random(void **state) {
+	(void)state;
+	static const struct hello_shape shapes[] = {
+		{.name = "small",
+		 .sni = "d.example.com",
+		 .ciphers = 5,
+		 .key_share = 32,
+		 .extensions = true,
+		 .dtls = true},
+		{.name = "post-quantum",
+		 .sni = "dpq.example.com",
+		 .ciphers = 17,
+		 .key_share = 1216,
+		 .extensions = true,
+		 .dtls = true},
+	};
+	static struct bytes datagram;
+	struct rng r = {6};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(shapes); i++) {
+		hello_body(&body, &shapes[i], &r);
+		datagram.len = 0;
+		dtls_fragment(&datagram, &body, (struct piece){0, (uint32_t)body.len}, 0);
+		udp_add(&fs, FROM_CLIENT, datagram.b, datagram.len);
+		learn_whole();
+		for (unsigned n = 0; n < body.len + SPLITS; n++) {
+			struct piece p[MAX_PIECES] = {{0, n}, {n, (uint32_t)body.len - n}};
+			unsigned num = 2;
+			if (n == 0 || n >= body.len)
+				num = random_pieces(
+					&r, p, (uint32_t)body.len, 30, n % 2, n % 3 != 0
+				);
+			datagram.len = 0;
+			for (unsigned k = 0; k < num; k++) {
+				dtls_fragment(&datagram, &body, p[k], k);
+				if (k + 1 < num && rng_below(&r, 3) == 0)
+					continue; // several records in a datagram
+				udp_add(&fs, FROM_CLIENT, datagram.b, datagram.len);
+				datagram.len = 0;
+			}
+			expect_same("DTLS fragments", shapes[i].name, n);
+		}
+	}
+}
+
+// --- QUIC
+// -----------------------------------------------------------------------------------------
+
+static const uint8_t v1_salt[20] = {
+	// RFC 9001 5.2
+	0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17,
+	0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a,
+};
+
+static void quic_pieces(
+	struct rng *r,
+	const struct ht_initial_keys *keys,
+	struct ht_span dcid,
+	const struct piece *p,
+	unsigned num
+) {
+	static struct bytes plain;
+	uint32_t pn = 0;
+	plain.len = 0;
+	for (unsigned k = 0; k < num; k++) {
+		switch (rng_below(r, 4)) {
+		case 0:
+			put8(&plain, 1); // PING
+			break;
+		case 1:
+			put24(&plain, 0); // PADDING
+			break;
+		default:
+			break;
+		}
+		put_crypto(&plain, p[k].at, message.b + p[k].at, p[k].len);
+		if (k + 1 < num && plain.len < 900 && rng_below(r, 3) != 0)
+			continue;
+		quic_add(&fs, keys, dcid, pn++, &plain);
+		plain.len = 0;
+	}
+}
+
+static void test_quic_random(void **state) {
+	(void)state;
+	static const struct hello_shape shapes[] = {
+		{.name = "small",
+		 .sni = "q.example.com",
+		 .ciphers = 3,
+		 .key_share = 32,
+		 .extensions = true,
+		 .quic = true},
+		{.name = "post-quantum",
+		 .sni = "qpq.example.com",
+		 .ciphers = 3,
+		 .key_share = 1216,
+		 .extensions = true,
+		 .quic = true},
+	};
+	static const uint8_t cid[8] = {0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08};
+	struct rng r = {7};
+	struct ht_crypto *crypto = ht_crypto_new();
+	assert_non_null(crypto);
+	struct ht_initial_salt *salt = ht_initial_salt_new(crypto, v1_salt, HT_LABELS_QUIC);
+	struct ht_initial_keys keys;
+	ht_initial_derive(crypto, &keys, salt, HT_INITIAL_CLIENT, HT_SPAN(cid, sizeof(cid)));
+	for (unsigned i = 0; i < HT_ARRAY_LEN(shapes); i++) {
+		make_hello(&shapes[i], &r);
+		const struct piece all = {0, (uint32_t)message.len};
+		struct rng still = {0};
+		quic_pieces(&still, &keys, HT_SPAN(cid, sizeof(cid)), &all, 1);
+		learn_whole();
+		for (unsigned n = 0; n < message.len + SPLITS; n++) {
+			struct piece p[MAX_PIECES] = {{n, (uint32_t)message.len - n}, {0, n}};
+			unsigned num = 2;
+			if (n == 0 || n >= message.len)
+				num = random_pieces(
+					&r, p, (uint32_t)message.len, 30, n % 2, n % 3 != 0
+				);
+			quic_pieces(&r, &keys, HT_SPAN(cid, sizeof(cid)), p, num);
+			expect_same("CRYPTO frames", shapes[i].name, n);
+		}
+	}
+	ht_initial_salt_free(salt);
+	ht_crypto_free(crypto);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tcp_every_cut),
+		cmocka_unit_test(test_tcp_one_byte_segments),
+		cmocka_unit_test(test_tcp_random),
+		cmocka_unit_test(test_records_random),
+		cmocka_unit_test(test_upgrades_random),
+		cmocka_unit_test(test_dtls_random),
+		cmocka_unit_test(test_quic_random),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
