@@ -26,6 +26,10 @@ static int run_file(const char *path) {
 		fclose(f);
 		return 1;
 	}
+	if (!S_ISREG(st.st_mode)) { // a folder beside the corpus files is none of them
+		fclose(f);
+		return 0;
+	}
 	size_t size = (size_t)st.st_size;
 	uint8_t *data = malloc(size > 0 ? size : 1);
 	if (data == NULL || fread(data, 1, size, f) != size) {

@@ -80,8 +80,7 @@ server() {
 }
 
 serving() {
-	local i
-	for i in $(seq 100); do
+	for _ in $(seq 100); do
 		ip netns exec "$sns" ss -Hln"${1:0:1}" "sport = $2" | grep -q . && return
 		sleep 0.1
 	done
@@ -106,8 +105,7 @@ capture() { # capture FILTER: begins; the interface is $iface
 		-w "$work/raw.pcap" "$1" 2>"$work/tcpdump.log" &
 	tcpdump=$!
 	started+=("$tcpdump")
-	local i
-	for i in $(seq 50); do
+	for _ in $(seq 50); do
 		grep -q 'listening on' "$work/tcpdump.log" && return
 		sleep 0.1
 	done
@@ -145,7 +143,12 @@ main() {
 	while getopts 'o:lh' o; do
 		case $o in
 		o) out=$(cd "$OPTARG" && pwd) || exit 2 ;;
-		l) printf '%s\n' "${cases[@]}"; exit ;;
+		l)
+			for current in "${cases[@]}"; do
+				printf '%-20s %s\n' "$current" "${about[$current]}"
+			done
+			exit
+			;;
 		*) sed -n '3,13s/^# \{0,1\}//p' "$0"; exit 2 ;;
 		esac
 	done

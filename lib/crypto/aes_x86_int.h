@@ -134,10 +134,13 @@ INLINE __m128i first_counter(const uint8_t iv[12], uint32_t pn) {
 	);
 }
 
-INLINE __m128i load_part(const uint8_t *p, size_t n) {
-	uint8_t block[16] = {0};
-	memcpy(block, p, n);
-	return load(block);
+// first_bytes keeps n <= 16 bytes of a block and makes the others zero.
+INLINE __m128i first_bytes(__m128i v, size_t n) {
+	static const uint8_t mask[32] = {
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	};
+	return _mm_and_si128(v, load(mask + 16 - n));
 }
 
 // hash_few adds n <= 8 blocks, swapped already, to the hash. h[i] is the i-th power of the key.
@@ -148,56 +151,61 @@ INLINE __m128i hash_few(__m128i acc, const __m128i h[9], const __m128i *b, size_
 	return reduce(p);
 }
 
-// hash_padded adds bytes padded with zeros to whole blocks.
-INLINE __m128i hash_padded(__m128i acc, const __m128i h[9], struct ht_span s) {
-	for (size_t at = 0; at < s.len;) {
-		__m128i b[8];
-		size_t n = 0;
-		for (; n < 8 && s.len - at >= 16; n++, at += 16)
-			b[n] = swap128(load(s.p + at));
-		if (n < 8 && at < s.len) {
-			b[n++] = swap128(load_part(s.p + at, s.len - at));
-			at = s.len;
-		}
-		acc = hash_few(acc, h, b, n);
-	}
-	return acc;
+// Whether 16 bytes may be read or written where fewer count. It is a constant where it is inlined:
+// true for an Initial, where the tag's place follows.
+enum slack { EXACT, SLACK };
+
+// padded_block takes the block at `at`, padded with zeros where the bytes end, and swaps it.
+INLINE __m128i padded_block(struct ht_span s, size_t at, enum slack slack) {
+	const uint8_t *p = s.p + at;
+	size_t n = s.len - at;
+	uint8_t block[16] = {0};
+	if (n >= 16)
+		return swap128(load(p));
+	if (slack == EXACT)
+		p = memcpy(block, p, n);
+	return swap128(first_bytes(load(p), n));
 }
 
-// open_tail decrypts what is left of `len` bytes from `at` on, fewer than 128, and checks the tag
-// behind them.
+// open_tail decrypts what is left of `len` bytes from `at` on, at most 128, and checks the tag
+// behind them, for which reason 16 bytes of `in` can always be read. `b` has room for 12 blocks;
+// the first n of them, at most 2, are still to be hashed before what is left.
 INLINE bool open_tail(
 	const __m128i rk[11],
 	const __m128i h[9],
 	__m128i acc,
+	__m128i b[12],
+	size_t n,
 	__m128i ctr,
 	__m128i tag_mask,
 	size_t aad_len,
 	uint8_t *out,
 	const uint8_t *in,
 	size_t len,
-	size_t at
+	size_t at,
+	enum slack slack
 ) {
-	__m128i b[9];
-	size_t n = 0;
-	for (; len - at >= 16; at += 16) {
+	for (; at < len; at += 16) {
 		__m128i sealed = load(in + at);
-		store(out + at, _mm_xor_si128(sealed, encrypt(rk, swap128(ctr))));
+		__m128i clear = _mm_xor_si128(sealed, encrypt(rk, swap128(ctr)));
 		ctr = _mm_add_epi32(ctr, _mm_set_epi32(0, 0, 0, 1));
+		if (len - at < 16)
+			sealed = first_bytes(sealed, len - at);
 		b[n++] = swap128(sealed);
-	}
-	if (at < len) {
-		uint8_t block[16];
-		__m128i sealed = load_part(in + at, len - at);
-		store(block, _mm_xor_si128(sealed, encrypt(rk, swap128(ctr))));
-		memcpy(out + at, block, len - at);
-		b[n++] = swap128(sealed);
-	}
-	if (n == 8) {
-		acc = hash_few(acc, h, b, n);
-		n = 0;
+		if (slack == SLACK || len - at >= 16) {
+			store(out + at, clear);
+		} else {
+			uint8_t block[16];
+			store(block, clear);
+			memcpy(out + at, block, len - at);
+		}
 	}
 	b[n++] = _mm_set_epi64x((long long)(8 * (uint64_t)aad_len), (long long)(8 * (uint64_t)len));
+	if (n > 8) {
+		acc = hash_few(acc, h, b, n - 8);
+		b += n - 8;
+		n = 8;
+	}
 	acc = hash_few(acc, h, b, n);
 	__m128i tag = _mm_xor_si128(swap128(acc), tag_mask);
 	return _mm_movemask_epi8(_mm_cmpeq_epi8(tag, load(in + len))) == 0xffff;

@@ -42,6 +42,7 @@ INLINE __m256i folded2(__m256i v) {
 // KEEP stops the compiler from joining sums of several turns, for which there are no registers.
 #define KEEP(v) __asm__("" : "+x"(v))
 
+// karatsuba_add2 as karatsuba_add(), but that karatsuba_end2() has still to be called.
 INLINE void karatsuba_add2(struct product2 *p, __m256i a, __m256i b, __m256i fb) {
 	p->lo = _mm256_xor_si256(p->lo, _mm256_clmulepi64_epi128(a, b, 0x00));
 	p->hi = _mm256_xor_si256(p->hi, _mm256_clmulepi64_epi128(a, b, 0x11));
@@ -49,6 +50,11 @@ INLINE void karatsuba_add2(struct product2 *p, __m256i a, __m256i b, __m256i fb)
 	KEEP(p->lo);
 	KEEP(p->hi);
 	KEEP(p->mid);
+}
+
+INLINE struct product2 karatsuba_end2(struct product2 p) {
+	p.mid = _mm256_xor_si256(p.mid, _mm256_xor_si256(p.lo, p.hi));
+	return p;
 }
 
 INLINE __m256i reduce2(struct product2 p) {
@@ -75,127 +81,114 @@ INLINE struct product2 zero2(void) {
 	){_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
 }
 
-// The powers of the hash key, two a vector as the blocks they meet: 8 7, 6 5, 4 3, 2 1.
+// The hash runs in two lanes, one for the even blocks and one for the odd ones, each in steps of
+// H^2. The lanes meet at the end: even * H^2 + odd * H. Powers 8, 6, 4 and 2, each in both lanes.
 struct powers {
 	__m256i h[4], fh[4];
 };
 
-// sixteen decrypts sixteen blocks and hashes the sealed bytes in two halves. The multiplications
-// stand between the rounds: each kind of instruction waits for itself and leaves room for the
-// other.
-INLINE __m128i
-sixteen(const __m256i rk[11],
-	const struct powers *w,
-	__m128i acc,
-	__m256i ctr,
-	uint8_t *out,
-	const uint8_t *in) {
-	__m256i x[8];
+// hash_eight adds eight blocks: acc * H^8 + b0 * H^6 + b1 * H^4 + b2 * H^2 + b3 in either lane.
+// What waits for the last turn comes last.
+INLINE __m256i hash_eight(__m256i acc, const struct powers *w, const uint8_t *in) {
 	struct product2 p = zero2();
 	UNROLL
-	for (int i = 0; i < 8; i++) {
-		__m256i v = _mm256_add_epi32(ctr, both(_mm_set_epi32(0, 0, 0, 2 * i)));
-		x[i] = _mm256_xor_si256(swap2(v), rk[0]);
+	for (int i = 1; i < 4; i++)
+		karatsuba_add2(&p, swap2(load2(in + 32 * (i - 1))), w->h[i], w->fh[i]);
+	karatsuba_add2(&p, acc, w->h[0], w->fh[0]);
+	return _mm256_xor_si256(reduce2(karatsuba_end2(p)), swap2(load2(in + 96)));
+}
+
+// hash_aad starts the two lanes, with a zero block before an odd number of blocks.
+INLINE __m256i hash_aad(__m256i h22, struct ht_span aad, enum slack slack) {
+	__m256i acc = _mm256_setzero_si256();
+	size_t at = 0;
+	if ((aad.len + 15) / 16 % 2 != 0) {
+		__m128i odd = padded_block(aad, 0, slack);
+		acc = _mm256_inserti128_si256(acc, odd, 1);
+		at = 16;
 	}
-	UNROLL
-	for (int r = 1; r < 10; r++) {
-		UNROLL
-		for (int i = 0; i < 8; i++)
-			x[i] = _mm256_aesenc_epi128(x[i], rk[r]);
-		if (r == 9)
-			break;
-		__m256i b = swap2(load2(in + 32 * (r - 1)));
-		if (r % 4 == 1)
-			b = _mm256_xor_si256(b, _mm256_zextsi128_si256(acc));
-		karatsuba_add2(&p, b, w->h[(r - 1) % 4], w->fh[(r - 1) % 4]);
-		if (r % 4 == 0) {
-			acc = reduce(karatsuba_end((struct product
-			){join(p.lo), join(p.mid), join(p.hi)}));
-			p = zero2();
-		}
-	}
-	UNROLL
-	for (int i = 0; i < 8; i++) {
-		__m256i last = _mm256_xor_si256(rk[10], load2(in + 32 * i));
-		store2(out + 32 * i, _mm256_aesenclast_epi128(x[i], last));
+	for (; at < aad.len; at += 32) {
+		__m256i even = _mm256_castsi128_si256(padded_block(aad, at, slack));
+		__m256i pair = _mm256_inserti128_si256(even, padded_block(aad, at + 16, slack), 1);
+		acc = at > 0 ? _mm256_xor_si256(multiply2(acc, h22), pair) : pair;
 	}
 	return acc;
 }
 
-// eight is half of that, for what is left.
-INLINE __m128i
-eight(const __m256i rk[11],
-      const struct powers *w,
-      __m128i acc,
-      __m256i ctr,
-      uint8_t *out,
-      const uint8_t *in) {
-	__m256i x[4];
-	struct product2 p = zero2();
+// decrypt decrypts n vectors; n is a constant where it is inlined.
+INLINE void decrypt(const __m256i rk[11], __m256i ctr, uint8_t *out, const uint8_t *in, int n) {
+	__m256i x[8];
 	UNROLL
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < n; i++) {
 		__m256i v = _mm256_add_epi32(ctr, both(_mm_set_epi32(0, 0, 0, 2 * i)));
 		x[i] = _mm256_xor_si256(swap2(v), rk[0]);
 	}
 	UNROLL
 	for (int r = 1; r < 10; r++) {
 		UNROLL
-		for (int i = 0; i < 4; i++)
+		for (int i = 0; i < n; i++)
 			x[i] = _mm256_aesenc_epi128(x[i], rk[r]);
 	}
 	UNROLL
-	for (int i = 0; i < 4; i++) {
-		__m256i sealed = load2(in + 32 * i), b = swap2(sealed);
-		x[i] = _mm256_aesenclast_epi128(x[i], _mm256_xor_si256(rk[10], sealed));
-		store2(out + 32 * i, x[i]);
-		if (i == 0)
-			b = _mm256_xor_si256(b, _mm256_zextsi128_si256(acc));
-		karatsuba_add2(&p, b, w->h[i], w->fh[i]);
+	for (int i = 0; i < n; i++) {
+		__m256i last = _mm256_xor_si256(rk[10], load2(in + 32 * i));
+		store2(out + 32 * i, _mm256_aesenclast_epi128(x[i], last));
 	}
-	return reduce(karatsuba_end((struct product){join(p.lo), join(p.mid), join(p.hi)}));
 }
 
 INLINE bool open_gcm(
-	const __m128i rk[11], __m128i j0, uint8_t *out, struct ht_span aad, struct ht_span sealed
+	const __m128i rk[11],
+	__m128i j0,
+	uint8_t *out,
+	struct ht_span aad,
+	struct ht_span sealed,
+	enum slack slack
 ) {
 	__m128i h[9];
 	__m256i rk2[11];
 	struct powers w;
 	h[1] = hash_key(encrypt(rk, _mm_setzero_si128()));
 	h[2] = multiply(h[1], h[1]);
-	__m256i h22 = both(h[2]);
-	w.h[3] = _mm256_inserti128_si256(_mm256_castsi128_si256(h[2]), h[1], 1);
-	w.h[2] = multiply2(w.h[3], h22);
-	__m256i h44 = _mm256_permute2x128_si256(w.h[2], w.h[2], 0x00);
-	w.h[1] = multiply2(w.h[3], h44);
-	w.h[0] = multiply2(w.h[2], h44);
+	__m256i h21 = _mm256_inserti128_si256(_mm256_castsi128_si256(h[2]), h[1], 1);
+	w.h[3] = both(h[2]);
+	__m256i h43 = multiply2(h21, w.h[3]);
+	w.h[2] = _mm256_permute2x128_si256(h43, h43, 0x00);
+	__m256i h65 = multiply2(h21, w.h[2]), h87 = multiply2(h43, w.h[2]);
+	w.h[1] = _mm256_permute2x128_si256(h65, h65, 0x00);
+	w.h[0] = _mm256_permute2x128_si256(h87, h87, 0x00);
 	UNROLL
 	for (int i = 0; i < 4; i++)
 		w.fh[i] = folded2(w.h[i]);
+	const __m256i pairs[3] = {h43, h65, h87};
 	UNROLL
 	for (int i = 0; i < 3; i++) {
-		h[8 - 2 * i] = _mm256_castsi256_si128(w.h[i]);
-		h[7 - 2 * i] = _mm256_extracti128_si256(w.h[i], 1);
+		h[2 * i + 3] = _mm256_extracti128_si256(pairs[i], 1);
+		h[2 * i + 4] = _mm256_castsi256_si128(pairs[i]);
 	}
 	UNROLL
 	for (int i = 0; i < 11; i++)
 		rk2[i] = both(rk[i]);
 	__m128i tag_mask = encrypt(rk, swap128(j0));
 
-	__m128i acc = hash_padded(_mm_setzero_si128(), h, aad);
+	__m256i acc = hash_aad(w.h[3], aad, slack);
 	__m256i ctr = _mm256_add_epi32(both(j0), _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 1));
 	size_t len = sealed.len - 16, at = 0;
 	for (; len - at >= 256; at += 256) {
-		acc = sixteen(rk2, &w, acc, ctr, out + at, sealed.p + at);
+		decrypt(rk2, ctr, out + at, sealed.p + at, 8);
+		acc = hash_eight(acc, &w, sealed.p + at);
+		acc = hash_eight(acc, &w, sealed.p + at + 128);
 		ctr = _mm256_add_epi32(ctr, both(_mm_set_epi32(0, 0, 0, 16)));
 	}
 	if (len - at >= 128) {
-		acc = eight(rk2, &w, acc, ctr, out + at, sealed.p + at);
+		decrypt(rk2, ctr, out + at, sealed.p + at, 4);
+		acc = hash_eight(acc, &w, sealed.p + at);
 		ctr = _mm256_add_epi32(ctr, both(_mm_set_epi32(0, 0, 0, 8)));
 		at += 128;
 	}
+	__m128i b[12] = {_mm256_castsi256_si128(acc), _mm256_extracti128_si256(acc, 1)};
 	return open_tail(
-		rk, h, acc, _mm256_castsi256_si128(ctr), tag_mask, aad.len, out, sealed.p, len, at
+		rk, h, _mm_setzero_si128(), b, 2, _mm256_castsi256_si128(ctr), tag_mask, aad.len,
+		out, sealed.p, len, at, slack
 	);
 }
 
@@ -210,7 +203,7 @@ TARGET static bool gcm_open(
 	(void)c;
 	__m128i rk[11];
 	expand(rk, load(key));
-	return open_gcm(rk, first_counter(nonce, 0), out, aad, sealed);
+	return open_gcm(rk, first_counter(nonce, 0), out, aad, sealed, EXACT);
 }
 
 TARGET static bool open_initial(
@@ -228,7 +221,7 @@ TARGET static bool open_initial(
 	ht_clear_header(out, o, packet, pn_offset, (uint64_t)_mm_cvtsi128_si64(mask));
 	return open_gcm(
 		rk, first_counter(k->iv, o->pn), out + o->header_len, HT_SPAN(out, o->header_len),
-		HT_SPAN(packet.p + o->header_len, packet.len - o->header_len)
+		HT_SPAN(packet.p + o->header_len, packet.len - o->header_len), SLACK
 	);
 }
 

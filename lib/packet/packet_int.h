@@ -172,6 +172,10 @@ bool ht_begins_ethernet(struct ht_reader r, uint32_t wire);
 // ht_ppp_known tells whether r begins with a PPP header of a protocol that a tunnel carries.
 bool ht_ppp_known(struct ht_reader r);
 
+// ht_l2tpv3_open looks for an Ethernet frame behind the session id; HT_LAYER_NONE when there is
+// none.
+enum ht_layer ht_l2tpv3_open(struct ht_walk *w, uint32_t session);
+
 // ht_udp_open tries the tunnels of the datagram's ports and names the layer inside, HT_LAYER_DONE
 // when it ended the walk, HT_LAYER_NONE when the datagram is plain UDP; *w is as it was then.
 enum ht_layer ht_udp_open(struct ht_walk *w, uint16_t sport, uint16_t dport);

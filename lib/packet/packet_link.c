@@ -98,6 +98,13 @@ static bool ppp_address(struct ht_reader r) {
 }
 
 enum ht_layer ht_layer_ppp(struct ht_walk *w) {
+	struct ht_walk behind = *w;
+	struct ht_span h;
+	// The two bytes are asked for only where the first can be an address: a protocol that was
+	// compressed to one byte may be all there is.
+	if (w->r.left.len == 1 && (w->r.left.p[0] == 0xff || w->r.left.p[0] <= 1)
+	    && !ht_walk_take(&behind, 2, &h))
+		return HT_LAYER_DONE;
 	if (ppp_address(w->r) && !ht_walk_skip(w, 2))
 		return HT_LAYER_DONE;
 	return ht_walk_push(w, HT_ENCAP_PPP, 0) ? ppp_protocol(w) : HT_LAYER_DONE;
@@ -205,7 +212,9 @@ enum ht_layer ht_layer_nflog(struct ht_walk *w) {
 	case 10:
 		return HT_LAYER_IPV6;
 	case 0: // AF_UNSPEC: of the inet family, or of no address family at all
-		return ht_begins_ip(w->r, w->wire) ? HT_LAYER_IP : ht_walk_end(w, HT_PACKET_NOT_IP);
+		if (w->r.left.len == 0 || ht_begins_ip(w->r, w->wire))
+			return HT_LAYER_IP;
+		return ht_walk_end(w, HT_PACKET_NOT_IP);
 	default: // ARP, bridge, netdev
 		return ht_walk_end(w, HT_PACKET_NOT_IP);
 	}

@@ -3,13 +3,16 @@
 
 #include "packet_int.h"
 
-// An IP packet that also ends within what carries it. Stricter than ht_begins_ip, because here the
-// alternative is an Ethernet frame to an address that begins with 4 or 6.
+// An IP packet that also says how long it is and ends within what carries it. Stricter than
+// ht_begins_ip, because here the alternative is an Ethernet frame to an address that begins with 4
+// or 6.
 static bool is_ip(struct ht_reader r, uint32_t wire) {
 	struct ht_span h;
 	if (!ht_begins_ip(r, wire) || !ht_take(&r, 20, &h))
 		return false;
-	return h.p[0] >> 4 == 4 ? ht_be16(h.p + 2) <= wire : 40u + ht_be16(h.p + 4) <= wire;
+	bool v4 = h.p[0] >> 4 == 4;
+	uint32_t len = ht_be16(h.p + (v4 ? 2 : 4));
+	return len != 0 && len + (v4 ? 0 : 40) <= wire;
 }
 
 enum ht_layer ht_mpls_inside(struct ht_reader r, uint32_t wire, bool *control_word) {

@@ -99,22 +99,27 @@ enum ht_layer ht_layer_gre(struct ht_walk *w) {
 	return ht_enter(w, HT_ENCAP_GRE, 0, next);
 }
 
-// RFC 3931 4.1.1: session id (0: control), then a cookie of 0, 4 or 8 bytes and a sublayer header
-// of 0 or 4, which only the control connection agrees on. The inside shows where it begins.
-enum ht_layer ht_layer_l2tpv3(struct ht_walk *w) {
+// RFC 3931 4.1: behind the session id come a cookie of 0, 4 or 8 bytes and a sublayer header of 0
+// or 4, which only the control connection agrees on. The inside shows where it begins.
+enum ht_layer ht_l2tpv3_open(struct ht_walk *w, uint32_t session) {
 	struct ht_span h;
-	if (!ht_walk_take(w, 4, &h))
-		return HT_LAYER_DONE;
-	uint32_t session = ht_be32(h.p);
-	if (session == 0)
-		return ht_walk_end(w, HT_PACKET_OTHER_L4);
 	for (unsigned before = 0; before <= 12; before += 4) {
 		if (ht_begins_ethernet(w->r, w->wire))
 			return ht_enter(w, HT_ENCAP_L2TP, session, HT_LAYER_ETHER);
 		if (!ht_walk_try(w, 4, &h))
 			break;
 	}
-	return ht_walk_end(w, HT_PACKET_OTHER_L4);
+	return HT_LAYER_NONE;
+}
+
+// RFC 3931 4.1.1: over IP the session id is all of the header, and 0 is control.
+enum ht_layer ht_layer_l2tpv3(struct ht_walk *w) {
+	struct ht_span h;
+	if (!ht_walk_take(w, 4, &h))
+		return HT_LAYER_DONE;
+	uint32_t session = ht_be32(h.p);
+	enum ht_layer next = session != 0 ? ht_l2tpv3_open(w, session) : HT_LAYER_NONE;
+	return next != HT_LAYER_NONE ? next : ht_walk_end(w, HT_PACKET_OTHER_L4);
 }
 
 // RFC 3378 3: version(4)=3, reserved(12).

@@ -157,21 +157,6 @@ static enum ht_layer teredo(struct ht_walk *w) {
 	return ht_enter(w, HT_ENCAP_TEREDO, 0, HT_LAYER_IPV6);
 }
 
-// RFC 3931 4.1.2.1: version 3 has flags(16), reserved(16), then as over IP.
-static enum ht_layer l2tpv3_udp(struct ht_walk *w) {
-	struct ht_span h;
-	if (!ht_walk_try(w, 6, &h))
-		return HT_LAYER_NONE;
-	uint32_t session = ht_be32(h.p + 2);
-	for (unsigned before = 0; before <= 12; before += 4) {
-		if (ht_begins_ethernet(w->r, w->wire))
-			return ht_enter(w, HT_ENCAP_L2TP, session, HT_LAYER_ETHER);
-		if (!ht_walk_try(w, 4, &h))
-			break;
-	}
-	return HT_LAYER_NONE;
-}
-
 // RFC 2661 3.1: T L x x S x O P x x x x version(4), length if L, tunnel, session, Ns and Nr if S,
 // offset size and padding if O.
 static enum ht_layer l2tp(struct ht_walk *w) {
@@ -182,8 +167,8 @@ static enum ht_layer l2tp(struct ht_walk *w) {
 	uint16_t flags = ht_be16(h.p);
 	if ((flags & 0x8000) != 0) // T: control
 		return HT_LAYER_NONE;
-	if ((flags & 0xf) == 3)
-		return l2tpv3_udp(w);
+	if ((flags & 0xf) == 3) // RFC 3931 4.1.2.1: reserved(16), then as over IP
+		return ht_walk_try(w, 6, &h) ? ht_l2tpv3_open(w, ht_be32(h.p + 2)) : HT_LAYER_NONE;
 	if ((flags & 0xf) != 2)
 		return HT_LAYER_NONE;
 	if ((flags & 0x4000) != 0) {

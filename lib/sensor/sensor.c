@@ -223,6 +223,7 @@ void ht_sensor_run(struct ht_sensor *s, const struct ht_frame *f, unsigned num) 
 
 void ht_sensor_finish(struct ht_sensor *s) {
 	hellos_expire(s);
+	hellos_end(s); // in the order of their last packet, not of the table's secret
 	for (uint32_t i = 0; i < ht_flow_capacity(s->flows); i++) {
 		struct ht_flow *f = ht_flow_at(s->flows, i);
 		if (f->state == HT_FLOW_FREE)

@@ -207,8 +207,8 @@ const struct ht_hello *emit_hello(struct ht_sensor *s, const struct emission *e)
 	enum ht_rc rc = HT_OK;
 	if (e->message != NULL)
 		rc = ht_hello_parse(&s->view, e->message->kind, e->message->body);
-	// The cap holds for a hello that came whole, too: one outcome for one hello, however it was cut;
-	// and the scratch of the fingerprints has that size.
+	// The cap holds for a hello that came whole, too: one outcome for one hello, however it was
+	// cut; and the scratch of the fingerprints has that size.
 	if (e->message != NULL && e->message->body.len > s->p.max_hello_bytes)
 		rc = HT_LIMIT;
 	// A whole message that ends too early (HT_MORE) contradicts its own length.

@@ -150,3 +150,9 @@ void hellos_expire(struct ht_sensor *s) {
 		give_up(s, h, HT_CTR_STREAM_IDLE, HT_INCOMPLETE_IDLE);
 	}
 }
+
+void hellos_end(struct ht_sensor *s) {
+	while (s->hello_oldest != 0)
+		give_up(s, &s->hellos[s->hello_oldest], HT_CTR_STREAM_OPEN,
+			HT_INCOMPLETE_END_OF_CAPTURE);
+}

@@ -159,6 +159,8 @@ void hello_touch(struct ht_sensor *s, struct hello *h, const struct sighting *at
 bool hello_make_room(struct ht_sensor *s, const struct hello *keep);
 // hellos_expire gives up what was silent for too long at s->now.
 void hellos_expire(struct ht_sensor *s);
+// hellos_end gives up all of them, the one silent for the longest time first.
+void hellos_end(struct ht_sensor *s);
 struct hello *hello_of(struct ht_sensor *s, const struct ht_flow *f); // NULL when it has none
 
 // --- sensor.c ---

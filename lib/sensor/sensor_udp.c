@@ -165,7 +165,7 @@ quic_google(struct ht_sensor *s, struct hello *h, uint32_t there, const struct s
 static void
 quic_look(struct ht_sensor *s, struct hello *h, enum ht_quic_rc rc, const struct sighting *at) {
 	const struct ht_assembly *a = &h->quic.crypto;
-	if (!h->begun && a->have.num > 0) {
+	if (!h->begun && (a->have.num > 0 || rc == HT_QUIC_BAD)) {
 		h->begun = true;
 		count(s, HT_CTR_HELLOS_BEGUN);
 	}
@@ -229,7 +229,9 @@ static void quic_begin(
 		return;
 	}
 	count(s, HT_CTR_DATAGRAM_QUIC_CLIENT);
-	if (h->quic.crypto.have.num == 0) { // opened, and no handshake bytes in it that are new
+	// Opened, and no handshake bytes in it that are new; a first Initial has them, or is
+	// broken.
+	if (h->quic.crypto.have.num == 0 && (rc != HT_QUIC_BAD || past != NULL)) {
 		hello_put(s, h);
 		return;
 	}

@@ -117,6 +117,7 @@ struct ht_tls_framer {
 	uint32_t gathered; // handshake bytes there, record headers taken out
 	uint32_t rec_left; // bytes of the current record still to come
 	uint16_t records; // that brought handshake bytes
+	bool in_records; // a record was seen: no SSL 2.0 hello comes any more
 	bool second; // looking for a hello after the first one
 	bool early_data; // the first one offered early data: application data may stand before
 };

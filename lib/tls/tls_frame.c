@@ -24,7 +24,7 @@ static bool record_length_ok(const uint8_t *h) {
 }
 
 static bool record_header_ok(const uint8_t *h) {
-	return h[0] >= CT_CHANGE_CIPHER_SPEC && h[0] <= CT_HANDSHAKE && h[1] == 3 && h[2] <= 4
+	return h[0] >= CT_CHANGE_CIPHER_SPEC && h[0] <= CT_HANDSHAKE && h[1] == 3
 	       && record_length_ok(h);
 }
 
@@ -59,7 +59,7 @@ enum ht_tls_start ht_tls_start(struct ht_span s) {
 	// A warning alert before the hello was seen; change_cipher_spec is no beginning.
 	if (s.p[0] != CT_HANDSHAKE && s.p[0] != CT_ALERT)
 		return HT_TLS_NO;
-	if ((s.len >= 2 && s.p[1] != 3) || (s.len >= 3 && s.p[2] > 4))
+	if (s.len >= 2 && s.p[1] != 3)
 		return HT_TLS_NO;
 	if (s.len < RECORD_HEADER)
 		return HT_TLS_PERHAPS;
@@ -97,13 +97,13 @@ enum ht_rc ht_tls_second(struct ht_span s, bool early_data, uint32_t *skip) {
 		if (there < RECORD_HEADER + 1)
 			return HT_MORE;
 		size_t n = ht_be16(h + 3);
-		bool empty = h[0] == CT_HANDSHAKE && n == 0;
-		if (h[0] == CT_HANDSHAKE && !empty)
+		if (h[0] == CT_HANDSHAKE && n > 0)
 			return record_header_ok(h) && h[RECORD_HEADER] == HS_CLIENT_HELLO ? HT_MORE
 											  : HT_SKIP;
-		if (!empty && !(h[0] == CT_CHANGE_CIPHER_SPEC && n == 1)
-		    && !(h[0] == CT_APPLICATION_DATA && early_data && h[1] == 3
-			 && record_length_ok(h)))
+		bool early = h[0] == CT_APPLICATION_DATA && early_data,
+		     empty = h[0] == CT_HANDSHAKE;
+		if (!(h[0] == CT_CHANGE_CIPHER_SPEC && n == 1)
+		    && !((early || empty) && h[1] == 3 && record_length_ok(h)))
 			return HT_SKIP;
 		if (there - RECORD_HEADER < n)
 			return HT_MORE;
@@ -116,12 +116,13 @@ static enum ht_rc next_record(struct ht_tls_framer *f, const uint8_t *buf, size_
 	const uint8_t *h = buf + f->pos;
 	size_t there = len - f->pos;
 	if ((there >= 1 && (h[0] < CT_CHANGE_CIPHER_SPEC || h[0] > CT_APPLICATION_DATA))
-	    || (there >= 2 && h[1] != 3) || (there >= 3 && h[2] > 4))
+	    || (there >= 2 && h[1] != 3))
 		return HT_BAD;
 	if (there < RECORD_HEADER)
 		return HT_MORE;
 	if (!record_length_ok(h))
 		return HT_BAD;
+	f->in_records = true;
 	unsigned n = ht_be16(h + 3);
 	if (h[0] != CT_HANDSHAKE) {
 		// RFC 8446 5.1: handshake messages are not interleaved with other records.
@@ -147,8 +148,7 @@ static enum ht_rc next_record(struct ht_tls_framer *f, const uint8_t *buf, size_
 
 enum ht_rc
 ht_tls_frame(struct ht_tls_framer *f, uint8_t *buf, size_t len, struct ht_tls_message *out) {
-	if (f->pos == f->begin && f->rec_left == 0 && f->gathered == 0 && !f->second && len > f->pos
-	    && (buf[f->pos] & 0x80)) {
+	if (!f->in_records && !f->second && len > f->pos && (buf[f->pos] & 0x80)) {
 		struct ht_span s = HT_SPAN(buf + f->pos, len - f->pos);
 		enum ht_tls_start st = start_ssl2(s);
 		if (st != HT_TLS_SSL2)

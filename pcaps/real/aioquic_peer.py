@@ -23,8 +23,14 @@ async def server(host, port, cert, key, retry):
     c = QuicConfiguration(is_client=False, alpn_protocols=["hq-interop"], max_datagram_size=1200)
     c.load_cert_chain(cert, key)
     c.supported_versions = [V.VERSION_1, V.VERSION_2]
-    await serve(host, port, configuration=c, retry=retry, session_ticket_fetcher=tickets.pop,
-                session_ticket_handler=lambda t: tickets.__setitem__(t.ticket, t))
+    await serve(
+        host,
+        port,
+        configuration=c,
+        retry=retry,
+        session_ticket_fetcher=tickets.pop,
+        session_ticket_handler=lambda t: tickets.__setitem__(t.ticket, t),
+    )
     print("ready", flush=True)
     await asyncio.Event().wait()
 
@@ -34,8 +40,9 @@ class Client(QuicConnectionProtocol):
 
 
 async def client(host, port, flags):
-    c = QuicConfiguration(is_client=True, alpn_protocols=["hq-interop"], server_name="www.example.com",
-                          verify_mode=ssl.CERT_NONE)
+    c = QuicConfiguration(
+        is_client=True, alpn_protocols=["hq-interop"], server_name="www.example.com", verify_mode=ssl.CERT_NONE
+    )
     if "--v2" in flags:
         c.supported_versions, c.original_version = [V.VERSION_2, V.VERSION_1], V.VERSION_2
     if "--v1-to-v2" in flags:

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # SPDX-License-Identifier: BSD-3-Clause
 # Browsers, and QUIC. Read by make-real.sh.
 
@@ -87,11 +87,11 @@ real_firefox() {
 
 aioquic_run() { # aioquic_run OUT "server options" "client options" [options of keep]
 	# shellcheck disable=SC2086
-	server "$AIOQUIC_PYTHON" "$here/real/aioquic_peer.py" server $S4 4433 "$work/cert.pem" "$work/key.pem" $2
+	server "$AIOQUIC_PYTHON" "$here/real/aioquic_peer.py" server "$S4" 4433 "$work/cert.pem" "$work/key.pem" $2
 	serving udp 4433 || return
 	capture 'udp port 4433'
 	# shellcheck disable=SC2086
-	client "$AIOQUIC_PYTHON" "$here/real/aioquic_peer.py" client $S4 4433 $3 >"$work/client.log" 2>&1
+	client "$AIOQUIC_PYTHON" "$here/real/aioquic_peer.py" client "$S4" 4433 $3 >"$work/client.log" 2>&1
 	keep "$1" "${@:4}"
 }
 

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # SPDX-License-Identifier: BSD-3-Clause
 # Clients of TLS over TCP and DTLS that need no browser. Read by make-real.sh.
 
@@ -65,9 +65,12 @@ real_openssl_any() {
 
 define openssl-vxlan "VXLAN made by the Linux kernel"
 real_openssl_vxlan() {
-	ip -n "$cns" link add vx type vxlan id 42 dstport 4789 local $C4 remote $S4 dev eth0 &&
-		ip -n "$sns" link add vx type vxlan id 42 dstport 4789 local $S4 remote $C4 dev eth0 ||
-		{ echo "make-real: $current left out: no vxlan" >&2; return; }
+	local vx='type vxlan id 42 dstport 4789 dev eth0'
+	# shellcheck disable=SC2086
+	if ! ip -n "$cns" link add vx $vx local "$C4" remote "$S4" || ! ip -n "$sns" link add vx $vx local "$S4" remote "$C4"; then
+		echo "make-real: $current left out: no vxlan" >&2
+		return
+	fi
 	ip -n "$cns" link set vx address ae:00:5e:20:00:01 up
 	ip -n "$sns" link set vx address ae:00:5e:20:00:02 up
 	ip -n "$cns" addr add 192.0.2.130/32 peer 192.0.2.131 dev vx
@@ -114,7 +117,7 @@ real_gnutls() {
 	gnutls gnutls-tls12.pcap 'NORMAL:-VERS-ALL:+VERS-TLS1.2' 443
 	at=$S4:4433 tls_server -dtls1_2 && serving udp 4433 || return
 	gnutls gnutls-dtls12.pcap NORMAL 4433 --udp
-	server python3 "$here/real/responder.py" smtp $S4 25 "$work/cert.pem" "$work/key.pem"
+	server python3 "$here/real/responder.py" smtp "$S4" 25 "$work/cert.pem" "$work/key.pem"
 	serving tcp 25 || return
 	gnutls gnutls-starttls-smtp.pcap NORMAL 25 --starttls-proto=smtp
 }
@@ -134,20 +137,20 @@ real_curl() {
 	capture 'port 443'
 	curl_to curl-http1-tls12.pcap --http1.1 --tls-max 1.2
 	# s_server does not offer Fast Open; caddy does not either. The responder is told to.
-	server python3 "$here/real/fast_open.py" $S4 443 "$work/cert.pem" "$work/key.pem"
+	server python3 "$here/real/fast_open.py" "$S4" 443 "$work/cert.pem" "$work/key.pem"
 	serving tcp 443 || return
 	client curl -sk -o /dev/null --max-time 5 --tcp-fastopen --resolve "$NAME:443:$S4" "https://$NAME/"
 	capture 'port 443'
 	curl_to curl-fast-open.pcap --tcp-fastopen
-	server python3 "$here/real/responder.py" http-connect $S4 3128 "$work/cert.pem" "$work/key.pem"
+	server python3 "$here/real/responder.py" http-connect "$S4" 3128 "$work/cert.pem" "$work/key.pem"
 	serving tcp 3128 || return
 	capture 'port 3128'
 	curl_to curl-http-connect.pcap --proxy "http://$S4:3128"
-	server python3 "$here/real/responder.py" socks5 $S4 1080 "$work/cert.pem" "$work/key.pem"
+	server python3 "$here/real/responder.py" socks5 "$S4" 1080 "$work/cert.pem" "$work/key.pem"
 	serving tcp 1080 || return
 	capture 'port 1080'
 	curl_to curl-socks5.pcap --socks5-hostname "$S4:1080"
-	server python3 "$here/real/responder.py" socks4 $S4 1080 "$work/cert.pem" "$work/key.pem"
+	server python3 "$here/real/responder.py" socks4 "$S4" 1080 "$work/cert.pem" "$work/key.pem"
 	serving tcp 1080 || return
 	capture 'port 1080'
 	curl_to curl-socks4.pcap --socks4 "$S4:1080"
@@ -157,7 +160,7 @@ define starttls "openssl s_client -starttls, eleven protocols"
 real_starttls() {
 	local p port
 	while read -r p port; do
-		server python3 "$here/real/responder.py" "$p" $S4 "$port" "$work/cert.pem" "$work/key.pem"
+		server python3 "$here/real/responder.py" "$p" "$S4" "$port" "$work/cert.pem" "$work/key.pem"
 		serving tcp "$port" || continue
 		capture "port $port"
 		to=$S4:$port s_client -starttls "$p"
@@ -198,7 +201,7 @@ real_java() {
 	javac -d "$work" "$here/real/JavaClient.java" || return
 	tls_server && serving tcp 443 || return
 	capture 'port 443'
-	client java -cp "$work" JavaClient $S4 443 2>"$work/client.log"
+	client java -cp "$work" JavaClient "$S4" 443 2>"$work/client.log"
 	keep java-jsse.pcap
 }
 
@@ -206,15 +209,14 @@ define openvpn "OpenVPN over UDP and TCP"
 real_openvpn() {
 	need openvpn || return
 	local proto
-	openssl dhparam -dsaparam -out "$work/dh.pem" 1024 2>/dev/null
 	for proto in udp tcp; do
-		server openvpn --dev null --ifconfig-noexec --route-noexec --proto "$proto${proto_suffix[$proto]}" --local $S4 --port 1194 --tls-server \
-			--dh none --ca "$work/cert.pem" --cert "$work/cert.pem" --key "$work/key.pem" --auth-nocache
+		server openvpn --dev null --ifconfig-noexec --route-noexec --proto "$proto${proto_suffix[$proto]}" \
+			--local "$S4" --port 1194 --tls-server --dh none --ca "$work/cert.pem" --cert "$work/cert.pem" --key "$work/key.pem" --auth-nocache
 		serving "$proto" 1194 || continue
 		capture 'port 1194'
-		limit=4 client openvpn --dev null --ifconfig-noexec --route-noexec --proto "$proto${proto_client[$proto]}" --remote $S4 1194 --tls-client --nobind \
-			--ca "$work/cert.pem" --cert "$work/cert.pem" --key "$work/key.pem" --auth-nocache >"$work/client.log" 2>&1
+		limit=4 client openvpn --dev null --ifconfig-noexec --route-noexec --proto "$proto${proto_client[$proto]}" \
+			--remote "$S4" 1194 --tls-client --nobind --ca "$work/cert.pem" --cert "$work/cert.pem" --key "$work/key.pem" --auth-nocache >"$work/client.log" 2>&1
 		keep "openvpn-$proto.pcap"
 	done
 }
-declare -A proto_suffix=([udp]= [tcp]=-server) proto_client=([udp]= [tcp]=-client)
+declare -A proto_suffix=([udp]="" [tcp]=-server) proto_client=([udp]="" [tcp]=-client)

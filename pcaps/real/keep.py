@@ -31,10 +31,10 @@ def read_ns(path):
         sys.exit("keep: %s is no little-endian nanosecond pcap" % path)
     frames, at = [], 24
     while at + 16 <= len(d):
-        s, ns, n, wire_len = struct.unpack("<IIII", d[at:at + 16])
+        s, ns, n, wire_len = struct.unpack("<IIII", d[at : at + 16])
         if at + 16 + n > len(d):
             break
-        frames.append(wire.Frame(s * 1_000_000_000 + ns, d[at + 16:at + 16 + n], wire_len))
+        frames.append(wire.Frame(s * 1_000_000_000 + ns, d[at + 16 : at + 16 + n], wire_len))
         at += 16 + n
     return frames, link & 0xFFFF
 
@@ -42,7 +42,11 @@ def read_ns(path):
 def tshark(path, also, condition, field):
     return subprocess.run(
         ["tshark", "-n", "-r", path, *also, "-Y", condition, "-T", "fields", "-e", field],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True).stdout.split()
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=True,
+        text=True,
+    ).stdout.split()
 
 
 def main():
@@ -67,8 +71,9 @@ def main():
     if not hellos:
         sys.exit("keep: no hello in %s" % a.input)
     last = int(hellos[-1])
-    frames = ([f for i, f in enumerate(frames, 1) if i in wanted and i <= last]
-              + [f for i, f in enumerate(frames, 1) if i in wanted and i > last][:a.after])
+    frames = [f for i, f in enumerate(frames, 1) if i in wanted and i <= last] + [
+        f for i, f in enumerate(frames, 1) if i in wanted and i > last
+    ][: a.after]
     if sum(len(f.data) for f in frames) > a.max:
         sys.exit("keep: %s has %d bytes up to its last hello" % (a.input, sum(len(f.data) for f in frames)))
     name = a.output

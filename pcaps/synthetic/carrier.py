@@ -20,7 +20,11 @@ def eap_tls_messages(name, kind=13, size=100):
     """(from the peer?, EAP packet) of an exchange until the hello is through, in fragments of `size`."""
     data = w.records(w.hello12(name))
     parts = w.every(data, size)
-    out = [(False, eap(1, 1, b"\1")), (True, eap(2, 1, b"\1host/laptop.example.com")), (False, eap(1, 2, bytes([kind, 0x20])))]
+    out = [
+        (False, eap(1, 1, b"\1")),
+        (True, eap(2, 1, b"\1host/laptop.example.com")),
+        (False, eap(1, 2, bytes([kind, 0x20]))),
+    ]
     for i, (off, part) in enumerate(parts):
         more = i + 1 < len(parts)
         head = bytes([kind, (0x80 if i == 0 else 0) | (0x40 if more else 0)])
@@ -71,7 +75,9 @@ def radius_exchange(name, size, server=True):
     return c
 
 
-@case("via-radius-eap-tls.pcap", "EAP-TLS in RADIUS: the hello over several Access-Requests and EAP-Message attributes.")
+@case(
+    "via-radius-eap-tls.pcap", "EAP-TLS in RADIUS: the hello over several Access-Requests and EAP-Message attributes."
+)
 def _():
     return radius_exchange("radius.example.com", 300 - 120)
 
@@ -83,7 +89,13 @@ def _():
 
 def openvpn(opcode, data=b"", acks=(), pid=None, auth=b"", server=False):
     own, peer = ("server", "client") if server else ("client", "server")
-    b = bytes([opcode << 3]) + w.noise(own, 8) + auth + bytes([len(acks)]) + b"".join(struct.pack("!I", a) for a in acks)
+    b = (
+        bytes([opcode << 3])
+        + w.noise(own, 8)
+        + auth
+        + bytes([len(acks)])
+        + b"".join(struct.pack("!I", a) for a in acks)
+    )
     b += w.noise(peer, 8) if acks else b""
     return b + (struct.pack("!I", pid) if pid is not None else b"") + data
 

@@ -16,8 +16,10 @@ def udp(**kw):
 
 def datagram(message, msg_seq=0, seq=0, cuts=(), version=w.DTLS10, together=False):
     """Datagrams of a message cut at body offsets; together: all records in one datagram."""
-    recs = [w.dtls_record(w.dtls_fragment(message, off, len(part), msg_seq), seq + i, version=version)
-            for i, (off, part) in enumerate(w.pieces(message[4:], cuts))]
+    recs = [
+        w.dtls_record(w.dtls_fragment(message, off, len(part), msg_seq), seq + i, version=version)
+        for i, (off, part) in enumerate(w.pieces(message[4:], cuts))
+    ]
     return [b"".join(recs)] if together else recs
 
 
@@ -80,7 +82,9 @@ def _():
     return c
 
 
-@case("dtls-fragments-overlap.pcap", "Fragments that overlap and repeat, as retransmission with another size makes them.")
+@case(
+    "dtls-fragments-overlap.pcap", "Fragments that overlap and repeat, as retransmission with another size makes them."
+)
 def _():
     c = udp()
     for i, (off, n) in enumerate(((0, 80), (60, 60), (0, 50), (100, 400))):
@@ -99,8 +103,10 @@ def _():
     return udp().c(d[0]).c(d[2])
 
 
-@case("dtls-cookie-fragments-interleaved.pcap",
-      "Fragments of the first hello, of the answer, and of the second hello, the latter out of order.")
+@case(
+    "dtls-cookie-fragments-interleaved.pcap",
+    "Fragments of the first hello, of the answer, and of the second hello, the latter out of order.",
+)
 def _():
     c = udp()
     for d in datagram(HELLO, cuts=[100]):
@@ -119,9 +125,18 @@ def _():
 
 @case("dtls-pq.pcap", "DTLS 1.3 with an X25519MLKEM768 share over two datagrams, second first.")
 def _():
-    h = w.client_hello(version=w.DTLS12, dtls_cookie=b"", ciphers=w.CIPHERS_13, exts=[
-        w.sni("dtlspq.example.com"), w.groups([0x11EC, 0x1D]), w.sig_algs(), w.key_share(0x11EC, 0x1D),
-        w.versions(w.DTLS13, w.DTLS12)])
+    h = w.client_hello(
+        version=w.DTLS12,
+        dtls_cookie=b"",
+        ciphers=w.CIPHERS_13,
+        exts=[
+            w.sni("dtlspq.example.com"),
+            w.groups([0x11EC, 0x1D]),
+            w.sig_algs(),
+            w.key_share(0x11EC, 0x1D),
+            w.versions(w.DTLS13, w.DTLS12),
+        ],
+    )
     c = udp()
     for d in reversed(datagram(h, cuts=[1100], version=w.DTLS12)):
         c.c(d)

@@ -56,7 +56,9 @@ def _():
     return frames([p for pair in zip(a, b) for p in pair])
 
 
-@case("ipv4-fragment-beyond-64k.pcap", "A last fragment that ends beyond 65535 bytes (ping of death), then a good hello.")
+@case(
+    "ipv4-fragment-beyond-64k.pcap", "A last fragment that ends beyond 65535 bytes (ping of death), then a good hello."
+)
 def _():
     evil = w.ipv4((6, bytes(1400)), w.C4, w.S4, ident=9, frag=0x1FFF)
     return frames([w.ipv4((6, L4[1][:120]), w.C4, w.S4, ident=9, frag=0x2000), evil, w.ip(L4, w.C4, w.S4)])
@@ -75,8 +77,17 @@ def _():
 @case("quic-in-fragments.pcap", "A QUIC Initial in two IPv4 fragments.")
 def _():
     d = w.noise("dcid", 8)
-    h = w.client_hello(ciphers=w.CIPHERS_13, exts=[w.sni("quicfrag.example.com"), w.alpn("h3"), w.groups(), w.sig_algs(),
-                                                   w.key_share(0x1D), w.versions(w.TLS13)])
+    h = w.client_hello(
+        ciphers=w.CIPHERS_13,
+        exts=[
+            w.sni("quicfrag.example.com"),
+            w.alpn("h3"),
+            w.groups(),
+            w.sig_algs(),
+            w.key_share(0x1D),
+            w.versions(w.TLS13),
+        ],
+    )
     l4 = w.udp(q.initial([q.crypto(h, 0)], d), w.C4, w.S4, 49152, 443)
     return frames(w.ipv4_fragments(l4, w.C4, w.S4, [800]))
 
@@ -91,7 +102,9 @@ def _():
 def _():
     def wrap(l3):
         d = w.vxlan(w.ether(l3, w.MAC_C, w.MAC_D, pad=False), 42)
-        return w.ether(w.ip(w.udp(d, "192.0.2.201", "198.51.100.201", 51000, 4789, False), "192.0.2.201", "198.51.100.201"))
+        return w.ether(
+            w.ip(w.udp(d, "192.0.2.201", "198.51.100.201", 51000, 4789, False), "192.0.2.201", "198.51.100.201")
+        )
 
     return frames(w.ipv4_fragments(L4, w.C4, w.S4, [120, 240]), wrap)
 

@@ -48,8 +48,10 @@ def _():
     return one(w.record(HELLO + w.handshake(20, w.noise("finished", 12))))
 
 
-@case("second-hello-after-hrr.pcap",
-      "HelloRetryRequest asks for P-256; the second hello follows a ChangeCipherSpec (RFC 8446 D.4).")
+@case(
+    "second-hello-after-hrr.pcap",
+    "HelloRetryRequest asks for P-256; the second hello follows a ChangeCipherSpec (RFC 8446 D.4).",
+)
 def _():
     sid = w.noise("sid", 32)
     c = w.Tcp().open().say(w.records(w.hello13("retry.example.com")))
@@ -80,14 +82,20 @@ def _():
 
 @case("tls10-hello.pcap", "TLS 1.0 with few extensions.")
 def _():
-    return one(w.client_hello(version=0x0301, ciphers=[0x0035, 0x002F, 0x000A, 0x00FF],
-                              exts=[w.sni("old.example.com"), w.groups([0x0017, 0x0018]), w.point_formats(b"\0\1\2")]))
+    return one(
+        w.client_hello(
+            version=0x0301,
+            ciphers=[0x0035, 0x002F, 0x000A, 0x00FF],
+            exts=[w.sni("old.example.com"), w.groups([0x0017, 0x0018]), w.point_formats(b"\0\1\2")],
+        )
+    )
 
 
 @case("tls11-hello.pcap", "TLS 1.1.")
 def _():
-    return one(w.client_hello(version=0x0302, ciphers=[0x0035, 0x002F],
-                              exts=[w.sni("older.example.com"), w.session_ticket()]))
+    return one(
+        w.client_hello(version=0x0302, ciphers=[0x0035, 0x002F], exts=[w.sni("older.example.com"), w.session_ticket()])
+    )
 
 
 @case("ssl3.pcap", "SSL 3.0: no extensions block at all (RFC 6101).")
@@ -151,10 +159,18 @@ def _():
 
 @case("grease.pcap", "GREASE in ciphers, extensions, groups, key shares, versions, signature algorithms and ALPN.")
 def _():
-    exts = [w.grease(0), w.sni("grease.example.com"), w.groups([w.GREASE[3], 0x001D, 0x0017]), w.point_formats(),
-            w.alpn(b"\x8a\x8a", "h2"), w.sig_algs([w.GREASE[5], *w.SIG_ALGS]),
-            w.key_share(w.GREASE[3], 0x001D), w.psk_modes(b"\x01\x0b"),
-            w.versions(w.GREASE[15], w.TLS13, w.TLS12), w.grease(7, b"\0")]
+    exts = [
+        w.grease(0),
+        w.sni("grease.example.com"),
+        w.groups([w.GREASE[3], 0x001D, 0x0017]),
+        w.point_formats(),
+        w.alpn(b"\x8a\x8a", "h2"),
+        w.sig_algs([w.GREASE[5], *w.SIG_ALGS]),
+        w.key_share(w.GREASE[3], 0x001D),
+        w.psk_modes(b"\x01\x0b"),
+        w.versions(w.GREASE[15], w.TLS13, w.TLS12),
+        w.grease(7, b"\0"),
+    ]
     return one(w.client_hello(session_id=w.noise("sid", 32), ciphers=[w.GREASE[10], *w.CIPHERS_13], exts=exts))
 
 
@@ -168,11 +184,20 @@ def _():
     return one(w.client_hello(ciphers=[0x00FF], exts=[w.sni("few.example.com"), w.groups()]))
 
 
-@case("sni-odd.pcap", "Names that are no host names: UTF-8, not UTF-8, quotes and backslash, control bytes, 255 bytes, an address.")
+@case(
+    "sni-odd.pcap",
+    "Names that are no host names: UTF-8, not UTF-8, quotes and backslash, control bytes, 255 bytes, an address.",
+)
 def _():
     out = []
-    names = ["b\u00fccher.example.com".encode(), b"\xff\xfe.example.com", b'a"b\\c.example.com', b"tab\tnul\0.example.com",
-             (b"x" * 63 + b".") * 3 + b"y" * 63, b"192.0.2.80"]
+    names = [
+        "b\u00fccher.example.com".encode(),
+        b"\xff\xfe.example.com",
+        b'a"b\\c.example.com',
+        b"tab\tnul\0.example.com",
+        (b"x" * 63 + b".") * 3 + b"y" * 63,
+        b"192.0.2.80",
+    ]
     for i, n in enumerate(names):
         out += w.Tcp(sport=49152 + i, t=w.T0 + i * 100 * w.MS).open().say(w.records(w.hello12(n))).frames()
     return out
@@ -190,12 +215,23 @@ def _():
 @case("alpn-odd.pcap", "ALPN first values for JA4: one letter, bytes above 127, blanks, GREASE, 255 bytes, long list.")
 def _():
     out = []
-    lists = [[b"x"], [b"\xab"], [b" a"], [b"0\xab"], [b"a "], [b"\x0a\x0a", b"h2"], [b"p" * 255],
-             [b"proto%d" % i for i in range(40)]]
+    lists = [
+        [b"x"],
+        [b"\xab"],
+        [b" a"],
+        [b"0\xab"],
+        [b"a "],
+        [b"\x0a\x0a", b"h2"],
+        [b"p" * 255],
+        [b"proto%d" % i for i in range(40)],
+    ]
     for i, names in enumerate(lists):
         h = w.hello13("alpn%d.example.com" % i, more=[])
-        h = w.client_hello(session_id=w.noise("sid", 32), ciphers=w.CIPHERS_13,
-                           exts=w.exts13("alpn%d.example.com" % i, protocols=names))
+        h = w.client_hello(
+            session_id=w.noise("sid", 32),
+            ciphers=w.CIPHERS_13,
+            exts=w.exts13("alpn%d.example.com" % i, protocols=names),
+        )
         out += w.Tcp(sport=49152 + i, t=w.T0 + i * 100 * w.MS).open().say(w.records(h)).frames()
     return out
 
@@ -212,7 +248,7 @@ def _():
     return w.Tcp().open().say(s, range(1400, len(s), 1400))
 
 
-@case("hello-just-under-64k.pcap", "60 kB of extensions, sent as ten segments of 6 kB as segmentation offload shows them.")
+@case("hello-just-under-64k.pcap", "60 kB of extensions, sent in segments of 6 kB, as segmentation offload shows them.")
 def _():
     h = w.hello13("huge.example.com", more=[w.padding(60_000)])
     s = w.records(h, range(16384, len(h), 16384))

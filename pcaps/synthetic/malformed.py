@@ -84,51 +84,99 @@ def _():
 
 @case("bad-sni-length.pcap", "The name in server_name is longer than its list.")
 def _():
-    return file(w.hello_body(session_id=SID, ciphers=w.CIPHERS_12,
-                             exts=[(0, b"\0\x0e\0\0\x40short.example"), w.groups()]))
+    return file(
+        w.hello_body(session_id=SID, ciphers=w.CIPHERS_12, exts=[(0, b"\0\x0e\0\0\x40short.example"), w.groups()])
+    )
 
 
 @case("bad-sni-type.pcap", "server_name with an unknown name type before the host name.")
 def _():
-    return file(w.hello_body(session_id=SID, ciphers=w.CIPHERS_12,
-                             exts=[(0, w.v16(b"\x07" + w.v16(b"abc") + b"\0" + w.v16(b"second.example.com")))]))
+    return file(
+        w.hello_body(
+            session_id=SID,
+            ciphers=w.CIPHERS_12,
+            exts=[(0, w.v16(b"\x07" + w.v16(b"abc") + b"\0" + w.v16(b"second.example.com")))],
+        )
+    )
 
 
 @case("bad-sni-two-names.pcap", "Two host names in one server_name (RFC 6066 3 forbids it).")
 def _():
-    return file(w.hello_body(session_id=SID, ciphers=w.CIPHERS_12, exts=[
-        (0, w.v16(b"\0" + w.v16(b"first.example.com") + b"\0" + w.v16(b"second.example.com")))]))
+    return file(
+        w.hello_body(
+            session_id=SID,
+            ciphers=w.CIPHERS_12,
+            exts=[(0, w.v16(b"\0" + w.v16(b"first.example.com") + b"\0" + w.v16(b"second.example.com")))],
+        )
+    )
 
 
 @case("bad-lists-odd.pcap", "Groups, signature algorithms and versions with an odd number of bytes.")
 def _():
-    return file(w.hello_body(session_id=SID, ciphers=w.CIPHERS_12, exts=[
-        w.sni("odd.example.com"), (0x0A, b"\0\3\0\x1d\0"), (0x0D, b"\0\3\4\3\4"), (0x2B, b"\3\3\4\3")]))
+    return file(
+        w.hello_body(
+            session_id=SID,
+            ciphers=w.CIPHERS_12,
+            exts=[w.sni("odd.example.com"), (0x0A, b"\0\3\0\x1d\0"), (0x0D, b"\0\3\4\3\4"), (0x2B, b"\3\3\4\3")],
+        )
+    )
 
 
 @case("bad-alpn.pcap", "An empty protocol name, then a name longer than its list.")
 def _():
-    return file(w.hello_body(session_id=SID, ciphers=w.CIPHERS_12, exts=[
-        w.sni("alpn.example.com"), (0x10, w.v16(b"\0" + w.v8(b"h2") + b"\x20ab"))]))
+    return file(
+        w.hello_body(
+            session_id=SID,
+            ciphers=w.CIPHERS_12,
+            exts=[w.sni("alpn.example.com"), (0x10, w.v16(b"\0" + w.v8(b"h2") + b"\x20ab"))],
+        )
+    )
 
 
 @case("bad-key-share.pcap", "A key share longer than its list.")
 def _():
-    return file(w.hello_body(session_id=SID, ciphers=w.CIPHERS_13, exts=[
-        w.sni("share.example.com"), w.versions(w.TLS13), (0x33, w.v16(struct.pack("!HH", 0x1D, 64) + bytes(32)))]))
+    return file(
+        w.hello_body(
+            session_id=SID,
+            ciphers=w.CIPHERS_13,
+            exts=[
+                w.sni("share.example.com"),
+                w.versions(w.TLS13),
+                (0x33, w.v16(struct.pack("!HH", 0x1D, 64) + bytes(32))),
+            ],
+        )
+    )
 
 
 @case("duplicate-extensions.pcap", "server_name, ALPN and groups twice (RFC 8446 4.2 forbids it), with other contents.")
 def _():
-    return file(w.hello_body(session_id=SID, ciphers=w.CIPHERS_12, exts=[
-        w.sni("first.example.com"), w.alpn("h2"), w.groups([0x1D]), w.point_formats(),
-        w.sni("second.example.com"), w.alpn("http/1.1"), w.groups([0x17]), w.point_formats(b"\1")]))
+    return file(
+        w.hello_body(
+            session_id=SID,
+            ciphers=w.CIPHERS_12,
+            exts=[
+                w.sni("first.example.com"),
+                w.alpn("h2"),
+                w.groups([0x1D]),
+                w.point_formats(),
+                w.sni("second.example.com"),
+                w.alpn("http/1.1"),
+                w.groups([0x17]),
+                w.point_formats(b"\1"),
+            ],
+        )
+    )
 
 
 @case("many-extensions.pcap", "A thousand unknown extensions, each empty.")
 def _():
-    return file(w.hello_body(session_id=SID, ciphers=w.CIPHERS_12,
-                             exts=[w.sni("many.example.com")] + [(0x3000 + i, b"") for i in range(1000)]))
+    return file(
+        w.hello_body(
+            session_id=SID,
+            ciphers=w.CIPHERS_12,
+            exts=[w.sni("many.example.com")] + [(0x3000 + i, b"") for i in range(1000)],
+        )
+    )
 
 
 @case("many-ciphers.pcap", "Two thousand cipher suites.")
@@ -180,11 +228,13 @@ def _():
     return out
 
 
-@case("bad-ssl2-lengths.pcap", "SSLv2-format hellos: specs not a multiple of 3, lengths beyond the record, no challenge.")
+@case(
+    "bad-ssl2-lengths.pcap", "SSLv2-format hellos: specs not a multiple of 3, lengths beyond the record, no challenge."
+)
 def _():
     out = []
     good = w.ssl2_hello(0x0301, (0x000035, 0x00002F), challenge_len=16)
     for i, (at, value) in enumerate(((5, 5), (5, 600), (9, 0))):
-        s = good[:at] + struct.pack("!H", value) + good[at + 2:]
+        s = good[:at] + struct.pack("!H", value) + good[at + 2 :]
         out += w.Tcp(sport=49152 + i, t=w.T0 + i * 100 * w.MS).open().say(s).close().frames()
     return out

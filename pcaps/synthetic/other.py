@@ -48,7 +48,10 @@ def _():
     return w.Tcp().open().say(w.record(w.server_hello13(), version=0x0303))
 
 
-@case("hello-from-server-side.pcap", "The TLS client is the side that accepted the connection, as in active FTP (RFC 4217 7).")
+@case(
+    "hello-from-server-side.pcap",
+    "The TLS client is the side that accepted the connection, as in active FTP (RFC 4217 7).",
+)
 def _():
     c = w.Tcp(sport=20, dport=50020).open()
     return c.answer(w.records(w.hello12("ftpdata.example.com")))
@@ -57,13 +60,16 @@ def _():
 @case("udp-mix.pcap", "DNS, STUN, NTP, WireGuard, RTP and syslog datagrams.")
 def _():
     out = []
-    for i, (p, d) in enumerate((
+    for i, (p, d) in enumerate(
+        (
             (53, bytes.fromhex("123401000001000000000000") + b"\x03www\x07example\x03com\0\0\1\0\1"),
             (3478, bytes.fromhex("000100002112a442") + w.noise("t", 12)),
             (123, b"\x23" + bytes(47)),
             (51820, b"\1\0\0\0" + w.noise("wg", 144)),
             (5004, b"\x80\x60" + w.noise("rtp", 170)),
-            (514, b"<13>Jan  1 00:00:00 host.example.com app: text"))):
+            (514, b"<13>Jan  1 00:00:00 host.example.com app: text"),
+        )
+    ):
         out += w.Udp(dport=p, sport=49152 + i, t=w.T0 + i * w.MS).c(d).frames()
     return out
 
@@ -72,7 +78,9 @@ def _():
 def _():
     lacp = b"\x01\x01\x01\x14" + bytes(18) + b"\x02\x14" + bytes(18) + b"\x03\x10" + bytes(14) + bytes(52)
     frames = [
-        w.ether((w.ARP, struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + w.mac(w.MAC_A) + w.addr(w.C4) + bytes(6) + w.addr(w.S4))),
+        w.ether(
+            (w.ARP, struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + w.mac(w.MAC_A) + w.addr(w.C4) + bytes(6) + w.addr(w.S4))
+        ),
         w.mac("01:80:c2:00:00:00") + w.mac(w.MAC_A) + struct.pack("!H", 38) + b"\x42\x42\x03" + bytes(43),
         w.ether((0x88CC, b"\x02\x07\x04" + w.mac(w.MAC_A) + b"\x04\x02\x07\x31\x06\x02\x00\x78\0\0")),
         w.ether((0x8809, lacp)),
@@ -86,10 +94,21 @@ def _():
 def _():
     good = w.Tcp().say(w.records(w.hello13("bad.example.com"))).frames()[0].data
     frames = [
-        good[:20], good[:13], good[:14], good[:14] + b"\x43" + good[15:], good[:14] + b"\x4f" + good[15:],
-        good[:16] + b"\0\x13" + good[18:], good[:16] + b"\xff\xff" + good[18:], good[:46] + b"\x10" + good[47:],
-        good[:46] + b"\xf0" + good[47:60], good[:40], good[:12] + b"\x86\xdd" + good[14:], good[:12] + b"\x81\0",
-        good[:12] + b"\x88\x47" + bytes(8), good[:12] + b"\x88\x64\x11\0\0\1\xff\xff\0\x21" + good[14:], b"\0",
+        good[:20],
+        good[:13],
+        good[:14],
+        good[:14] + b"\x43" + good[15:],
+        good[:14] + b"\x4f" + good[15:],
+        good[:16] + b"\0\x13" + good[18:],
+        good[:16] + b"\xff\xff" + good[18:],
+        good[:46] + b"\x10" + good[47:],
+        good[:46] + b"\xf0" + good[47:60],
+        good[:40],
+        good[:12] + b"\x86\xdd" + good[14:],
+        good[:12] + b"\x81\0",
+        good[:12] + b"\x88\x47" + bytes(8),
+        good[:12] + b"\x88\x64\x11\0\0\1\xff\xff\0\x21" + good[14:],
+        b"\0",
     ]
     return [w.Frame(w.T0 + i * w.MS, f, max(len(f), 1)) for i, f in enumerate(frames)]
 
@@ -127,11 +146,14 @@ def _():
     return w.pcapng(session(), [{"linktype": w.ETHERNET, "tsresol": 9}], big=True)
 
 
-@formats("format-pcapng-interfaces.pcapng",
-         "pcapng with five interfaces: Ethernet (us), SLL2 (ns), raw (2^-20 s), loopback (ms), radiotap with a time offset; a session each.")
+@formats(
+    "format-pcapng-interfaces.pcapng",
+    "Five interfaces, a session each: Ethernet (us), SLL2 (ns), raw (2^-20 s), loopback (ms), radiotap with an offset.",
+)
 def _():
     ifs = [
-        ({"linktype": w.ETHERNET, "name": "eth0"}, w.ether), ({"linktype": w.LINUX_SLL2, "name": "any", "tsresol": 9}, w.sll2),
+        ({"linktype": w.ETHERNET, "name": "eth0"}, w.ether),
+        ({"linktype": w.LINUX_SLL2, "name": "any", "tsresol": 9}, w.sll2),
         ({"linktype": w.RAW, "name": "tun0", "tsresol": 0x80 | 20}, lambda l3: l3[1]),
         ({"linktype": w.NULL, "name": "lo0", "tsresol": 3}, w.null),
         ({"linktype": w.RADIOTAP, "name": "wlan0", "tsoffset": 3600}, lambda l3: w.radiotap(w.ieee80211(l3))),
@@ -144,15 +166,20 @@ def _():
     return w.pcapng(sorted(frames, key=lambda f: f.ts), [i for i, _ in ifs])
 
 
-@formats("format-pcapng-sections.pcapng", "Two sections, little then big endian, the second with nanoseconds and other interfaces.")
+@formats(
+    "format-pcapng-sections.pcapng",
+    "Two sections, little then big endian, the second with nanoseconds and other interfaces.",
+)
 def _():
     a = w.pcapng(session())
     c = w.Tcp(sport=49153, t=w.T0 + 1000 * w.MS).open().say(w.records(w.hello13("section.example.com")))
     return a + w.pcapng(c.frames(lambda l3: l3[1]), [{"linktype": w.RAW, "tsresol": 9}], big=True)
 
 
-@formats("format-pcapng-other-blocks.pcapng",
-         "Name resolution, statistics, custom and unknown blocks, a simple packet block and an obsolete packet block.")
+@formats(
+    "format-pcapng-other-blocks.pcapng",
+    "Name resolution, statistics, custom and unknown blocks, a simple packet block and an obsolete packet block.",
+)
 def _():
     f = session()
     nrb = struct.pack("<HH", 1, 16) + w.addr(w.S4) + b"example.com\0" + struct.pack("<HH", 0, 0)
@@ -165,7 +192,9 @@ def _():
     return w.pcapng(f[2:], extra=extra + simple + old + stats)
 
 
-@formats("format-cut-short.pcap", "The file ends inside the header of its last packet: what is whole is read, then an error.")
+@formats(
+    "format-cut-short.pcap", "The file ends inside the header of its last packet: what is whole is read, then an error."
+)
 def _():
     return w.pcap(session()) + struct.pack("<II", 1_767_225_601, 0)
 

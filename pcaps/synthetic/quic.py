@@ -10,15 +10,35 @@ DCID, SCID, SSCID = w.noise("dcid", 8), w.noise("scid", 5), w.noise("sscid", 8)
 
 
 def parameters(more=()):
-    return w.transport_parameters([
-        (0x01, q.varint(30000)), (0x03, q.varint(1472)), (0x04, q.varint(1048576)), (0x05, q.varint(262144)),
-        (0x08, q.varint(100)), (0x0F, SCID), *more])
+    return w.transport_parameters(
+        [
+            (0x01, q.varint(30000)),
+            (0x03, q.varint(1472)),
+            (0x04, q.varint(1048576)),
+            (0x05, q.varint(262144)),
+            (0x08, q.varint(100)),
+            (0x0F, SCID),
+            *more,
+        ]
+    )
 
 
 def hello(name="quic.example.com", share=(0x001D,), more=(), last=()):
-    return w.client_hello(ciphers=w.CIPHERS_13, exts=[
-        w.sni(name), w.alpn("h3"), w.groups([*share, 0x0017]), w.sig_algs(), w.key_share(*share),
-        w.psk_modes(), w.versions(w.TLS13), *more, parameters(), *last])
+    return w.client_hello(
+        ciphers=w.CIPHERS_13,
+        exts=[
+            w.sni(name),
+            w.alpn("h3"),
+            w.groups([*share, 0x0017]),
+            w.sig_algs(),
+            w.key_share(*share),
+            w.psk_modes(),
+            w.versions(w.TLS13),
+            *more,
+            parameters(),
+            *last,
+        ],
+    )
 
 
 HELLO = hello()
@@ -75,7 +95,9 @@ def _():
     return server_flight(w.Udp())
 
 
-@case("quic-chaos.pcap", "Chaos protection as in google/quiche: 11 CRYPTO frames shuffled, PING and PADDING between them.")
+@case(
+    "quic-chaos.pcap", "Chaos protection as in google/quiche: 11 CRYPTO frames shuffled, PING and PADDING between them."
+)
 def _():
     cuts = [1, 2, 40, 41, 80, 110, 111, 140, 170, 190]
     parts = [q.crypto(HELLO, a, len(b)) for a, b in w.pieces(HELLO, cuts)]
@@ -123,8 +145,10 @@ def _():
     return c.c(initial([q.crypto(PQ, at, 1000), q.crypto(PQ, at + 1000, 1400 - at - 1000)], 1))
 
 
-@case("quic-ends-first-chaos-v2.pcap",
-      "The first datagram has the beginning and the end, the second the middle, as google/quiche does it.")
+@case(
+    "quic-ends-first-chaos-v2.pcap",
+    "The first datagram has the beginning and the end, the second the middle, as google/quiche does it.",
+)
 def _():
     n = len(PQ)
     c = w.Udp().c(initial([q.crypto(PQ, n - 900), q.PING, q.crypto(PQ, 0, 70)], 1, pn_len=1, scid=b""))
@@ -210,21 +234,30 @@ def _():
     return c.c(initial([q.crypto(HELLO, 0)], dcid=w.noise("dcid2", 8)))
 
 
-@case("quic-compatible-version.pcap", "The client starts in v1, the server answers in v2, the client goes on in v2 (RFC 9368).")
+@case(
+    "quic-compatible-version.pcap",
+    "The client starts in v1, the server answers in v2, the client goes on in v2 (RFC 9368).",
+)
 def _():
     c = w.Udp().c(initial([q.crypto(PQ, 0, 1100)]))
     c.s(q.initial([q.ack(0)], SCID, SSCID, version=q.V2, secret_dcid=DCID, server=True))
     return c.c(initial([q.crypto(PQ, 1100)], 1, dcid=SSCID, secret_dcid=DCID, version=q.V2))
 
 
-@case("quic-dcid-changes.pcap", "The second half of the hello comes under the server's connection id, same keys (RFC 9001 5.2).")
+@case(
+    "quic-dcid-changes.pcap",
+    "The second half of the hello comes under the server's connection id, same keys (RFC 9001 5.2).",
+)
 def _():
     c = w.Udp().c(initial([q.crypto(PQ, 0, 1100)]))
     c.s(q.initial([q.ack(0)], SCID, SSCID, secret_dcid=DCID, server=True))
     return c.c(initial([q.crypto(PQ, 1100)], 1, dcid=SSCID, secret_dcid=DCID))
 
 
-@case("quic-client-migrates.pcap", "After the handshake the client goes on from another port: no second hello, nothing incomplete.")
+@case(
+    "quic-client-migrates.pcap",
+    "After the handshake the client goes on from another port: no second hello, nothing incomplete.",
+)
 def _():
     c = server_flight(w.Udp().c(initial([q.crypto(HELLO, 0)])))
     c.c(initial([q.ack(0)], 1, dcid=SSCID, secret_dcid=DCID) + q.opaque(q.HANDSHAKE, SSCID, SCID, n=90))
@@ -237,7 +270,10 @@ def _():
     return w.Udp().c(initial([q.crypto(PQ, 0, 1100)])).c(initial([q.crypto(PQ, 1100)], 1), sport=50001)
 
 
-@case("quic-second-hello-after-hrr.pcap", "HelloRetryRequest: the second hello goes on where the first ended in the CRYPTO stream.")
+@case(
+    "quic-second-hello-after-hrr.pcap",
+    "HelloRetryRequest: the second hello goes on where the first ended in the CRYPTO stream.",
+)
 def _():
     c = w.Udp().c(initial([q.crypto(HELLO, 0)]))
     hrr = w.hello_retry_request(0x0017)
@@ -253,7 +289,10 @@ def _():
     return w.Udp().c(p + bytes(1200 - len(p)))
 
 
-@case("quic-garbage-behind.pcap", "Random bytes that look like a long header behind the Initial (RFC 9000 14.1 allows it).")
+@case(
+    "quic-garbage-behind.pcap",
+    "Random bytes that look like a long header behind the Initial (RFC 9000 14.1 allows it).",
+)
 def _():
     p = initial([q.crypto(HELLO, 0)], pad_to=600)
     return w.Udp().c(p + b"\xc8" + w.noise("tail", 1200 - len(p) - 1))
@@ -281,7 +320,10 @@ def _():
     return w.Udp().c(initial([q.crypto(HELLO, 0)], fixed_bit=False))
 
 
-@case("quic-short-datagram.pcap", "An Initial of 400 bytes: a server must drop it (RFC 9000 14.1), the hello is there all the same.")
+@case(
+    "quic-short-datagram.pcap",
+    "An Initial of 400 bytes: a server must drop it (RFC 9000 14.1), the hello is there all the same.",
+)
 def _():
     return w.Udp().c(initial([q.crypto(HELLO, 0)], pad_to=400))
 
@@ -298,7 +340,10 @@ def _():
     return w.Udp().c(initial([q.crypto(PQ, 1100)], 1, dcid=w.noise("s20", 20), secret_dcid=DCID))
 
 
-@case("quic-bad-frames.pcap", "Initials that open and hold a CRYPTO frame beyond the packet, and a frame type not allowed there.")
+@case(
+    "quic-bad-frames.pcap",
+    "Initials that open and hold a CRYPTO frame beyond the packet, and a frame type not allowed there.",
+)
 def _():
     a = w.Udp().c(initial([b"\x06" + q.varint(0) + q.varint(5000) + HELLO]))
     b = w.Udp(sport=49153, t=a.t).c(initial([b"\x08\x00", q.crypto(HELLO, 0)]))
@@ -312,13 +357,20 @@ def _():
     return w.Udp().c(initial([big])).c(initial([end], 1)).c(initial([q.crypto(HELLO, 0)], 2))
 
 
-@case("quic-bad-headers.pcap", "Long headers with a Length beyond the datagram, ids of 21 bytes, a token that overruns.")
+@case(
+    "quic-bad-headers.pcap", "Long headers with a Length beyond the datagram, ids of 21 bytes, a token that overruns."
+)
 def _():
     head = b"\xc0\0\0\0\1"
     out, t = [], w.T0
-    for i, rest in enumerate((
-            bytes([8]) + DCID + b"\0" + b"\0" + b"\x7f\xff", bytes([21]) + w.noise("x", 21) + b"\0\0\x44\x00",
-            bytes([8]) + DCID + b"\0" + b"\x7f\xff", bytes([8]) + DCID)):
+    for i, rest in enumerate(
+        (
+            bytes([8]) + DCID + b"\0" + b"\0" + b"\x7f\xff",
+            bytes([21]) + w.noise("x", 21) + b"\0\0\x44\x00",
+            bytes([8]) + DCID + b"\0" + b"\x7f\xff",
+            bytes([8]) + DCID,
+        )
+    ):
         p = head + rest
         p += w.noise("fill%d" % i, 1200 - len(p)) if i < 3 else b""
         out += w.Udp(sport=49152 + i, t=t + i * w.MS).c(p).frames()
@@ -330,9 +382,18 @@ def _():
     return w.Udp(dport=8443).c(initial([q.crypto(HELLO, 0)]))
 
 
-TAGS = {b"PAD\0": bytes(600), b"SNI\0": b"gquic.example.com", b"VER\0": b"Q043",
-        b"CCS\0": w.noise("ccs", 16), b"UAID": b"Chrome/80.0.3987.132 Linux x86_64", b"PDMD": b"X509",
-        b"ICSL": b"\x1e\0\0\0", b"NONP": w.noise("nonp", 32), b"MIDS": b"\x64\0\0\0", b"KEXS": b"C255P256"}
+TAGS = {
+    b"PAD\0": bytes(600),
+    b"SNI\0": b"gquic.example.com",
+    b"VER\0": b"Q043",
+    b"CCS\0": w.noise("ccs", 16),
+    b"UAID": b"Chrome/80.0.3987.132 Linux x86_64",
+    b"PDMD": b"X509",
+    b"ICSL": b"\x1e\0\0\0",
+    b"NONP": w.noise("nonp", 32),
+    b"MIDS": b"\x64\0\0\0",
+    b"KEXS": b"C255P256",
+}
 
 
 @case("gquic-q043.pcap", "gQUIC Q043: CHLO in clear behind the public header.")

@@ -56,15 +56,19 @@ def _():
     return answered(c.c(0, STREAM[:150]).c(100, STREAM[100:250]).c(200, STREAM[200:]))
 
 
-@case("overlap-conflict.pcap",
-      "Bytes 40 to 80 come again with other contents before the hello is complete: the first ones count.")
+@case(
+    "overlap-conflict.pcap",
+    "Bytes 40 to 80 come again with other contents before the hello is complete: the first ones count.",
+)
 def _():
     c = w.Tcp().open()
     return answered(c.c(0, STREAM[:200]).c(40, w.noise("conflict", 40)).c(200, STREAM[200:]))
 
 
-@case("overlap-conflict-ahead.pcap",
-      "The same, but the two versions of bytes 150 to 200 both come before the gap in front is filled.")
+@case(
+    "overlap-conflict-ahead.pcap",
+    "The same, but the two versions of bytes 150 to 200 both come before the gap in front is filled.",
+)
 def _():
     c = w.Tcp().open()
     return answered(c.c(150, STREAM[150:]).c(150, w.noise("ahead", 50)).c(0, STREAM[:150]))
@@ -212,8 +216,11 @@ def _():
     return w.snap(answered(w.Tcp().open().say(STREAM)).frames(), 128)
 
 
-@case("snaplen-cuts-second-segment.pcap", "Snap length of 180: the first segment is whole, the second is not.",
-      snaplen=180)
+@case(
+    "snaplen-cuts-second-segment.pcap",
+    "Snap length of 180: the first segment is whole, the second is not.",
+    snaplen=180,
+)
 def _():
     return w.snap(answered(w.Tcp().open().say(STREAM, [60])).frames(), 180)
 

@@ -51,32 +51,63 @@ def _():
 
 @case("via-lmtp.pcap", "LMTP: LHLO, STARTTLS.")
 def _():
-    return talk(24, (b"220 lmtp.example.com LMTP\r\n",), b"LHLO client.example.com\r\n", SMTP_OFFER,
-                b"STARTTLS\r\n", (b"220 Ready\r\n",), name="lmtp.example.com")
+    return talk(
+        24,
+        (b"220 lmtp.example.com LMTP\r\n",),
+        b"LHLO client.example.com\r\n",
+        SMTP_OFFER,
+        b"STARTTLS\r\n",
+        (b"220 Ready\r\n",),
+        name="lmtp.example.com",
+    )
 
 
 @case("via-imap.pcap", "IMAP STARTTLS (RFC 9051 6.2.1).")
 def _():
-    return talk(143, (b"* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ready\r\n",), b"a1 STARTTLS\r\n",
-                (b"a1 OK begin\r\n",), name="imap.example.com")
+    return talk(
+        143,
+        (b"* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ready\r\n",),
+        b"a1 STARTTLS\r\n",
+        (b"a1 OK begin\r\n",),
+        name="imap.example.com",
+    )
 
 
 @case("via-pop3.pcap", "POP3 STLS (RFC 2595 4).")
 def _():
-    return talk(110, (b"+OK ready\r\n",), b"CAPA\r\n", (b"+OK\r\nUSER\r\nSTLS\r\n.\r\n",), b"STLS\r\n",
-                (b"+OK begin\r\n",), name="pop3.example.com")
+    return talk(
+        110,
+        (b"+OK ready\r\n",),
+        b"CAPA\r\n",
+        (b"+OK\r\nUSER\r\nSTLS\r\n.\r\n",),
+        b"STLS\r\n",
+        (b"+OK begin\r\n",),
+        name="pop3.example.com",
+    )
 
 
 @case("via-nntp.pcap", "NNTP STARTTLS (RFC 4642).")
 def _():
-    return talk(119, (b"200 news.example.com\r\n",), b"CAPABILITIES\r\n", (b"101 list\r\nVERSION 2\r\nSTARTTLS\r\n.\r\n",),
-                b"STARTTLS\r\n", (b"382 go on\r\n",), name="nntp.example.com")
+    return talk(
+        119,
+        (b"200 news.example.com\r\n",),
+        b"CAPABILITIES\r\n",
+        (b"101 list\r\nVERSION 2\r\nSTARTTLS\r\n.\r\n",),
+        b"STARTTLS\r\n",
+        (b"382 go on\r\n",),
+        name="nntp.example.com",
+    )
 
 
 @case("via-sieve.pcap", "ManageSieve STARTTLS (RFC 5804 2.2).")
 def _():
-    return talk(4190, (b'"IMPLEMENTATION" "example"\r\n"SIEVE" "fileinto"\r\n"STARTTLS"\r\nOK\r\n',), b"STARTTLS\r\n",
-                (b"OK\r\n",), name="sieve.example.com")
+    return talk(
+        4190,
+        (b'"IMPLEMENTATION" "example"\r\n"SIEVE" "fileinto"\r\n"STARTTLS"\r\nOK\r\n',),
+        b"STARTTLS\r\n",
+        (b"OK\r\n",),
+        name="sieve.example.com",
+    )
 
 
 @case("via-ftp.pcap", "FTP AUTH TLS (RFC 4217).")
@@ -86,22 +117,44 @@ def _():
 
 @case("via-ftp-auth-ssl.pcap", "FTP AUTH TLS refused, then AUTH SSL.")
 def _():
-    return talk(21, (b"220 ftp.example.com\r\n",), b"AUTH TLS\r\n", (b"504 no\r\n",), b"AUTH SSL\r\n", (b"234 go\r\n",),
-                name="ftp2.example.com")
+    return talk(
+        21,
+        (b"220 ftp.example.com\r\n",),
+        b"AUTH TLS\r\n",
+        (b"504 no\r\n",),
+        b"AUTH SSL\r\n",
+        (b"234 go\r\n",),
+        name="ftp2.example.com",
+    )
 
 
 @case("via-xmpp.pcap", "XMPP STARTTLS (RFC 6120 5).")
 def _():
-    head = b"<?xml version='1.0'?><stream:stream to='example.com' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
+    head = (
+        b"<?xml version='1.0'?><stream:stream to='example.com' xmlns='jabber:client' "
+        b"xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
+    )
     tls = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'"
-    return talk(5222, head, (head + b"<stream:features>" + tls + b"><required/></starttls></stream:features>",), tls + b"/>",
-                (b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",), name="xmpp.example.com")
+    return talk(
+        5222,
+        head,
+        (head + b"<stream:features>" + tls + b"><required/></starttls></stream:features>",),
+        tls + b"/>",
+        (b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",),
+        name="xmpp.example.com",
+    )
 
 
 @case("via-irc.pcap", "IRC STARTTLS.")
 def _():
-    return talk(6667, b"CAP LS 302\r\n", (b":irc.example.com CAP * LS :tls sasl\r\n",), b"STARTTLS\r\n",
-                (b":irc.example.com 670 * :STARTTLS successful\r\n",), name="irc.example.com")
+    return talk(
+        6667,
+        b"CAP LS 302\r\n",
+        (b":irc.example.com CAP * LS :tls sasl\r\n",),
+        b"STARTTLS\r\n",
+        (b":irc.example.com 670 * :STARTTLS successful\r\n",),
+        name="irc.example.com",
+    )
 
 
 def ber(tag, body, long=False):
@@ -141,7 +194,9 @@ def _():
 
 @case("via-postgresql-direct.pcap", "TLS from the first byte with ALPN postgresql (PostgreSQL 17): no upgrade.")
 def _():
-    h = w.client_hello(session_id=w.noise("sid", 32), ciphers=w.CIPHERS_13, exts=w.exts13("pg17.example.com", ["postgresql"]))
+    h = w.client_hello(
+        session_id=w.noise("sid", 32), ciphers=w.CIPHERS_13, exts=w.exts13("pg17.example.com", ["postgresql"])
+    )
     return talk(5432, w.records(h))
 
 
@@ -149,8 +204,16 @@ def mysql(n, body):
     return struct.pack("<I", len(body) | n << 24) + body
 
 
-MYSQL_GREETING = mysql(0, b"\x0a8.0.36\0" + struct.pack("<I", 9) + b"saltsalt\0" + struct.pack("<HBHH", 0xFFFF, 33, 2, 0xDFFF)
-                       + b"\x15" + bytes(10) + b"saltsaltsalt\0caching_sha2_password\0")
+MYSQL_GREETING = mysql(
+    0,
+    b"\x0a8.0.36\0"
+    + struct.pack("<I", 9)
+    + b"saltsalt\0"
+    + struct.pack("<HBHH", 0xFFFF, 33, 2, 0xDFFF)
+    + b"\x15"
+    + bytes(10)
+    + b"saltsaltsalt\0caching_sha2_password\0",
+)
 MYSQL_SSL = mysql(1, struct.pack("<IIB", 0x0B4CAE85 | 0x800, 1 << 24, 33) + bytes(23))
 
 
@@ -190,7 +253,9 @@ def _():
 
 @case("via-tds8.pcap", "TDS 8.0: TLS from the first byte, ALPN tds/8.0.")
 def _():
-    h = w.client_hello(session_id=w.noise("sid", 32), ciphers=w.CIPHERS_13, exts=w.exts13("tds8.example.com", ["tds/8.0"]))
+    h = w.client_hello(
+        session_id=w.noise("sid", 32), ciphers=w.CIPHERS_13, exts=w.exts13("tds8.example.com", ["tds/8.0"])
+    )
     return talk(1433, w.records(h))
 
 
@@ -205,28 +270,51 @@ def _():
 
 @case("via-http-connect.pcap", "HTTP CONNECT through a proxy.")
 def _():
-    return talk(3128, b"CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\n\r\n",
-                (b"HTTP/1.1 200 Connection established\r\n\r\n",), name="connect.example.com")
+    return talk(
+        3128,
+        b"CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\n\r\n",
+        (b"HTTP/1.1 200 Connection established\r\n\r\n",),
+        name="connect.example.com",
+    )
 
 
 @case("via-http-connect-407.pcap", "CONNECT, 407 with a body, CONNECT with credentials, 200.")
 def _():
-    return talk(3128, b"CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\n\r\n",
-                (b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 6\r\n\r\ndenied",),
-                b"CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\nProxy-Authorization: Basic dTpw\r\n\r\n",
-                (b"HTTP/1.1 200 OK\r\n\r\n",), name="connect2.example.com")
+    return talk(
+        3128,
+        b"CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\n\r\n",
+        (
+            b'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="x"\r\n'
+            b"Content-Length: 6\r\n\r\ndenied",
+        ),
+        b"CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\nProxy-Authorization: Basic dTpw\r\n\r\n",
+        (b"HTTP/1.1 200 OK\r\n\r\n",),
+        name="connect2.example.com",
+    )
 
 
 @case("via-http-connect-smtp.pcap", "CONNECT to port 25, SMTP inside, STARTTLS: two upgrades.")
 def _():
-    return talk(3128, b"CONNECT mail.example.com:25 HTTP/1.0\r\n\r\n", (b"HTTP/1.0 200 OK\r\n\r\n",), *SMTP_HEAD, SMTP_OFFER,
-                b"STARTTLS\r\n", (b"220 go\r\n",), name="connect3.example.com")
+    return talk(
+        3128,
+        b"CONNECT mail.example.com:25 HTTP/1.0\r\n\r\n",
+        (b"HTTP/1.0 200 OK\r\n\r\n",),
+        *SMTP_HEAD,
+        SMTP_OFFER,
+        b"STARTTLS\r\n",
+        (b"220 go\r\n",),
+        name="connect3.example.com"
+    )
 
 
 @case("via-http-upgrade.pcap", "HTTP Upgrade: TLS/1.0 (RFC 2817), as printers do it.")
 def _():
-    return talk(631, b"OPTIONS * HTTP/1.1\r\nHost: printer.example.com\r\nUpgrade: TLS/1.0\r\nConnection: Upgrade\r\n\r\n",
-                (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: TLS/1.0, HTTP/1.1\r\nConnection: Upgrade\r\n\r\n",), name="ipp.example.com")
+    return talk(
+        631,
+        b"OPTIONS * HTTP/1.1\r\nHost: printer.example.com\r\nUpgrade: TLS/1.0\r\nConnection: Upgrade\r\n\r\n",
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: TLS/1.0, HTTP/1.1\r\nConnection: Upgrade\r\n\r\n",),
+        name="ipp.example.com",
+    )
 
 
 @case("via-socks4.pcap", "SOCKS4a with a host name.")
@@ -239,8 +327,16 @@ SOCKS5 = b"\5\1\0\3\x0fwww.example.com\1\xbb"
 
 @case("via-socks5.pcap", "SOCKS5 with user name and password.")
 def _():
-    return talk(1080, b"\5\2\0\2", (b"\5\2",), b"\1\4user\4pass", (b"\1\0",), SOCKS5, (b"\5\0\0\1" + bytes(6),),
-                name="socks5.example.com")
+    return talk(
+        1080,
+        b"\5\2\0\2",
+        (b"\5\2",),
+        b"\1\4user\4pass",
+        (b"\1\0",),
+        SOCKS5,
+        (b"\5\0\0\1" + bytes(6),),
+        name="socks5.example.com",
+    )
 
 
 @case("via-socks5-optimistic.pcap", "Greeting, request and hello in one segment.")
@@ -254,7 +350,8 @@ def _():
 
 
 PROXY2 = bytes.fromhex("0d0a0d0a000d0a515549540a2111") + w.v16(
-    w.addr("192.0.2.99") + w.addr(w.S4) + struct.pack("!HH", 40000, 443) + b"\2" + w.v16(b"www.example.com"))
+    w.addr("192.0.2.99") + w.addr(w.S4) + struct.pack("!HH", 40000, 443) + b"\2" + w.v16(b"www.example.com")
+)
 
 
 @case("via-proxy-v2.pcap", "PROXY protocol version 2 with a TLV.")
@@ -277,14 +374,26 @@ def _():
 
 @case("upgrade-refused-smtp.pcap", "STARTTLS answered 454; mail goes on in clear.")
 def _():
-    return talk(25, *SMTP_HEAD, SMTP_OFFER, b"STARTTLS\r\n", (b"454 TLS not available\r\n",), b"MAIL FROM:<a@example.com>\r\n",
-                (b"250 ok\r\n",)).close()
+    return talk(
+        25,
+        *SMTP_HEAD,
+        SMTP_OFFER,
+        b"STARTTLS\r\n",
+        (b"454 TLS not available\r\n",),
+        b"MAIL FROM:<a@example.com>\r\n",
+        (b"250 ok\r\n",)
+    ).close()
 
 
 @case("upgrade-stripped-smtp.pcap", "The offer is overwritten with 250-XXXXXXXX on the way.")
 def _():
-    return talk(25, *SMTP_HEAD, (SMTP_OFFER[0].replace(b"STARTTLS", b"XXXXXXXX"),), b"MAIL FROM:<a@example.com>\r\n",
-                (b"250 ok\r\n",)).close()
+    return talk(
+        25,
+        *SMTP_HEAD,
+        (SMTP_OFFER[0].replace(b"STARTTLS", b"XXXXXXXX"),),
+        b"MAIL FROM:<a@example.com>\r\n",
+        (b"250 ok\r\n",)
+    ).close()
 
 
 @case("upgrade-stripped-command-smtp.pcap", "The client's STARTTLS arrives as XXXXXXXX; 500.")
@@ -318,7 +427,10 @@ def _():
     return talk(21, (b"220 ftp.example.com\r\n",), b"AUTH TLS\r\n")
 
 
-@case("upgrade-injection-smtp.pcap", "A command in clear behind STARTTLS in the same segment (CVE-2011-0411), then the hello.")
+@case(
+    "upgrade-injection-smtp.pcap",
+    "A command in clear behind STARTTLS in the same segment (CVE-2011-0411), then the hello.",
+)
 def _():
     return talk(25, *SMTP_HEAD, SMTP_OFFER, b"STARTTLS\r\nRSET\r\n", (b"220 go\r\n",), name="injection.example.com")
 
@@ -326,5 +438,16 @@ def _():
 @case("starttls-in-mail-body.pcap", "The word STARTTLS and bytes like a hello inside a mail: no upgrade, no hello.")
 def _():
     body = b"Subject: x\r\n\r\nSTARTTLS\r\n" + w.records(w.hello13("body.example.com")) + b"\r\n.\r\n"
-    return talk(25, *SMTP_HEAD, SMTP_OFFER, b"MAIL FROM:<a@example.com>\r\n", (b"250 ok\r\n",), b"RCPT TO:<b@example.com>\r\n",
-                (b"250 ok\r\n",), b"DATA\r\n", (b"354 go\r\n",), body, (b"250 ok\r\n",)).close()
+    return talk(
+        25,
+        *SMTP_HEAD,
+        SMTP_OFFER,
+        b"MAIL FROM:<a@example.com>\r\n",
+        (b"250 ok\r\n",),
+        b"RCPT TO:<b@example.com>\r\n",
+        (b"250 ok\r\n",),
+        b"DATA\r\n",
+        (b"354 go\r\n",),
+        body,
+        (b"250 ok\r\n",)
+    ).close()

@@ -14,6 +14,7 @@ Exit status: 0 nothing unexplained, 1 differences, 77 no tshark here.
 """
 
 import argparse
+import concurrent.futures
 import fnmatch
 import json
 import os
@@ -30,19 +31,46 @@ SUFFIX = re.compile(r"\.pcap(ng)?(\.gz|\.zst)?$")
 # What tshark has to be told to read a capture.
 TSHARK_ARGS = [
     ("encap-vxlan-8472", ["-d", "udp.port==8472,vxlan"]),
-    ("encap-mpls-ethernet", ["-d", "mpls.label==1007,pw_eth_nocw"]),
-    ("encap-mpls-ethernet-mac-02", ["-d", "mpls.label==1007,pw_eth_nocw"]),
+    ("encap-mpls-ethernet", ["-d", "mpls.label==1007,pwethnocw"]),
+    ("encap-mpls-ethernet-mac-02", ["-d", "mpls.label==1007,pwethnocw"]),
     ("encap-l2tpv3-ip", ["-d", "l2tp.pw_type==0,eth", "-o", "l2tp.cookie_size:None", "-o", "l2tp.l2_specific:None"]),
-    ("encap-l2tpv3-ip-cookie", ["-d", "l2tp.pw_type==0,eth", "-o", "l2tp.cookie_size:8 Byte Cookie",
-                                "-o", "l2tp.l2_specific:Default L2-Specific"]),
-    ("encap-l2tpv3-udp", ["-d", "l2tp.pw_type==0,eth", "-o", "l2tp.cookie_size:4 Byte Cookie", "-o", "l2tp.l2_specific:None"]),
+    (
+        "encap-l2tpv3-ip-cookie",
+        [
+            "-d",
+            "l2tp.pw_type==0,eth",
+            "-o",
+            "l2tp.cookie_size:8 Byte Cookie",
+            "-o",
+            "l2tp.l2_specific:Default L2-Specific",
+        ],
+    ),
+    (
+        "encap-l2tpv3-udp",
+        ["-d", "l2tp.pw_type==0,eth", "-o", "l2tp.cookie_size:4 Byte Cookie", "-o", "l2tp.l2_specific:None"],
+    ),
     ("*irc", ["-d", "tcp.port==6667,tls"]),
     ("via-http-upgrade", ["-d", "tcp.port==631,tls"]),
     ("via-rdp", ["-d", "tcp.port==3389,tls"]),
     ("via-tds8", ["-d", "tcp.port==1433,tls"]),
     ("via-postgresql-direct", ["-d", "tcp.port==5432,tls"]),
-    ("ports", ["-d", "tcp.port==5432,tls", "-d", "tcp.port==31337,tls", "-d", "tcp.port==6443,tls",
-               "-d", "tcp.port==8883,tls", "-d", "tcp.port==5061,tls", "-d", "tcp.port==3269,tls"]),
+    (
+        "ports",
+        [
+            "-d",
+            "tcp.port==5432,tls",
+            "-d",
+            "tcp.port==31337,tls",
+            "-d",
+            "tcp.port==6443,tls",
+            "-d",
+            "tcp.port==8883,tls",
+            "-d",
+            "tcp.port==5061,tls",
+            "-d",
+            "tcp.port==3269,tls",
+        ],
+    ),
 ]
 
 # Our field, tshark's field behind "tls.handshake." or "dtls.handshake.", how its text becomes our value.
@@ -77,8 +105,22 @@ def tshark_hellos(path, name):
     for pattern, more in TSHARK_ARGS:
         if fnmatch.fnmatchcase(name, pattern):
             args += more
-    args += ["-Y", "tls.handshake.type == 1 || dtls.handshake.type == 1", "-T", "fields", "-E", "occurrence=a",
-             "-E", "aggregator=" + SEPARATOR, "-E", "separator=/t", "-e", "tls.handshake.random", "-e", "dtls.handshake.random"]
+    args += [
+        "-Y",
+        "tls.handshake.type == 1 || dtls.handshake.type == 1",
+        "-T",
+        "fields",
+        "-E",
+        "occurrence=a",
+        "-E",
+        "aggregator=" + SEPARATOR,
+        "-E",
+        "separator=/t",
+        "-e",
+        "tls.handshake.random",
+        "-e",
+        "dtls.handshake.random",
+    ]
     for layer in ("tls", "dtls"):
         for _, field, _ in FIELDS:
             args += ["-e", "%s.handshake.%s" % (layer, field)]
@@ -94,7 +136,7 @@ def tshark_hellos(path, name):
         if len(randoms) > 1:
             hellos.add(("several hellos in a frame",))
             continue
-        part = cells[2:2 + len(FIELDS)] if cells[0] else cells[2 + len(FIELDS):]
+        part = cells[2 : 2 + len(FIELDS)] if cells[0] else cells[2 + len(FIELDS) :]
         hellos.add(tuple(convert(t, kind) for t, (_, _, kind) in zip(part, FIELDS)))
     return hellos
 
@@ -113,22 +155,30 @@ def our_hellos(text):
     return hellos
 
 
-def plain(hello):
-    """Names that are not plain ASCII are written in two different ways: not compared."""
+def comparable(hello):
+    """A hello without what the two write in different ways."""
     if len(hello) != len(FIELDS):
         return hello
-    sni, alpn = hello[0] or "", hello[1]
-    sni = sni if PLAIN.match(sni) else "(not plain)"
-    alpn = alpn if all(PLAIN.match(a) for a in alpn) else ("(not plain)",)
-    return (sni, alpn) + hello[2:]
+    h = dict(zip((f[0] for f in FIELDS), hello))
+    # Names that are not plain ASCII are escaped by one and replaced by the other.
+    h["sni"] = h["sni"] or ""
+    if not PLAIN.match(h["sni"]):
+        h["sni"] = "(not plain)"
+    if not all(PLAIN.match(a) for a in h["alpn"]):
+        h["alpn"] = ("(not plain)",)
+    # tshark has one field for signature_algorithms, signature_algorithms_cert and delegated_credentials.
+    if {0x22, 0x32} & set(h["extensions"]):
+        h["sig_algs"] = ("(not told apart)",)
+    return tuple(h.values())
 
 
 def describe(hello, others):
     """What of a hello differs from the nearest one of the other side."""
     if len(hello) != len(FIELDS):
         return hello[0]
-    near = max((o for o in others if len(o) == len(FIELDS)), default=None,
-               key=lambda o: sum(a == b for a, b in zip(o, hello)))
+    near = max(
+        (o for o in others if len(o) == len(FIELDS)), default=None, key=lambda o: sum(a == b for a, b in zip(o, hello))
+    )
     if near is None:
         return "sni %s" % (hello[0] or "-")
     return "; ".join("%s %r against %r" % (f[0], a, b) for f, a, b in zip(FIELDS, hello, near) if a != b)
@@ -151,8 +201,12 @@ def records_of(a, path, name):
     if a.expect:
         with open(os.path.join(a.expect, name + ".jsonl"), encoding="utf-8") as f:
             return f.read()
-    return subprocess.run([a.program, "-r", path, "-o", "json", "--records", "hello"], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True).stdout
+    return subprocess.run(
+        [a.program, "-r", path, "-o", "json", "--records", "hello"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ).stdout
 
 
 def main():
@@ -171,10 +225,15 @@ def main():
     if not captures or (a.jsonl and len(captures) != 1):
         p.error("--jsonl goes with one capture" if a.jsonl else "no captures in " + PCAPS)
     known, same, explained, bad, total = known_differences(), 0, 0, 0, 0
-    for path in captures:
-        name = SUFFIX.sub("", os.path.basename(path))
-        theirs = {plain(h) for h in tshark_hellos(path, name)}
-        ours = {plain(h) for h in our_hellos(records_of(a, path, name))}
+    names = [SUFFIX.sub("", os.path.basename(c)) for c in captures]
+
+    def read(path, name):
+        theirs = {comparable(h) for h in tshark_hellos(path, name)}
+        return name, theirs, {comparable(h) for h in our_hellos(records_of(a, path, name))}
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # the work is tshark's
+        results = list(pool.map(read, captures, names))
+    for name, theirs, ours in results:
         total += len(ours & theirs)
         if ours == theirs:
             same += 1
@@ -194,8 +253,10 @@ def main():
             print("%s: only tshark: %s" % (name, describe(h, ours - theirs)))
         for h in sorted(ours - theirs, key=repr):
             print("%s: only hellotap: %s" % (name, describe(h, theirs - ours)))
-    print("%d captures: %d agree (%d hellos), %d known differences, %d unexplained"
-          % (len(captures), same, total, explained, bad))
+    print(
+        "%d captures: %d agree (%d hellos), %d known differences, %d unexplained"
+        % (len(captures), same, total, explained, bad)
+    )
     return 1 if bad else 0
 
 

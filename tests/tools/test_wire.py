@@ -23,10 +23,14 @@ class Crypto(unittest.TestCase):
     def test_gcm_case_4(self):
         # "The Galois/Counter Mode of Operation", test case 4
         out = aes.gcm_seal(
-            bytes.fromhex("feffe9928665731c6d6a8f9467308308"), bytes.fromhex("cafebabefacedbaddecaf888"),
-            bytes.fromhex("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
-                          "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"),
-            bytes.fromhex("feedfacedeadbeeffeedfacedeadbeefabaddad2"))
+            bytes.fromhex("feffe9928665731c6d6a8f9467308308"),
+            bytes.fromhex("cafebabefacedbaddecaf888"),
+            bytes.fromhex(
+                "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+                "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"
+            ),
+            bytes.fromhex("feedfacedeadbeeffeedfacedeadbeefabaddad2"),
+        )
         self.assertEqual(out[-16:].hex(), "5bc94fbc3221a5db94fae95ae7121a47")
 
     def test_client_keys_rfc9001_a1(self):
@@ -45,13 +49,17 @@ class Crypto(unittest.TestCase):
         frames = bytes.fromhex(
             "02000000000600405a020000560303eefce7f7b37ba1d1632e96677825ddf73988cfc79825df566dc5430b9a04"
             "5a1200130100002e00330024001d00209d3c940d89690b84d08a60993c144eca684d1081287c834d5311bcf32b"
-            "b9da1a002b00020304")
-        p = q.initial(frames, b"", bytes.fromhex("f067a5502a4262b5"), pn=1, secret_dcid=DCID,
-                      server=True, pad_to=0)
-        self.assertEqual(p.hex(), (
-            "cf000000010008f067a5502a4262b5004075c0d95a482cd0991cd25b0aac406a5816b6394100f37a1c69797554"
-            "780bb38cc5a99f5ede4cf73c3ec2493a1839b3dbcba3f6ea46c5b7684df3548e7ddeb9c3bf9c73cc3f3bded74b"
-            "562bfb19fb84022f8ef4cdd93795d77d06edbb7aaf2f58891850abbdca3d20398c276456cbc42158407dd074ee"))
+            "b9da1a002b00020304"
+        )
+        p = q.initial(frames, b"", bytes.fromhex("f067a5502a4262b5"), pn=1, secret_dcid=DCID, server=True, pad_to=0)
+        self.assertEqual(
+            p.hex(),
+            (
+                "cf000000010008f067a5502a4262b5004075c0d95a482cd0991cd25b0aac406a5816b6394100f37a1c69797554"
+                "780bb38cc5a99f5ede4cf73c3ec2493a1839b3dbcba3f6ea46c5b7684df3548e7ddeb9c3bf9c73cc3f3bded74b"
+                "562bfb19fb84022f8ef4cdd93795d77d06edbb7aaf2f58891850abbdca3d20398c276456cbc42158407dd074ee"
+            ),
+        )
 
     def test_retry_rfc9001_a4(self):
         p = q.retry(DCID, b"", bytes.fromhex("f067a5502a4262b5"), b"token")

@@ -26,7 +26,7 @@ SBOX = _make_sbox()
 
 
 def _expand(key):
-    w = [list(key[i:i + 4]) for i in range(0, 16, 4)]
+    w = [list(key[i : i + 4]) for i in range(0, 16, 4)]
     rcon = 1
     for i in range(4, 44):
         t = list(w[i - 1])
@@ -35,7 +35,7 @@ def _expand(key):
             t[0] ^= rcon
             rcon = _xtime(rcon)
         w.append([a ^ b for a, b in zip(w[i - 4], t)])
-    return [sum(w[r * 4:r * 4 + 4], []) for r in range(11)]
+    return [sum(w[r * 4 : r * 4 + 4], []) for r in range(11)]
 
 
 class Aes128:
@@ -49,7 +49,7 @@ class Aes128:
             if r < 10:
                 t = []
                 for c in range(0, 16, 4):
-                    a = s[c:c + 4]
+                    a = s[c : c + 4]
                     x = a[0] ^ a[1] ^ a[2] ^ a[3]
                     t += [a[i] ^ x ^ _xtime(a[i] ^ a[(i + 1) % 4]) for i in range(4)]
                 s = t
@@ -61,7 +61,7 @@ def _ghash(h, data):
     """NIST SP 800-38D 6.4. Bit 0 is the leftmost."""
     y = 0
     for i in range(0, len(data), 16):
-        x = y ^ int.from_bytes(data[i:i + 16], "big")
+        x = y ^ int.from_bytes(data[i : i + 16], "big")
         z, v = 0, h
         for bit in range(127, -1, -1):
             if x >> bit & 1:

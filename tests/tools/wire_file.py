@@ -39,8 +39,9 @@ def pcap(frames, linktype=ETHERNET, ns=False, big=False, snaplen=262144):
     out = [struct.pack(e + "IHHiIII", magic, 2, 4, 0, 0, snaplen, linktype)]
     for f in frames:
         frac = f.ts % 1_000_000_000
-        out.append(struct.pack(
-            e + "IIII", f.ts // 1_000_000_000, frac if ns else frac // 1000, len(f.data), f.wire_len))
+        out.append(
+            struct.pack(e + "IIII", f.ts // 1_000_000_000, frac if ns else frac // 1000, len(f.data), f.wire_len)
+        )
         out.append(f.data)
     return b"".join(out)
 

@@ -77,8 +77,17 @@ def tcp(payload, src, dst, sport, dport, seq, ack, flags, options=b"", window=64
     """TCP segment as an l4."""
     options += bytes(-len(options) % 4)
     head = struct.pack(
-        "!HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF,
-        (5 + len(options) // 4) << 4, flags, window, 0, 0)
+        "!HHIIBBHHH",
+        sport,
+        dport,
+        seq & 0xFFFFFFFF,
+        ack & 0xFFFFFFFF,
+        (5 + len(options) // 4) << 4,
+        flags,
+        window,
+        0,
+        0,
+    )
     d = head + options + payload
     c = checksum(_pseudo(src, dst, TCP, len(d)) + d)
     return TCP, d[:16] + struct.pack("!H", c) + d[18:]
@@ -92,8 +101,7 @@ def ipv4(l4, src, dst, ident=0, ttl=64, frag=0x4000, options=b"", tos=0, total_l
     proto, payload = l4
     options += bytes(-len(options) % 4)
     n = 20 + len(options) + len(payload) if total_len is None else total_len
-    h = struct.pack(
-        "!BBHHHBBH", 0x40 | (5 + len(options) // 4), tos, n, ident, frag, ttl, proto, 0)
+    h = struct.pack("!BBHHHBBH", 0x40 | (5 + len(options) // 4), tos, n, ident, frag, ttl, proto, 0)
     h += addr(src) + addr(dst) + options
     h = h[:10] + struct.pack("!H", checksum(h)) + h[12:]
     return IP4, h + payload
@@ -117,8 +125,7 @@ def ipv4_fragments(l4, src, dst, cuts, ident=0x1234):
     """The IPv4 fragments of an l4, cut at the given offsets (multiples of 8), in order."""
     proto, data = l4
     return [
-        ipv4((proto, part), src, dst, ident=ident,
-             frag=(0x2000 if off + len(part) < len(data) else 0) | off // 8)
+        ipv4((proto, part), src, dst, ident=ident, frag=(0x2000 if off + len(part) < len(data) else 0) | off // 8)
         for off, part in pieces(data, cuts)
     ]
 
@@ -127,8 +134,7 @@ def ipv6_fragments(l4, src, dst, cuts, ident=0x12345678):
     """The IPv6 fragments of an l4 (RFC 8200 4.5)."""
     proto, data = l4
     return [
-        ipv6((proto, part), src, dst,
-             ext=[(44, struct.pack("!BHI", 0, off | (off + len(part) < len(data)), ident))])
+        ipv6((proto, part), src, dst, ext=[(44, struct.pack("!BHI", 0, off | (off + len(part) < len(data)), ident))])
         for off, part in pieces(data, cuts)
     ]
 
@@ -163,7 +169,7 @@ def pbb(frame, isid, bvid=None):
     return l3 if bvid is None else vlan(l3, bvid, tpid=0x88A8)
 
 
-def vntag(l3, dst_vif, src_vif=0):
+def vntag(l3, src_vif, dst_vif=0):
     return 0x8926, struct.pack("!IH", dst_vif << 16 | src_vif, l3[0]) + l3[1]
 
 
@@ -184,8 +190,8 @@ def macsec_clear(l3, pn=1):
 
 def _labels(labels, ttl=64):
     return b"".join(
-        struct.pack("!I", label << 12 | (i == len(labels) - 1) << 8 | ttl)
-        for i, label in enumerate(labels))
+        struct.pack("!I", label << 12 | (i == len(labels) - 1) << 8 | ttl) for i, label in enumerate(labels)
+    )
 
 
 def mpls(l3, labels):

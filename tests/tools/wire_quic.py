@@ -40,7 +40,7 @@ def crypto(data, offset, length=None):
     """CRYPTO frame with the bytes [offset, offset + length) of data."""
     if offset > len(data) or offset + (length or 0) > len(data):
         raise ValueError("CRYPTO frame beyond its data")
-    part = data[offset:] if length is None else data[offset:offset + length]
+    part = data[offset:] if length is None else data[offset : offset + length]
     return b"\x06" + varint(offset) + varint(len(part)) + part
 
 
@@ -76,8 +76,20 @@ def first_byte(kind, version, low=0):
     return 0xC0 | kind << 4 | low
 
 
-def initial(frames, dcid, scid=b"", pn=0, version=V1, token=b"", pn_len=2, secret_dcid=None,
-            server=False, pad_to=1200, fixed_bit=True, length_size=2):
+def initial(
+    frames,
+    dcid,
+    scid=b"",
+    pn=0,
+    version=V1,
+    token=b"",
+    pn_len=2,
+    secret_dcid=None,
+    server=False,
+    pad_to=1200,
+    fixed_bit=True,
+    length_size=2,
+):
     """A protected Initial. pad_to: size of the packet, reached with PADDING frames at its end.
 
     secret_dcid: connection id that the keys come from, when it is not dcid.
@@ -90,12 +102,12 @@ def initial(frames, dcid, scid=b"", pn=0, version=V1, token=b"", pn_len=2, secre
     room = pad_to - len(head) - length_size - pn_len - 16
     plain += bytes(max(0, room - len(plain), 4 - pn_len - len(plain)))
     head += varint(pn_len + len(plain) + 16, length_size)
-    pn_bytes = pn.to_bytes(4, "big")[4 - pn_len:]
+    pn_bytes = pn.to_bytes(4, "big")[4 - pn_len :]
     key, iv, hp = initial_keys(dcid if secret_dcid is None else secret_dcid, version, server)
     nonce = bytes(a ^ b for a, b in zip(iv, pn.to_bytes(12, "big")))
     sealed = gcm_seal(key, nonce, plain, head + pn_bytes)
     # RFC 9001 5.4.2: the sample starts 4 bytes after the start of the packet number.
-    mask = Aes128(hp).block(sealed[4 - pn_len:20 - pn_len])
+    mask = Aes128(hp).block(sealed[4 - pn_len : 20 - pn_len])
     head = bytes([head[0] ^ mask[0] & 0x0F]) + head[1:]
     return head + bytes(a ^ b for a, b in zip(pn_bytes, mask[1:])) + sealed
 

@@ -50,15 +50,33 @@ class Tcp(Conversation):
 
     def c(self, offset, data=b"", flags=PSH | ACK, options=b""):
         """A client segment at a stream offset."""
-        l4 = net.tcp(data, self.src, self.dst, self.sport, self.dport, self.isn + 1 + offset,
-                     self.peer_isn + 1 + self.got if flags & ACK else 0, flags, options)
+        l4 = net.tcp(
+            data,
+            self.src,
+            self.dst,
+            self.sport,
+            self.dport,
+            self.isn + 1 + offset,
+            self.peer_isn + 1 + self.got if flags & ACK else 0,
+            flags,
+            options,
+        )
         self.sent = max(self.sent, offset + len(data))
         return self.put(net.ip(l4, self.src, self.dst, **self.ip))
 
     def s(self, offset, data=b"", flags=PSH | ACK, options=b""):
         """A server segment at a stream offset."""
-        l4 = net.tcp(data, self.dst, self.src, self.dport, self.sport, self.peer_isn + 1 + offset,
-                     self.isn + 1 + self.sent if flags & ACK else 0, flags, options)
+        l4 = net.tcp(
+            data,
+            self.dst,
+            self.src,
+            self.dport,
+            self.sport,
+            self.peer_isn + 1 + offset,
+            self.isn + 1 + self.sent if flags & ACK else 0,
+            flags,
+            options,
+        )
         self.got = max(self.got, offset + len(data))
         return self.put(net.ip(l4, self.dst, self.src, **self.ip), True)
 

@@ -10,14 +10,23 @@ GREASE = [0x0A0A | n << 12 | n << 4 for n in range(16)]  # RFC 8701 2
 
 # Bytes of a client's key share: RFC 8446 4.2.8.2, RFC 7748, draft-ietf-tls-ecdhe-mlkem.
 SHARE_LEN = {
-    0x0017: 65, 0x0018: 97, 0x0019: 133, 0x001D: 32, 0x001E: 56, 0x0100: 256,
-    0x11EB: 65 + 1184, 0x11EC: 1184 + 32, 0x11ED: 97 + 1568, 0x6399: 32 + 1184,
-    0x0200: 800, 0x0201: 1184, 0x0202: 1568,
+    0x0017: 65,
+    0x0018: 97,
+    0x0019: 133,
+    0x001D: 32,
+    0x001E: 56,
+    0x0100: 256,
+    0x11EB: 65 + 1184,
+    0x11EC: 1184 + 32,
+    0x11ED: 97 + 1568,
+    0x6399: 32 + 1184,
+    0x0200: 800,
+    0x0201: 1184,
+    0x0202: 1568,
 }
 
 CIPHERS_13 = [0x1301, 0x1302, 0x1303]
-CIPHERS_12 = [0xC02B, 0xC02F, 0xC02C, 0xC030, 0xCCA9, 0xCCA8, 0xC013, 0xC014, 0x009C, 0x009D, 0x002F,
-              0x0035]
+CIPHERS_12 = [0xC02B, 0xC02F, 0xC02C, 0xC030, 0xCCA9, 0xCCA8, 0xC013, 0xC014, 0x009C, 0x009D, 0x002F, 0x0035]
 SIG_ALGS = [0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601]
 GROUPS = [0x001D, 0x0017, 0x0018]
 
@@ -120,7 +129,8 @@ def transport_parameters(params, codepoint=0x0039):
 def ech_outer(payload_len=144, config_id=0x5A, kem_len=32):
     """encrypted_client_hello, outer (RFC 9849 5): HKDF-SHA256 with AES-128-GCM."""
     return 0xFE0D, b"\0" + struct.pack("!HHB", 1, 1, config_id) + v16(noise("ech", kem_len)) + v16(
-        noise("echpayload", payload_len))
+        noise("echpayload", payload_len)
+    )
 
 
 def grease(n, body=b""):
@@ -138,8 +148,7 @@ def handshake(kind, body):
     return bytes([kind]) + v24(body)
 
 
-def hello_body(version=TLS12, random=None, session_id=b"", ciphers=(), compression=b"\0", exts=None,
-               dtls_cookie=None):
+def hello_body(version=TLS12, random=None, session_id=b"", ciphers=(), compression=b"\0", exts=None, dtls_cookie=None):
     """ClientHello without its 4-byte header. exts None: the message ends after compression."""
     b = struct.pack("!H", version) + (random or noise("random", 32)) + v8(session_id)
     if dtls_cookie is not None:
@@ -156,36 +165,75 @@ def client_hello(**kw):
 
 def hello12(name="tls12.example.com", **kw):
     """A TLS 1.2 client."""
-    exts = [sni(name), extended_master_secret(), renegotiation_info(), groups(), point_formats(),
-            session_ticket(), alpn("h2", "http/1.1"), status_request(), sig_algs()]
+    exts = [
+        sni(name),
+        extended_master_secret(),
+        renegotiation_info(),
+        groups(),
+        point_formats(),
+        session_ticket(),
+        alpn("h2", "http/1.1"),
+        status_request(),
+        sig_algs(),
+    ]
     return client_hello(**{"ciphers": CIPHERS_12, "exts": exts} | kw)
 
 
 def exts13(name="www.example.com", protocols=("h2", "http/1.1"), share=(0x001D,), more=(), last=()):
-    return [sni(name), extended_master_secret(), renegotiation_info(), groups(), point_formats(),
-            session_ticket(), alpn(*protocols), status_request(), sig_algs(), *more,
-            key_share(*share), psk_modes(), versions(TLS13, TLS12), *last]
+    return [
+        sni(name),
+        extended_master_secret(),
+        renegotiation_info(),
+        groups(),
+        point_formats(),
+        session_ticket(),
+        alpn(*protocols),
+        status_request(),
+        sig_algs(),
+        *more,
+        key_share(*share),
+        psk_modes(),
+        versions(TLS13, TLS12),
+        *last,
+    ]
 
 
 def hello13(name="www.example.com", share=(0x001D,), more=(), last=(), **kw):
     """A TLS 1.3 client in compatibility mode (RFC 8446 D.4)."""
-    return client_hello(**{
-        "session_id": noise("sid", 32), "ciphers": CIPHERS_13 + CIPHERS_12,
-        "exts": exts13(name, share=share, more=more, last=last)} | kw)
+    return client_hello(
+        **{
+            "session_id": noise("sid", 32),
+            "ciphers": CIPHERS_13 + CIPHERS_12,
+            "exts": exts13(name, share=share, more=more, last=last),
+        }
+        | kw
+    )
 
 
 def hello_browser(name="pq.example.com", share=0x11EC, ech=True, last=(), **kw):
     """GREASE everywhere, a post-quantum share, ECH: about 1.8 kB."""
-    exts = [grease(2), sni(name), extended_master_secret(), renegotiation_info(),
-            groups([GREASE[4], share, *GROUPS]), point_formats(), session_ticket(),
-            alpn("h2", "http/1.1"), status_request(), sig_algs(),
-            key_share(GREASE[4], share, 0x001D), psk_modes(),
-            versions(GREASE[6], TLS13, TLS12), (0x001B, v8(u16s([2]))), (0x44CD, v16(v8(b"h2")))]
+    exts = [
+        grease(2),
+        sni(name),
+        extended_master_secret(),
+        renegotiation_info(),
+        groups([GREASE[4], share, *GROUPS]),
+        point_formats(),
+        session_ticket(),
+        alpn("h2", "http/1.1"),
+        status_request(),
+        sig_algs(),
+        key_share(GREASE[4], share, 0x001D),
+        psk_modes(),
+        versions(GREASE[6], TLS13, TLS12),
+        (0x001B, v8(u16s([2]))),
+        (0x44CD, v16(v8(b"h2"))),
+    ]
     exts += [ech_outer()] if ech else []
     exts += [grease(9, b"\0"), *last]
-    return client_hello(**{
-        "session_id": noise("sid", 32), "ciphers": [GREASE[1], *CIPHERS_13, *CIPHERS_12],
-        "exts": exts} | kw)
+    return client_hello(
+        **{"session_id": noise("sid", 32), "ciphers": [GREASE[1], *CIPHERS_13, *CIPHERS_12], "exts": exts} | kw
+    )
 
 
 HRR_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
@@ -200,8 +248,7 @@ def server_hello(random=None, session_id=b"", cipher=0x1301, exts=(), version=TL
 
 def server_hello13(group=0x001D, session_id=b"", **kw):
     share = struct.pack("!H", group) + v16(noise("sshare", SHARE_LEN.get(group, 32)))
-    return server_hello(session_id=session_id,
-                        exts=[(0x002B, struct.pack("!H", TLS13)), (0x0033, share)], **kw)
+    return server_hello(session_id=session_id, exts=[(0x002B, struct.pack("!H", TLS13)), (0x0033, share)], **kw)
 
 
 def hello_retry_request(group=0x0017, session_id=b"", cookie_bytes=None, version=TLS13, legacy=TLS12):
@@ -233,8 +280,13 @@ def app_data(n=64, label="app"):
     return record(noise(label, n), 23, 0x0303)
 
 
-def ssl2_hello(version=0x0002, specs=(0x010080, 0x020080, 0x030080, 0x040080, 0x060040, 0x0700C0),
-               session_id=b"", challenge_len=16, three_byte=False):
+def ssl2_hello(
+    version=0x0002,
+    specs=(0x010080, 0x020080, 0x030080, 0x040080, 0x060040, 0x0700C0),
+    session_id=b"",
+    challenge_len=16,
+    three_byte=False,
+):
     """SSLv2 CLIENT-HELLO (draft-hickman-netscape-ssl-00 2.5), also as sent by TLS clients (RFC 5246 E.2)."""
     s = b"".join(struct.pack("!I", c)[1:] for c in specs)
     b = struct.pack("!BHHHH", 1, version, len(s), len(session_id), challenge_len)
@@ -254,27 +306,45 @@ def dtls_record(body, seq=0, kind=22, version=DTLS12, epoch=0):
 def dtls_fragment(message, offset=0, length=None, msg_seq=0):
     """One fragment of a handshake message that has its 4-byte TLS header (RFC 6347 4.2.2)."""
     body = message[4:]
-    part = body[offset:] if length is None else body[offset:offset + length]
-    return (message[:4] + struct.pack("!H", msg_seq) + struct.pack("!I", offset)[1:]
-            + struct.pack("!I", len(part))[1:] + part)
+    part = body[offset:] if length is None else body[offset : offset + length]
+    return (
+        message[:4]
+        + struct.pack("!H", msg_seq)
+        + struct.pack("!I", offset)[1:]
+        + struct.pack("!I", len(part))[1:]
+        + part
+    )
 
 
 def hello_dtls12(name="dtls.example.com", dtls_cookie=b"", **kw):
-    exts = [sni(name), extended_master_secret(), renegotiation_info(), groups(), point_formats(),
-            session_ticket(), alpn("webrtc", "c-webrtc"), sig_algs(),
-            (0x000E, v16(u16s([1, 7])) + b"\0")]
-    return client_hello(**{"version": DTLS12, "dtls_cookie": dtls_cookie,
-                           "ciphers": [0xC02B, 0xC02F, 0xC02C, 0xC030, 0xC009, 0xC013],
-                           "exts": exts} | kw)
+    exts = [
+        sni(name),
+        extended_master_secret(),
+        renegotiation_info(),
+        groups(),
+        point_formats(),
+        session_ticket(),
+        alpn("webrtc", "c-webrtc"),
+        sig_algs(),
+        (0x000E, v16(u16s([1, 7])) + b"\0"),
+    ]
+    return client_hello(
+        **{
+            "version": DTLS12,
+            "dtls_cookie": dtls_cookie,
+            "ciphers": [0xC02B, 0xC02F, 0xC02C, 0xC030, 0xC009, 0xC013],
+            "exts": exts,
+        }
+        | kw
+    )
 
 
 def hello_dtls13(name="dtls13.example.com", more=(), **kw):
-    exts = [sni(name), groups(), sig_algs(), key_share(0x001D), psk_modes(),
-            versions(DTLS13, DTLS12), *more]
-    return client_hello(**{"version": DTLS12, "dtls_cookie": b"", "ciphers": CIPHERS_13 + [0xC02B],
-                           "exts": exts} | kw)
+    exts = [sni(name), groups(), sig_algs(), key_share(0x001D), psk_modes(), versions(DTLS13, DTLS12), *more]
+    return client_hello(**{"version": DTLS12, "dtls_cookie": b"", "ciphers": CIPHERS_13 + [0xC02B], "exts": exts} | kw)
 
 
 def hello_verify_request(c, msg_seq=0, seq=0, version=DTLS10):
-    return dtls_record(dtls_fragment(handshake(3, struct.pack("!H", version) + v8(c)),
-                                     msg_seq=msg_seq), seq, version=version)
+    return dtls_record(
+        dtls_fragment(handshake(3, struct.pack("!H", version) + v8(c)), msg_seq=msg_seq), seq, version=version
+    )

@@ -156,6 +156,13 @@ static void w_snap(struct build *b, unsigned oui) {
 	is_ethertype(b, 0x8870);
 }
 
+static void w_llc06(struct build *b, unsigned arg) {
+	(void)arg;
+	uint8_t *h = prepend(b, 3);
+	h[0] = h[1] = 6;
+	h[2] = 3;
+}
+
 static void w_tagged(struct build *b, uint16_t tpid, unsigned vid) {
 	uint8_t *h = prepend(b, 4);
 	ht_put_be16(h, (uint16_t)(vid | 0xe000)); // priority 7
@@ -526,15 +533,15 @@ static const struct {
 } words[] = {
 #define W(name) \
 	{ #name, w_##name }
-	W(tcp),	    W(udp),	W(udpfrom),   W(ip4),	   W(ip6),	W(ext),	    W(ah),
-	W(atomic),  W(eth),	W(ethto),     W(eth3),	   W(snap),	W(vlan),    W(qinq),
-	W(q9100),   W(q9200),	W(pbb),	      W(vntag),	   W(etag),	W(sgt),	    W(macsec),
-	W(mpls),    W(cw),	W(ppp),	      W(ppp1),	   W(pppoe),	W(nsh),	    W(gre),
-	W(erspan1), W(erspan2), W(erspan3),   W(erspan3o), W(wccp1),	W(wccp2),   W(aruba),
-	W(pptp),    W(vxlan),	W(gpe),	      W(geneve),   W(gtpu),	W(gtpuext), W(teredo),
-	W(l2tp),    W(l2tpv3),	W(l2tpv3udp), W(capwap),   W(capwapn),	W(ayiya),   W(tzsp),
-	W(etherip), W(dot11),	W(amsdu),     W(padded),   W(radiotap), W(sll),	    W(sll2),
-	W(be32),    W(byte),	W(chdlc),     W(nflog),
+	W(tcp),	    W(udp),	W(udpfrom),   W(ip4),	   W(ip6),     W(ext),	    W(ah),
+	W(atomic),  W(eth),	W(ethto),     W(eth3),	   W(snap),    W(vlan),	    W(qinq),
+	W(q9100),   W(q9200),	W(pbb),	      W(vntag),	   W(etag),    W(sgt),	    W(macsec),
+	W(mpls),    W(cw),	W(ppp),	      W(ppp1),	   W(pppoe),   W(nsh),	    W(gre),
+	W(erspan1), W(erspan2), W(erspan3),   W(erspan3o), W(wccp1),   W(wccp2),    W(aruba),
+	W(pptp),    W(vxlan),	W(gpe),	      W(geneve),   W(gtpu),    W(gtpuext),  W(teredo),
+	W(l2tp),    W(l2tpv3),	W(l2tpv3udp), W(capwap),   W(capwapn), W(ayiya),    W(tzsp),
+	W(llc06),   W(etherip), W(dot11),     W(amsdu),	   W(padded),  W(radiotap), W(sll),
+	W(sll2),    W(be32),	W(byte),      W(chdlc),	   W(nflog),
 #undef W
 };
 
@@ -680,6 +687,7 @@ static const struct encap_case {
 	{1, "eth vlan:5 vlan:10 ip6 udp", "vlan:5 vlan:10"},
 	{1, "eth q9100:5 q9200:6 vlan:7 ip4 tcp", "qinq:5 qinq:6 vlan:7"},
 	{1, "eth3 snap ip4 tcp", ""},
+	{1, "eth3 llc06 ip4 tcp", ""},
 	{1, "eth3 snap:0x0000f8 ip6 tcp", ""},
 	{1, "eth3 snap:0x0080c2 eth ip4 tcp", ""},
 	{1, "eth snap ip4 tcp", ""}, // 8870
@@ -705,6 +713,7 @@ static const struct encap_case {
 	{1, "eth qinq:1 vlan:2 pppoe ip6 tcp", "qinq:1 vlan:2 pppoe"},
 	{1, "eth pppoe mpls:3 ip4 tcp", "pppoe mpls:3"},
 	{1, "eth nsh:55 ip4 tcp", "nsh:55"},
+	{1, "eth nsh:55 ip6 tcp", "nsh:55"},
 	{1, "eth nsh:55 eth ip6 tcp", "nsh:55"},
 	{1, "eth nsh:16777215 nsh:1 mpls:2 ip6 tcp", "nsh:16777215 nsh:1 mpls:2"},
 	// IP in IP
