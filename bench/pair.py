@@ -4,8 +4,10 @@
 
 Runs the commands in turn, A B C A B C ..., so that whatever else the machine does hits all of them
 alike, and prints a line for each: medians of wall and CPU seconds, the ratio to the first command
-(median over the rounds of this round's ratio), its spread, and the peak of resident memory. Ends 1
-when a command fails.
+(median over the rounds of this round's ratio), its spread, and the peak of resident memory. Rates
+are given by wall and by CPU time: on a machine that does something else, only the second means
+much. Memory below what this script itself takes (some 11 MiB) does not show: the kernel's peak
+begins before exec. Ends 1 when a command fails.
 """
 
 import argparse
@@ -57,7 +59,8 @@ def main():
         for n, c in zip(names, commands):
             got[n].append(run(c))
     head = f"{'':14}{'wall s':>8}{'cpu s':>8}{'ratio':>7}{'  (least - most)':18}{'cpu ratio':>9}{'peak MiB':>10}"
-    print(head + ("   M frames/s" if a.frames else "") + ("   M hellos/s" if a.hellos else ""))
+    rates = [(a.frames, "M frames"), (a.hellos, "M hellos")]
+    print(head + "".join(f"{what + '/s':>13}{'/cpu s':>8}" for num, what in rates if num))
     for n in names:
         wall = statistics.median(r[0] for r in got[n])
         cpu = statistics.median(r[1] for r in got[n])
@@ -66,10 +69,9 @@ def main():
         cpus = [r[1] / max(f[1], 1e-9) for r, f in zip(got[n], got[names[0]])]
         line = (f"{n:14}{wall:8.3f}{cpu:8.3f}{statistics.median(ratios):7.2f}"
                 f"  {f'({min(ratios):.2f} - {max(ratios):.2f})':16}{statistics.median(cpus):9.2f}{peak:10.1f}")
-        if a.frames:
-            line += f"{a.frames / wall / 1e6:13.2f}"
-        if a.hellos:
-            line += f"{a.hellos / wall / 1e6:13.3f}" if n.startswith("hellotap") else " " * 13
+        for num, what in rates:
+            if num and (what == "M frames" or n.startswith("hellotap")):
+                line += f"{num / wall / 1e6:13.3f}{num / max(cpu, 1e-9) / 1e6:8.3f}"
         print(line, flush=True)
 
 

@@ -39,7 +39,7 @@ INLINE __m256i folded2(__m256i v) {
 	return _mm256_xor_si256(v, _mm256_shuffle_epi32(v, 0x4e));
 }
 
-// KEEP stops the compiler from joining sums of several turns, for which there are no registers.
+// KEEP stops the compiler from moving sums together, for which there are too few registers.
 #define KEEP(v) __asm__("" : "+x"(v))
 
 // karatsuba_add2 as karatsuba_add(), but that karatsuba_end2() has still to be called.
@@ -72,31 +72,11 @@ INLINE __m256i multiply2(__m256i a, __m256i b) {
 	return reduce2(p);
 }
 
-INLINE __m128i join(__m256i v) {
-	return _mm_xor_si128(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-}
-
-INLINE struct product2 zero2(void) {
-	return (struct product2
-	){_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
-}
-
 // The hash runs in two lanes, one for the even blocks and one for the odd ones, each in steps of
 // H^2. The lanes meet at the end: even * H^2 + odd * H. Powers 8, 6, 4 and 2, each in both lanes.
 struct powers {
 	__m256i h[4], fh[4];
 };
-
-// hash_eight adds eight blocks: acc * H^8 + b0 * H^6 + b1 * H^4 + b2 * H^2 + b3 in either lane.
-// What waits for the last turn comes last.
-INLINE __m256i hash_eight(__m256i acc, const struct powers *w, const uint8_t *in) {
-	struct product2 p = zero2();
-	UNROLL
-	for (int i = 1; i < 4; i++)
-		karatsuba_add2(&p, swap2(load2(in + 32 * (i - 1))), w->h[i], w->fh[i]);
-	karatsuba_add2(&p, acc, w->h[0], w->fh[0]);
-	return _mm256_xor_si256(reduce2(karatsuba_end2(p)), swap2(load2(in + 96)));
-}
 
 // hash_aad starts the two lanes, with a zero block before an odd number of blocks.
 INLINE __m256i hash_aad(__m256i h22, struct ht_span aad, enum slack slack) {
@@ -115,25 +95,44 @@ INLINE __m256i hash_aad(__m256i h22, struct ht_span aad, enum slack slack) {
 	return acc;
 }
 
-// decrypt decrypts n vectors; n is a constant where it is inlined.
-INLINE void decrypt(const __m256i rk[11], __m256i ctr, uint8_t *out, const uint8_t *in, int n) {
-	__m256i x[8];
+#define STRIDE 128 // bytes of a turn: four vectors, eight blocks
+
+// eight decrypts eight blocks and hashes them as they are sealed: acc * H^8 + b0 * H^6 + b1 * H^4
+// + b2 * H^2 + b3 in either lane. The multiplications stand between the rounds, that either kind of
+// instruction may fill the other's waits; what depends on the last turn comes last.
+INLINE __m256i
+eight(const __m256i rk[11],
+      const struct powers *w,
+      __m256i acc,
+      __m256i ctr,
+      uint8_t *out,
+      const uint8_t *in) {
+	__m256i x[4];
+	struct product2 p
+		= {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
 	UNROLL
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < 4; i++) {
 		__m256i v = _mm256_add_epi32(ctr, both(_mm_set_epi32(0, 0, 0, 2 * i)));
 		x[i] = _mm256_xor_si256(swap2(v), rk[0]);
 	}
 	UNROLL
 	for (int r = 1; r < 10; r++) {
 		UNROLL
-		for (int i = 0; i < n; i++)
+		for (int i = 0; i < 4; i++) {
 			x[i] = _mm256_aesenc_epi128(x[i], rk[r]);
+			KEEP(x[i]);
+		}
+		if (r < 4)
+			karatsuba_add2(&p, swap2(load2(in + 32 * (r - 1))), w->h[r], w->fh[r]);
+		else if (r == 4)
+			karatsuba_add2(&p, acc, w->h[0], w->fh[0]);
 	}
 	UNROLL
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < 4; i++) {
 		__m256i last = _mm256_xor_si256(rk[10], load2(in + 32 * i));
 		store2(out + 32 * i, _mm256_aesenclast_epi128(x[i], last));
 	}
+	return _mm256_xor_si256(reduce2(karatsuba_end2(p)), swap2(load2(in + 96)));
 }
 
 INLINE bool open_gcm(
@@ -173,17 +172,9 @@ INLINE bool open_gcm(
 	__m256i acc = hash_aad(w.h[3], aad, slack);
 	__m256i ctr = _mm256_add_epi32(both(j0), _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 1));
 	size_t len = sealed.len - 16, at = 0;
-	for (; len - at >= 256; at += 256) {
-		decrypt(rk2, ctr, out + at, sealed.p + at, 8);
-		acc = hash_eight(acc, &w, sealed.p + at);
-		acc = hash_eight(acc, &w, sealed.p + at + 128);
-		ctr = _mm256_add_epi32(ctr, both(_mm_set_epi32(0, 0, 0, 16)));
-	}
-	if (len - at >= 128) {
-		decrypt(rk2, ctr, out + at, sealed.p + at, 4);
-		acc = hash_eight(acc, &w, sealed.p + at);
+	for (; len - at >= STRIDE; at += STRIDE) {
+		acc = eight(rk2, &w, acc, ctr, out + at, sealed.p + at);
 		ctr = _mm256_add_epi32(ctr, both(_mm_set_epi32(0, 0, 0, 8)));
-		at += 128;
 	}
 	__m128i b[12] = {_mm256_castsi256_si128(acc), _mm256_extracti128_si256(acc, 1)};
 	return open_tail(

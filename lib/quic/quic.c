@@ -429,7 +429,5 @@ void ht_quic_resume(struct ht_quic *q, struct ht_quic_conn *c, const struct ht_q
 
 void ht_quic_drop(struct ht_quic *q, struct ht_quic_conn *c) {
 	ht_assembly_drop(&c->crypto, q->arena);
-	// All but the ranges, which are empty and more than half of it.
 	memset(c, 0, offsetof(struct ht_quic_conn, crypto));
-	memset(&c->crypto_base, 0, sizeof(*c) - offsetof(struct ht_quic_conn, crypto_base));
 }

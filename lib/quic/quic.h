@@ -47,33 +47,35 @@ struct ht_quic *ht_quic_new(const struct ht_quic_params *p); // NULL: no memory
 void ht_quic_free(struct ht_quic *q);
 
 // The client's side of one connection until its ClientHello is there. All zero is a new connection.
-// The fields down to `crypto` may be read by the owner; the rest is private to quic.c.
+// The owner may read what is not marked private.
 struct ht_quic_conn {
 	uint32_t version; // of the Initial whose CRYPTO bytes were taken last
 	uint32_t token_len; // of the client's first Initial
+	uint32_t crypto_base; // bytes of the stream that ht_quic_consume() dropped
 	uint16_t packets; // Initials of the client that brought new CRYPTO bytes
 	uint16_t undecryptable; // Initials of the client that no key opened
 	uint8_t odcid_len, scid_len;
-	uint8_t odcid[HT_QUIC_CID_MAX]; // of the client's first Initial; the keys come from it
-	uint8_t scid[HT_QUIC_CID_MAX];
-	bool retried; // the keys come from a Retry's source connection id
-	struct ht_assembly crypto; // handshake bytes by offset, from `crypto_base` of the stream on
-	uint32_t crypto_base;
+	bool retried; // the keys come from a Retry's Source Connection ID
 
-	// Private to quic.
+	// Private.
+	bool server_cid_known, retry_cid_known, version_negotiated, expect_repeat;
+	uint8_t key_cid_len, server_cid_len, retry_cid_len;
 	uint32_t key_version; // of `keys`; 0: there are none yet
 	uint32_t first_version; // of the client's first Initial
-	uint32_t largest_pn; // packet number of the client, the low 32 bits of the largest
+	uint32_t largest_pn; // packet number of the client
 	uint32_t token_hash; // of the token of the client's first Initial
 	uint32_t hello_hash; // of how the first hello consumed began
-	uint8_t key_cid_len; // `keys` come from this connection id
-	uint8_t server_cid_len; // chosen by the server; the client's DCID from then on
-	uint8_t retry_cid_len; // Source Connection ID of a Retry whose tag was right
-	bool server_cid_known, retry_cid_known, version_negotiated, expect_repeat;
-	uint8_t key_cid[HT_QUIC_CID_MAX];
-	uint8_t server_cid[HT_QUIC_CID_MAX];
-	uint8_t retry_cid[HT_QUIC_CID_MAX];
-	struct ht_initial_keys keys;
+
+	struct ht_assembly crypto; // handshake bytes by offset, from `crypto_base` of the stream on
+
+	// Arrays last: they hold nothing while their lengths are zero, so that ht_quic_drop()
+	// leaves them as they are.
+	uint8_t odcid[HT_QUIC_CID_MAX]; // of the client's first Initial
+	uint8_t scid[HT_QUIC_CID_MAX];
+	uint8_t key_cid[HT_QUIC_CID_MAX]; // private: `keys` come from this connection id
+	uint8_t server_cid[HT_QUIC_CID_MAX]; // private: the client's DCID once the server chose it
+	uint8_t retry_cid[HT_QUIC_CID_MAX]; // private: from a Retry whose tag was right
+	struct ht_initial_keys keys; // private
 };
 
 // Outcomes of ht_quic_client.
@@ -120,7 +122,7 @@ void ht_quic_leave(struct ht_quic_past *out, const struct ht_quic_conn *c, uint3
 // ht_quic_resume makes the all-zero `c` go on where `p` left.
 void ht_quic_resume(struct ht_quic *q, struct ht_quic_conn *c, const struct ht_quic_past *p);
 
-// ht_quic_drop gives back what the connection holds and makes it all zero again.
+// ht_quic_drop gives back what the connection holds and makes it a new one.
 void ht_quic_drop(struct ht_quic *q, struct ht_quic_conn *c);
 
 // A gQUIC ClientHello (CHLO), as far as the sensor tells it. Borrows from the message.

@@ -140,7 +140,7 @@ static void put_hello(struct ht_record *r, const struct ht_hello *h, bool comple
 	if (h->seen & HT_SEEN_ECH)
 		ht_set(r, ech, "outer");
 	if (h->seen & HT_SEEN_QUIC_PARAMETERS) {
-		ht_set(r, quic_transport_parameters, h->quic_parameters);
+		ht_set(r, quic_transport_parameters, HT_SPAN(h->quic_ids, h->quic_ids_len));
 		if (h->quic_user_agent.len > 0)
 			ht_set(r, quic_user_agent, h->quic_user_agent);
 	}

@@ -23,6 +23,8 @@ enum ht_hello_kind {
 // some 60 are assigned. More than the cap is HT_LIMIT.
 #define HT_HELLO_MAX_EXTENSIONS 512
 #define HT_HELLO_MAX_KEY_SHARES 128
+// Bytes of the ids of QUIC transport parameters, 1 to 8 each; clients send some 15 to 20 of them.
+#define HT_HELLO_MAX_QUIC_IDS 512
 
 // A field is set when its bit is in `seen`. The other fields of an unseen part are undefined.
 enum {
@@ -66,6 +68,9 @@ struct ht_hello {
 	struct ht_span quic_user_agent; // parameter 0x3129; len 0 when there is none
 	uint8_t extensions[2 * HT_HELLO_MAX_EXTENSIONS]; // types in network order, as sent
 	uint8_t key_shares[2 * HT_HELLO_MAX_KEY_SHARES]; // groups in network order, as sent
+	uint16_t quic_ids_len;
+	uint8_t quic_ids[HT_HELLO_MAX_QUIC_IDS]; // ids of quic_parameters, as variable-length
+						 // integers
 };
 
 // ht_hello_parse reads the body of a ClientHello: what follows the 4-byte (DTLS: 12-byte) handshake
@@ -74,7 +79,7 @@ struct ht_hello {
 //   HT_OK    all of it is right
 //   HT_MORE  it is right as far as it goes, and ends too early (a cut message)
 //   HT_BAD   a length contradicts what is around it
-//   HT_LIMIT more extensions or key shares than the caps
+//   HT_LIMIT more extensions, key shares or transport parameters than the caps
 enum ht_rc ht_hello_parse(struct ht_hello *out, enum ht_hello_kind kind, struct ht_span body);
 
 // ht_hello_version tells the highest version offered, GREASE apart: supported_versions where

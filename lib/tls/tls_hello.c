@@ -109,19 +109,28 @@ static enum ht_rc read_key_shares(struct ht_hello *h, struct ht_reader ext) {
 }
 
 // RFC 9000 18: a sequence of (id, length, value), all lengths variable-length integers.
-static bool read_quic_parameters(struct ht_hello *h, struct ht_reader ext) {
+static enum ht_rc read_quic_parameters(struct ht_hello *h, struct ht_reader ext) {
 	struct ht_span all = ext.left, value;
+	h->quic_ids_len = 0;
 	while (ext.left.len > 0) {
+		struct ht_reader from = ext;
 		uint64_t id, len;
-		if (!ht_varint(&ext, &id) || !ht_varint(&ext, &len) || len > ext.left.len
+		if (!ht_varint(&ext, &id))
+			return HT_BAD;
+		size_t id_len = from.left.len - ext.left.len;
+		if (!ht_varint(&ext, &len) || len > ext.left.len
 		    || !ht_take(&ext, (size_t)len, &value))
-			return false;
+			return HT_BAD;
+		if (h->quic_ids_len + id_len > HT_HELLO_MAX_QUIC_IDS)
+			return HT_LIMIT;
+		memcpy(h->quic_ids + h->quic_ids_len, from.left.p, id_len);
+		h->quic_ids_len += (uint16_t)id_len;
 		if (id == 0x3129) // google_user_agent, google/quiche
 			h->quic_user_agent = value;
 	}
 	h->quic_parameters = all;
 	h->seen |= HT_SEEN_QUIC_PARAMETERS;
-	return true;
+	return HT_OK;
 }
 
 static enum ht_rc read_extension(struct ht_hello *h, uint16_t type, struct ht_reader ext) {
@@ -160,11 +169,12 @@ static enum ht_rc read_extension(struct ht_hello *h, uint16_t type, struct ht_re
 			(void)!read_key_shares(h, ext);
 		return HT_OK;
 	case EXT_QUIC_PARAMETERS:
-		ok = read_quic_parameters(h, ext);
-		break;
+		return read_quic_parameters(h, ext);
 	case EXT_QUIC_PARAMETERS_DRAFT:
-		// Drafts before 27 framed it otherwise: kept only where it reads as today.
-		(void)!read_quic_parameters(h, ext);
+		// Drafts before 27 framed it otherwise, behind a 16-bit length of the whole: told
+		// only where it reads as today.
+		if (ext.left.len < 2 || ht_be16(ext.left.p) != ext.left.len - 2)
+			(void)read_quic_parameters(h, ext);
 		break;
 	case EXT_PRE_SHARED_KEY:
 		h->seen |= HT_SEEN_PSK;

@@ -256,6 +256,8 @@ static void ja4_alpn(void **state) {
 		{"30 31 ab cd", "04 3031abcd", "3d"},
 		{"30 ab cd 31", "04 30abcd31", "01"},
 		{"upper case", "02 5a41", "ZA"},
+		{"ends of the rows", "02 397a", "9z"},
+		{"beginnings of the rows", "02 3041", "0A"},
 		{"just outside the letters", "02 405b", "4b"},
 		{"just outside the digits", "02 2f3a", "2a"},
 		{"just outside the small letters", "02 607b", "6b"},
@@ -629,6 +631,25 @@ static void around_the_longest_cached(void **state) {
 	}
 }
 
+// A hello whose supported_versions does not read, and one where the list is empty: the same
+// extensions, the same (empty) lists, and not the same version.
+static void broken_is_not_empty(void **state) {
+	(void)state;
+	struct ht_fingerprints f;
+	for (unsigned turn = 0; turn < 4; turn++) {
+		bool broken = turn % 2;
+		size_t at = begin("1301");
+		hb_ext(&hb, 43, broken ? "03 0304 03" : "00");
+		hb_close(&hb, at, 2);
+		struct ht_hello h;
+		assert_int_equal(
+			ht_hello_parse(&h, HT_HELLO_TLS, hb_span(&hb)), broken ? HT_BAD : HT_OK
+		);
+		assert_true(ht_fingerprint(plain, &h, HT_JA4_TCP, &f));
+		assert_memory_equal(f.ja4, broken ? "t12i010100_" : "t00i010100_", 11);
+	}
+}
+
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
@@ -644,6 +665,7 @@ int main(void) {
 		CASE(ssl2_has_none),
 		CASE(longest_lists),
 		CASE(longest_text),
+		CASE(broken_is_not_empty),
 		CASE(cached_equals_computed),
 		CASE(around_the_longest_cached),
 	};

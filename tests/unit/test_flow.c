@@ -340,6 +340,27 @@ static void tag_collision(void **state) {
 	ht_flow_table_free(t);
 }
 
+// The same ends with the same tag, once TCP and once UDP.
+static void tag_collision_of_protocols(void **state) {
+	(void)state;
+	struct ht_flow_table *t = ht_flow_table_new(8, 7);
+	unsigned found = 0;
+	for (uint32_t n = 1; found == 0 && n < 1000000; n++) {
+		struct ht_flow_key k = key_of(n);
+		if (ht_flow_ref(t, &k, HT_IPPROTO_TCP).hash >> 49
+		    != ht_flow_ref(t, &k, HT_IPPROTO_UDP).hash >> 49)
+			continue;
+		found++;
+		struct ht_flow *tcp = insert(t, &k, HT_IPPROTO_TCP, 1);
+		assert_null(find(t, &k, HT_IPPROTO_UDP));
+		struct ht_flow *udp = insert(t, &k, HT_IPPROTO_UDP, 1);
+		assert_ptr_equal(find(t, &k, HT_IPPROTO_TCP), tcp);
+		assert_ptr_equal(find(t, &k, HT_IPPROTO_UDP), udp);
+	}
+	assert_int_equal(found, 1);
+	ht_flow_table_free(t);
+}
+
 static void secret_changes_placement(void **state) {
 	(void)state;
 	enum { KEYS = 1000 };
@@ -436,6 +457,7 @@ int main(void) {
 		cmocka_unit_test(fill_clears_what_was_there),
 		cmocka_unit_test(victim_order),
 		cmocka_unit_test(tag_collision),
+		cmocka_unit_test(tag_collision_of_protocols),
 		cmocka_unit_test(secret_changes_placement),
 		cmocka_unit_test(table_against_a_list),
 		cmocka_unit_test(ticks),
