@@ -58,7 +58,9 @@ if [ $keep = 1 ]; then
 else
 	work=$(mktemp -d "$scratch/hellotap-bench.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
+	trap 'exit 129' HUP
 	trap 'exit 130' INT
+	trap 'exit 141' PIPE
 	trap 'exit 143' TERM
 fi
 

@@ -3,6 +3,24 @@
 
 #include "crypto_int.h"
 
+const uint32_t ht_sha256_k[64] __attribute__((aligned(16))) = {
+	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
+	0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
+	0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f,
+	0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7,
+	0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc,
+	0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
+	0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116,
+	0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+	0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
+	0xc67178f2,
+};
+
+const uint32_t ht_sha256_iv[8] = {
+	0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+	0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+};
+
 size_t ht_sha_last(uint8_t out[128], struct ht_span in, size_t whole) {
 	size_t rest = in.len - whole, n = rest < 56 ? 64 : 128;
 	uint64_t bits = __builtin_bswap64((uint64_t)in.len << 3);
@@ -19,7 +37,7 @@ static uint32_t ror(uint32_t v, int n) {
 
 // label_schedule hashes nothing: it works out W + K (FIPS 180-4 6.2.2) of a block that holds a
 // label behind the 64 bytes of an HMAC pad.
-static void label_schedule(uint32_t wk[64], const struct ht_label *l, const uint32_t k[64]) {
+static void label_schedule(uint32_t wk[64], const struct ht_label *l) {
 	uint8_t block[64] = {0};
 	uint32_t w[64];
 	memcpy(block, l->info, l->len);
@@ -33,14 +51,14 @@ static void label_schedule(uint32_t wk[64], const struct ht_label *l, const uint
 		       + w[t - 7] + (ror(b, 17) ^ ror(b, 19) ^ b >> 10);
 	}
 	for (int t = 0; t < 64; t++)
-		wk[t] = w[t] + k[t];
+		wk[t] = w[t] + ht_sha256_k[t];
 }
 
-void ht_sha_label_schedules(struct ht_initial_salt *s, const uint32_t k[64]) {
+void ht_sha_label_schedules(struct ht_initial_salt *s) {
 	for (int i = 0; i < 2; i++)
-		label_schedule(s->side_wk[i], &ht_label_side[i], k);
+		label_schedule(s->side_wk[i], &ht_label_side[i]);
 	for (int i = 0; i < HT_NUM_LABELS; i++)
-		label_schedule(s->label_wk[i], &ht_label_packet[s->labels][i], k);
+		label_schedule(s->label_wk[i], &ht_label_packet[s->labels][i]);
 }
 
 #if defined(__x86_64__)
@@ -81,7 +99,7 @@ const struct ht_aes_ops *ht_aes_cpu(bool wide) {
 	return NULL;
 }
 
-#if !defined(__aarch64__)
+#if !defined(HT_SHA_ARM)
 const struct ht_sha_ops *ht_sha_cpu(void) {
 	return NULL;
 }

@@ -112,8 +112,19 @@ static inline void ht_clear_header(
 // padded (FIPS 180-4 5.1.1); it returns 64 or 128.
 size_t ht_sha_last(uint8_t out[128], struct ht_span in, size_t whole);
 
-// ht_sha_label_schedules fills side_wk and label_wk; `k` are the 64 constants of SHA-256.
-void ht_sha_label_schedules(struct ht_initial_salt *s, const uint32_t k[64]);
+// ht_sha_label_schedules fills side_wk and label_wk.
+void ht_sha_label_schedules(struct ht_initial_salt *s);
+
+extern const uint32_t ht_sha256_k[64]; // FIPS 180-4 4.2.2
+extern const uint32_t ht_sha256_iv[8]; // FIPS 180-4 5.3.3
+
+void ht_sha1_libcrypto(struct ht_crypto *c, uint8_t out[20], struct ht_span in);
+
+// gcc takes the SHA-2 intrinsics of ARMv8 in a function for such CPUs; clang only in a build for
+// them.
+#if defined(__aarch64__) && (!defined(__clang__) || defined(__ARM_FEATURE_SHA2))
+#define HT_SHA_ARM 1
+#endif
 
 #if defined(__x86_64__)
 #define HT_CPU_SHA 1u // with SSE4.1

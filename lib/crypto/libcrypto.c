@@ -16,7 +16,7 @@ static void sha256(struct ht_crypto *c, uint8_t out[32], struct ht_span in) {
 	digest(c->md, c->sha256, out, 32, in);
 }
 
-static void sha1(struct ht_crypto *c, uint8_t out[20], struct ht_span in) {
+void ht_sha1_libcrypto(struct ht_crypto *c, uint8_t out[20], struct ht_span in) {
 	digest(c->md, c->sha1, out, 20, in);
 }
 
@@ -144,7 +144,7 @@ static bool open_initial(
 const struct ht_sha_ops ht_sha_libcrypto = {
 	.name = "libcrypto sha",
 	.sha256 = sha256,
-	.sha1 = sha1,
+	.sha1 = ht_sha1_libcrypto,
 	.salt = salt,
 	.derive = derive,
 };

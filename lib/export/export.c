@@ -117,7 +117,7 @@ static void sink_free(struct ht_sink *s) {
 		close(s->fd);
 	free(s->message);
 	free(s->spec);
-	free(s->num_text);
+	ht_num_text_free(s->num_text);
 	free(s->buf);
 	free(s);
 }
@@ -141,9 +141,9 @@ static struct ht_sink *sink_new(const struct ht_sink_ops *ops, const char *name)
 	s->message_len = strlen(ops->name) + strlen(name) + 128;
 	s->message = malloc(s->message_len);
 	s->separator = ops == &ht_sink_csv ? ' ' : ',';
-	s->num_text = calloc(65536, sizeof(s->num_text[0])); // touched where a number is used
+	s->num_text = ht_num_text_new(s->separator);
 	s->buf = malloc(SINK_BATCH + SINK_RECORD_MAX + SINK_SLACK);
-	if (s->message == NULL || s->buf == NULL
+	if (s->message == NULL || s->num_text == NULL || s->buf == NULL
 	    || asprintf(&s->spec, "%s:%s", ops->name, name) < 0) {
 		s->spec = NULL;
 		sink_free(s);

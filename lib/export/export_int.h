@@ -5,6 +5,7 @@
 #pragma once
 
 #include "export.h"
+#include "numtext.h"
 
 // The buffer is written out when it holds SINK_BATCH bytes. Behind that there is room for one
 // record of any size a sensor can make: a handshake is at most 512 KiB (HT_ARENA_MAX_BLOCK), a byte
@@ -17,8 +18,6 @@
 #define SINK_SLACK (16u * 1024)
 
 #define PUT_BYTE_MAX 6u // the most characters that a byte of a span makes
-
-#define NUM_TEXT_SIZE 8
 
 struct ht_sink {
 	const struct ht_sink_ops *ops;
@@ -44,7 +43,7 @@ struct ht_sink {
 	int64_t second;
 	char second_text[24];
 
-	char (*num_text)[NUM_TEXT_SIZE]; // of 65536 numbers, see put_num
+	struct ht_num_text *num_text; // numbers with the separator of a list behind them
 	char separator; // of lists
 
 	void *table; // of export_table.c
@@ -103,28 +102,12 @@ static inline size_t read_varint(uint64_t *v, const uint8_t *p, size_t left) {
 	return n;
 }
 
-// num_text is a 16-bit number as text with the separator of a list behind it: up to 6 characters,
-// and in the last byte how many. It is made when the number is first seen, for the numbers in use
-// are few: looking them up costs a sixth of making them. 0 in the last byte: not made yet.
-void num_text_make(char *text, unsigned v, char after);
-
-static inline char *
-put_num(char (*const table)[NUM_TEXT_SIZE], char *out, unsigned v, char separator) {
-	uint64_t text;
-	if (HT_UNLIKELY(table[v][NUM_TEXT_SIZE - 1] == 0))
-		num_text_make(table[v], v, separator);
-	memcpy(&text, table[v], sizeof(text));
-	memcpy(out, &text, sizeof(text));
-	return out + table[v][NUM_TEXT_SIZE - 1];
-}
-
 // put_u16s and put_u8s write lists with a separator behind each item. What they use is in locals: a
 // store to `out` could, for all that the compiler knows, change *s.
 static inline char *put_u16s(const struct ht_sink *s, char *out, struct ht_span list) {
-	char(*const table)[NUM_TEXT_SIZE] = s->num_text;
-	const char separator = s->separator;
+	struct ht_num_text *const table = s->num_text;
 	for (size_t i = 0; i + 2 <= list.len; i += 2)
-		out = put_num(table, out, ht_be16(list.p + i), separator);
+		out = ht_num_text_put(table, out, ht_be16(list.p + i));
 	return out;
 }
 
@@ -132,18 +115,16 @@ static inline char *put_u16s(const struct ht_sink *s, char *out, struct ht_span 
 char *put_u24s(const struct ht_sink *s, char *out, struct ht_span list);
 
 static inline char *put_u8s(const struct ht_sink *s, char *out, struct ht_span list) {
-	char(*const table)[NUM_TEXT_SIZE] = s->num_text;
-	const char separator = s->separator;
+	struct ht_num_text *const table = s->num_text;
 	for (size_t i = 0; i < list.len; i++)
-		out = put_num(table, out, list.p[i], separator);
+		out = ht_num_text_put(table, out, list.p[i]);
 	return out;
 }
 
 // put_number writes any number. Large ones (client ports) are not looked up: they would share a
 // cache line with nothing.
 static inline char *put_number(const struct ht_sink *s, char *out, uint64_t v) {
-	return v < 2048 ? put_num(s->num_text, out, (unsigned)v, s->separator) - 1
-			: ht_u64_dec(out, v);
+	return v < 2048 ? ht_num_text_put(s->num_text, out, (uint16_t)v) - 1 : ht_u64_dec(out, v);
 }
 
 // put_span copies bytes that need no escape.

@@ -6,12 +6,6 @@
 
 static const char hex_digits[16] = "0123456789abcdef";
 
-void num_text_make(char *text, unsigned v, char after) {
-	char *end = ht_u64_dec(text, v);
-	*end++ = after;
-	text[NUM_TEXT_SIZE - 1] = (char)(end - text);
-}
-
 char *put_u24s(const struct ht_sink *s, char *out, struct ht_span list) {
 	for (size_t i = 0; i + 3 <= list.len; i += 3) {
 		out = ht_u64_dec(out, ht_be24(list.p + i));
@@ -57,7 +51,7 @@ char *put_ip(const struct ht_sink *s, char *out, const uint8_t *ip) {
 	if (memcmp(ip, mapped, sizeof(mapped)) != 0)
 		return put_ip6(out, ip);
 	for (unsigned i = 12; i < 16; i++) {
-		out = put_num(s->num_text, out, ip[i], s->separator);
+		out = ht_num_text_put(s->num_text, out, ip[i]);
 		out[-1] = '.';
 	}
 	return out - 1;

@@ -39,9 +39,11 @@ struct ht_fingerprinter *ht_fingerprinter_new(const struct ht_fingerprint_params
 	f->sorted = malloc(p->max_hello + 2 * HT_HELLO_MAX_EXTENSIONS);
 	f->text = malloc(text);
 	f->raw = p->ja4_r ? malloc(text) : NULL;
+	f->numbers = ht_num_text_new('-');
 	f->cache = calloc(1, sizeof(*f->cache));
-	if (f->sorted == NULL || f->text == NULL || (p->ja4_r && f->raw == NULL)
-	    || f->cache == NULL) {
+	f->memo = calloc(1, sizeof(*f->memo));
+	if (f->sorted == NULL || f->text == NULL || (p->ja4_r && f->raw == NULL) || f->cache == NULL
+	    || f->numbers == NULL || f->memo == NULL) {
 		ht_fingerprinter_free(f);
 		return NULL;
 	}
@@ -54,7 +56,9 @@ void ht_fingerprinter_free(struct ht_fingerprinter *f) {
 	free(f->sorted);
 	free(f->text);
 	free(f->raw);
+	ht_num_text_free(f->numbers);
 	free(f->cache);
+	free(f->memo);
 	free(f);
 }
 
@@ -103,7 +107,10 @@ bool ht_fingerprint(
 		return false;
 	out->ja4_r = HT_SPAN_EMPTY;
 	uint8_t key[KEY_MAX];
-	size_t key_len = f->want_ja4_r ? 0 : make_key(key, h, t);
+	// A client that draws GREASE (RFC 8701) makes another key each time: it would only drive
+	// others out.
+	bool draws = h->ciphers.len >= 2 && ht_is_grease(ht_be16(h->ciphers.p));
+	size_t key_len = f->want_ja4_r || draws ? 0 : make_key(key, h, t);
 	struct entry *e = NULL;
 	if (key_len > 0) {
 		uint64_t hash = XXH3_64bits(key, key_len);

@@ -4,29 +4,25 @@
 
 #include "fingerprint_int.h"
 
-static char *put_list(char *o, struct ht_span list) {
-	bool first = true;
+static char *put_list(struct ht_num_text *numbers, char *o, struct ht_span list) {
+	char *const from = o;
 	for (size_t i = 0; i + 1 < list.len; i += 2) {
 		uint16_t v = ht_be16(list.p + i);
-		if (ht_is_grease(v))
-			continue;
-		if (!first)
-			*o++ = '-';
-		first = false;
-		o = ht_u64_dec(o, v);
+		if (!ht_is_grease(v))
+			o = ht_num_text_put(numbers, o, v);
 	}
-	return o;
+	return o > from ? o - 1 : o; // without the last "-"
 }
 
 struct ht_span ht_ja3_string(struct ht_fingerprinter *f, const struct ht_hello *h) {
 	char *o = ht_u64_dec(f->text, h->legacy_version);
 	*o++ = ',';
-	o = put_list(o, h->ciphers);
+	o = put_list(f->numbers, o, h->ciphers);
 	*o++ = ',';
-	o = put_list(o, HT_SPAN(h->extensions, 2 * (size_t)h->num_extensions));
+	o = put_list(f->numbers, o, HT_SPAN(h->extensions, 2 * (size_t)h->num_extensions));
 	*o++ = ',';
 	if (h->seen & HT_SEEN_GROUPS)
-		o = put_list(o, h->groups);
+		o = put_list(f->numbers, o, h->groups);
 	*o++ = ',';
 	if (h->seen & HT_SEEN_POINT_FORMATS) {
 		for (size_t i = 0; i < h->point_formats.len; i++) {

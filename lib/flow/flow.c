@@ -21,7 +21,7 @@ struct ht_flow_table {
 	struct tags *tags;
 	struct ht_flow *flows; // WAYS to a bucket
 	uint32_t num_buckets; // a power of two
-	uint64_t secret;
+	uint64_t secret[6];
 };
 
 struct ht_flow_table *ht_flow_table_new(uint32_t max_flows, uint64_t secret) {
@@ -31,7 +31,8 @@ struct ht_flow_table *ht_flow_table_new(uint32_t max_flows, uint64_t secret) {
 	t->num_buckets = 1;
 	while (t->num_buckets < UINT32_MAX / 2 / WAYS && t->num_buckets * WAYS < max_flows)
 		t->num_buckets *= 2;
-	t->secret = secret;
+	for (unsigned i = 0; i < HT_ARRAY_LEN(t->secret); i++)
+		t->secret[i] = XXH3_64bits_withSeed(&i, sizeof(i), secret);
 	size_t slots = (size_t)t->num_buckets * WAYS;
 	// Anonymous pages: zero, aligned, and not there until they are used.
 	t->tags
@@ -44,6 +45,11 @@ struct ht_flow_table *ht_flow_table_new(uint32_t max_flows, uint64_t secret) {
 		ht_flow_table_free(t);
 		return NULL;
 	}
+#ifdef MADV_HUGEPAGE
+	// Flows are met at random: with small pages each look-up would miss the TLB as well.
+	madvise(t->tags, t->num_buckets * sizeof(struct tags), MADV_HUGEPAGE);
+	madvise(t->flows, slots * sizeof(struct ht_flow), MADV_HUGEPAGE);
+#endif
 	return t;
 }
 
@@ -57,27 +63,46 @@ void ht_flow_table_free(struct ht_flow_table *t) {
 	free(t);
 }
 
-// The key as it is hashed: both ends in canonical order.
-struct canonical {
-	uint8_t addr[2][16];
-	uint16_t port[2];
+// Both ends as words: the order of the addresses as bytes is that of the big-endian words.
+struct ends {
+	uint64_t src[2], dst[2];
 };
 
-static uint8_t canonical(struct canonical *c, const struct ht_flow_key *k) {
-	int order = memcmp(k->src, k->dst, 16);
-	uint8_t side = order > 0 || (order == 0 && k->sport > k->dport);
-	memcpy(c->addr[side], k->src, 16);
-	memcpy(c->addr[!side], k->dst, 16);
-	c->port[side] = k->sport;
-	c->port[!side] = k->dport;
-	return side;
+static struct ends ends_of(const struct ht_flow_key *k) {
+	return (struct ends){
+		{ht_be64(k->src), ht_be64(k->src + 8)},
+		{ht_be64(k->dst), ht_be64(k->dst + 8)},
+	};
 }
 
+// Side 0 has the smaller address, then the smaller port.
+static uint8_t side_of(const struct ends *e, const struct ht_flow_key *k) {
+	if (e->src[0] != e->dst[0])
+		return e->src[0] > e->dst[0];
+	if (e->src[1] != e->dst[1])
+		return e->src[1] > e->dst[1];
+	return k->sport > k->dport;
+}
+
+static uint64_t fold(uint64_t a, uint64_t b) {
+	unsigned __int128 m = (unsigned __int128)a * b;
+	return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+// Folded 128-bit products of the key's words with secret ones, the construction of wyhash and XXH3,
+// on words that are in registers already. Both directions give the same: the words are swapped, not
+// the hashes.
 struct ht_flow_ref
 ht_flow_ref(const struct ht_flow_table *t, const struct ht_flow_key *key, uint8_t proto) {
-	struct canonical c;
-	uint8_t side = canonical(&c, key);
-	return (struct ht_flow_ref){XXH3_64bits_withSeed(&c, sizeof(c), t->secret + proto), side};
+	struct ends e = ends_of(key);
+	uint8_t side = side_of(&e, key);
+	const uint64_t *a = side ? e.dst : e.src, *b = side ? e.src : e.dst;
+	uint64_t ports = side ? (uint64_t)key->dport << 16 | key->sport
+			      : (uint64_t)key->sport << 16 | key->dport;
+	uint64_t h = fold(a[0] ^ t->secret[0], a[1] ^ t->secret[1])
+		     ^ fold(b[0] ^ t->secret[2], b[1] ^ t->secret[3]);
+	h = fold(h ^ t->secret[4], (ports << 8 | proto) ^ t->secret[5]);
+	return (struct ht_flow_ref){h ^ h >> 29, side};
 }
 
 static uint32_t bucket_of(const struct ht_flow_table *t, struct ht_flow_ref r) {
@@ -110,8 +135,19 @@ void ht_flow_prefetch_tags(const struct ht_flow_table *t, struct ht_flow_ref r) 
 void ht_flow_prefetch(const struct ht_flow_table *t, struct ht_flow_ref r) {
 	uint32_t b = bucket_of(t, r);
 	unsigned m = match(&t->tags[b], tag_of(r));
-	unsigned way = m != 0 ? (unsigned)__builtin_ctz(m) : 0;
-	__builtin_prefetch(&t->flows[b * WAYS + way]);
+	if (m == 0)
+		m = match(&t->tags[b], 0); // a new flow goes to an empty slot
+	if (m == 0)
+		m = (1u << WAYS) - 1; // or takes the place of one of these
+	for (; m != 0; m &= m - 1)
+		__builtin_prefetch(&t->flows[b * WAYS + (unsigned)__builtin_ctz(m)]);
+}
+
+static bool same_address(const uint8_t *a, const uint8_t *b) {
+	uint64_t x[2], y[2];
+	memcpy(x, a, 16);
+	memcpy(y, b, 16);
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
 }
 
 struct ht_flow *ht_flow_find(
@@ -121,20 +157,22 @@ struct ht_flow *ht_flow_find(
 	for (unsigned m = match(&t->tags[b], tag_of(r)); m != 0; m &= m - 1) {
 		struct ht_flow *f = &t->flows[b * WAYS + (unsigned)__builtin_ctz(m)];
 		if (f->port[r.side] == key->sport && f->port[!r.side] == key->dport
-		    && f->proto == proto && memcmp(f->addr[r.side], key->src, 16) == 0
-		    && memcmp(f->addr[!r.side], key->dst, 16) == 0)
+		    && f->proto == proto && same_address(f->addr[r.side], key->src)
+		    && same_address(f->addr[!r.side], key->dst))
 			return f;
 	}
 	return NULL;
 }
 
 struct ht_flow *ht_flow_victim(struct ht_flow_table *t, struct ht_flow_ref r, uint32_t now) {
-	struct ht_flow *bucket = &t->flows[bucket_of(t, r) * WAYS], *best = NULL;
+	uint32_t b = bucket_of(t, r);
+	struct ht_flow *bucket = &t->flows[b * WAYS], *best = NULL;
+	unsigned empty = match(&t->tags[b], 0);
+	if (empty != 0)
+		return &bucket[__builtin_ctz(empty)];
 	uint64_t best_score = 0;
 	for (unsigned i = 0; i < WAYS; i++) {
 		struct ht_flow *f = &bucket[i];
-		if (f->state == HT_FLOW_FREE)
-			return f;
 		int32_t age = (int32_t)(now - f->seen);
 		uint64_t score = (uint64_t)(HT_FLOW_WORKING - f->state + 1) << 32
 				 | (age > 0 ? (uint32_t)age : 0);
@@ -154,11 +192,13 @@ void ht_flow_fill(
 	uint8_t proto
 ) {
 	uint32_t i = (uint32_t)(slot - t->flows);
-	struct canonical c;
-	canonical(&c, key);
+	struct ends e = ends_of(key);
+	uint8_t side = side_of(&e, key);
 	memset(slot, 0, sizeof(*slot));
-	memcpy(slot->addr, c.addr, sizeof(c.addr));
-	memcpy(slot->port, c.port, sizeof(c.port));
+	memcpy(slot->addr[side], key->src, 16);
+	memcpy(slot->addr[!side], key->dst, 16);
+	slot->port[side] = key->sport;
+	slot->port[!side] = key->dport;
 	slot->proto = proto;
 	slot->state = HT_FLOW_OPEN;
 	slot->slot = i;

@@ -74,11 +74,20 @@ enum ht_rc ht_assembly_add(
 	if (hi > s->size && grow(s, a, hi) != HT_OK)
 		return HT_FULL;
 
-	// The holes must be known before the range is added and filled after it was accepted.
+	struct ht_range hole;
+	if (!ht_ranges_hole(&s->have, lo, hi, &hole))
+		return HT_OK;
+	if (hole.lo == lo && hole.hi == hi) { // nothing of it is there: most pieces
+		if (ht_ranges_add(&s->have, lo, hi) != HT_OK)
+			return HT_LIMIT;
+		memcpy(s->buf + lo, bytes.p, bytes.len);
+		return HT_OK;
+	}
+	// The holes must be known before the range is added, and filled after it was accepted.
 	struct ht_ranges before = s->have;
 	if (ht_ranges_add(&s->have, lo, hi) != HT_OK)
 		return HT_LIMIT;
-	struct ht_range hole = {lo, lo};
+	hole = (struct ht_range){lo, lo};
 	while (ht_ranges_hole(&before, hole.hi, hi, &hole))
 		memcpy(s->buf + hole.lo, bytes.p + (hole.lo - lo), hole.hi - hole.lo);
 	return HT_OK;

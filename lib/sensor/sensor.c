@@ -99,7 +99,8 @@ struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct
 	// Time may go backwards in a merged capture: a negative age is no age.
 	if (HT_UNLIKELY((int32_t)(now - f->seen) > (int32_t)s->flow_idle_ticks))
 		flow_renew(s, f);
-	f->seen = now;
+	if (f->seen != now) // the line stays clean for most packets of a busy flow
+		f->seen = now;
 	return f;
 }
 

@@ -95,23 +95,28 @@ static enum ht_rc read_key_shares(struct ht_hello *h, struct ht_reader ext) {
 	struct ht_reader list, key;
 	if (!ht_vec16(&ext, &list) || ext.left.len != 0)
 		return HT_BAD;
-	h->num_key_shares = 0;
+	// Kept only when all of it reads: what stands there of an earlier one stays otherwise.
+	uint8_t groups[sizeof(h->key_shares)];
+	uint16_t num = 0;
 	while (list.left.len > 0) {
 		uint16_t group;
 		if (!ht_u16(&list, &group) || !ht_vec16(&list, &key))
 			return HT_BAD;
-		if (h->num_key_shares == HT_HELLO_MAX_KEY_SHARES)
+		if (num == HT_HELLO_MAX_KEY_SHARES)
 			return HT_LIMIT;
-		ht_put_be16(h->key_shares + 2 * h->num_key_shares++, group);
+		ht_put_be16(groups + 2 * num++, group);
 	}
+	memcpy(h->key_shares, groups, 2 * (size_t)num);
+	h->num_key_shares = num;
 	h->seen |= HT_SEEN_KEY_SHARE;
 	return HT_OK;
 }
 
 // RFC 9000 18: a sequence of (id, length, value), all lengths variable-length integers.
 static enum ht_rc read_quic_parameters(struct ht_hello *h, struct ht_reader ext) {
-	struct ht_span all = ext.left, value;
-	h->quic_ids_len = 0;
+	struct ht_span all = ext.left, value, agent = HT_SPAN_EMPTY;
+	uint8_t ids[sizeof(h->quic_ids)];
+	size_t ids_len = 0;
 	while (ext.left.len > 0) {
 		struct ht_reader from = ext;
 		uint64_t id, len;
@@ -121,13 +126,16 @@ static enum ht_rc read_quic_parameters(struct ht_hello *h, struct ht_reader ext)
 		if (!ht_varint(&ext, &len) || len > ext.left.len
 		    || !ht_take(&ext, (size_t)len, &value))
 			return HT_BAD;
-		if (h->quic_ids_len + id_len > HT_HELLO_MAX_QUIC_IDS)
+		if (ids_len + id_len > sizeof(ids))
 			return HT_LIMIT;
-		memcpy(h->quic_ids + h->quic_ids_len, from.left.p, id_len);
-		h->quic_ids_len += (uint16_t)id_len;
+		memcpy(ids + ids_len, from.left.p, id_len);
+		ids_len += id_len;
 		if (id == 0x3129) // google_user_agent, google/quiche
-			h->quic_user_agent = value;
+			agent = value;
 	}
+	memcpy(h->quic_ids, ids, ids_len);
+	h->quic_ids_len = (uint16_t)ids_len;
+	h->quic_user_agent = agent;
 	h->quic_parameters = all;
 	h->seen |= HT_SEEN_QUIC_PARAMETERS;
 	return HT_OK;

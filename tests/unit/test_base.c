@@ -42,6 +42,13 @@ static void hex(void **state) {
 		free(in);
 		free(out);
 	}
+	for (unsigned v = 0; v < 256; v++) {
+		char want[3], got[3] = "";
+		uint8_t byte = (uint8_t)v;
+		snprintf(want, sizeof(want), "%02x", v);
+		ht_hex(got, &byte, 1);
+		assert_string_equal(got, want);
+	}
 }
 
 static void decimal(void **state) {
@@ -55,6 +62,17 @@ static void decimal(void **state) {
 		if (ht_u64_dec(out, edges[i]) != out + n || memcmp(out, want, n) != 0)
 			fail_msg("%s", want);
 		free(out);
+	}
+	seed = 3;
+	for (unsigned i = 0; i < 20000; i++) {
+		// All small numbers, then some of every length.
+		uint64_t v = i < 11000 ? i
+				       : ((uint64_t)rnd(UINT32_MAX) << 32 | rnd(UINT32_MAX))
+						 >> rnd(64);
+		char want[24], got[24] = "";
+		snprintf(want, sizeof(want), "%" PRIu64, v);
+		*ht_u64_dec(got, v) = '\0';
+		assert_string_equal(got, want);
 	}
 	// Every power of ten and its neighbours: where the number of digits changes.
 	for (uint64_t p = 1; p <= UINT64_MAX / 10; p *= 10) {

@@ -276,6 +276,73 @@ static void gcm_of_every_length(void **state) {
 	}
 }
 
+// check_initial seals a packet of `len` bytes whose packet number begins at pn_offset, and opens
+// it.
+static void
+check_initial(struct ht_crypto *c, struct ht_crypto *oracle, size_t pn_offset, size_t len) {
+	struct ht_initial_keys k;
+	struct ht_initial_opened o;
+	uint8_t nonce[12], mask[16];
+	fill((uint8_t *)&k, sizeof(k));
+	uint8_t *clear = malloc(len), *packet = malloc(len), *out = malloc(len);
+	assert_true(clear != NULL && packet != NULL && out != NULL);
+	fill(clear, len);
+	size_t pn_len = (clear[0] & 3u) + 1, header_len = pn_offset + pn_len;
+	if (header_len + 16 > len || pn_offset + 20 > len) {
+		// Too short for a sample (RFC 9001 5.4.2).
+		assert_false(ht_initial_open(c, out, &o, &k, HT_SPAN(clear, len), pn_offset));
+		free(clear);
+		free(packet);
+		free(out);
+		return;
+	}
+	uint32_t pn = 0;
+	memcpy(nonce, k.iv, 12);
+	for (size_t i = 0; i < pn_len; i++) {
+		pn = pn << 8 | clear[pn_offset + i];
+		nonce[12 - pn_len + i] ^= clear[pn_offset + i];
+	}
+	memcpy(packet, clear, header_len);
+	size_t text_len = len - header_len - 16;
+	seal(packet + header_len, k.key, nonce, HT_SPAN(clear, header_len),
+	     HT_SPAN(clear + header_len, text_len));
+	ht_hp_mask(oracle, mask, k.hp, packet + pn_offset + 4);
+	packet[0] ^= mask[0] & 0x0f;
+	for (size_t i = 0; i < pn_len; i++)
+		packet[pn_offset + i] ^= mask[1 + i];
+
+	struct ht_span p = HT_SPAN(packet, len);
+	assert_true(ht_initial_open(c, out, &o, &k, p, pn_offset));
+	assert_int_equal(o.pn, pn);
+	assert_int_equal(o.header_len, header_len);
+	assert_int_equal(o.payload_len, text_len);
+	assert_memory_equal(out, clear, header_len + text_len);
+	size_t at = (rnd() * 257u + rnd()) % len;
+	packet[at] ^= 0x20;
+	assert_false(ht_initial_open(c, out, &o, &k, p, pn_offset));
+	free(clear);
+	free(packet);
+	free(out);
+}
+
+static void initials_of_every_length(void **state) {
+	(void)state;
+	struct ht_crypto *oracle = ht_crypto_new_portable();
+	assert_non_null(oracle);
+	for (size_t k = 0; k < HT_ARRAY_LEN(kernels); k++) {
+		struct ht_crypto *c = ht_crypto_new_kernel(kernels[k]);
+		assert_non_null(c);
+		for (size_t len = 1; len <= MAX_LEN; len++)
+			check_initial(c, oracle, 1 + len % 70, len);
+		for (size_t offset = 1; offset < 300; offset++) // a long token
+			for (size_t more = 19; more < 28; more++)
+				check_initial(c, oracle, offset, offset + more);
+		check_initial(c, oracle, 30000, 65535);
+		ht_crypto_free(c);
+	}
+	ht_crypto_free(oracle);
+}
+
 static void shorter_than_a_tag(void **state) {
 	(void)state;
 	static const uint8_t zero[32];
@@ -315,6 +382,7 @@ int main(void) {
 		cmocka_unit_test(initial_keys_of_every_id_length),
 		cmocka_unit_test(header_protection),
 		cmocka_unit_test(gcm_of_every_length),
+		cmocka_unit_test(initials_of_every_length),
 		cmocka_unit_test(shorter_than_a_tag),
 		cmocka_unit_test(names),
 	};

@@ -346,6 +346,17 @@ static void duplicate_extensions(void **state) {
 	assert_int_equal(ht_hello_parse(&h, HT_HELLO_TLS, hb_span(&hb)), HT_BAD);
 	assert_true(h.seen & HT_SEEN_GROUPS);
 	assert_true(ht_span_eq(h.groups, HT_SPAN("\x00\x17", 2)));
+	begin_block("1301", &at);
+	hb_ext(&hb, 51, "0005 0017 0001 aa");
+	hb_ext(&hb, 51, "000a 001d 0001 aa 0018 0002 bb");
+	hb_ext(&hb, 57, "01 00 7129 01 61");
+	hb_ext(&hb, 0xffa5, "02 00 7129 01 62 03 ff");
+	hb_close(&hb, at, 2);
+	assert_int_equal(ht_hello_parse(&h, HT_HELLO_TLS, hb_span(&hb)), HT_BAD);
+	assert_int_equal(h.num_key_shares, 1);
+	assert_int_equal(ht_be16(h.key_shares), 0x0017);
+	assert_true(ht_span_eq(HT_SPAN(h.quic_ids, h.quic_ids_len), HT_SPAN("\x01\x71\x29", 3)));
+	assert_true(ht_span_eq(h.quic_user_agent, HT_SPAN_STR("a")));
 	// A real key_share wins over that of a draft, on either side of it.
 	for (unsigned draft_first = 0; draft_first < 2; draft_first++) {
 		begin_block("1301", &at);
@@ -406,8 +417,58 @@ static void number_of_key_shares(void **state) {
 		hb_close(&hb, at, 2);
 		bool fits = num == HT_HELLO_MAX_KEY_SHARES;
 		assert_int_equal(parse(&h, HT_HELLO_TLS, hb_span(&hb)), fits ? HT_OK : HT_LIMIT);
-		assert_int_equal(h.num_key_shares, HT_HELLO_MAX_KEY_SHARES);
+		assert_int_equal(!!(h.seen & HT_SEEN_KEY_SHARE), fits);
+		assert_int_equal(h.num_key_shares, fits ? HT_HELLO_MAX_KEY_SHARES : 0);
 		assert_int_equal(h.num_extensions, 2); // the one behind was read
+	}
+}
+
+static void quic_parameter_ids(void **state) {
+	(void)state;
+	static const struct {
+		const char *name, *in, *want;
+	} cases[] = {
+		{"none", "", ""},
+		{"in order, repeated", "04 01 00 01 00 04 00", "04 01 04"},
+		{"of every length, as sent",
+		 "4001 00 80000002 01 ff c000000000000003 02 ffff 3f 00",
+		 "4001 80000002 c000000000000003 3f"},
+		{"GREASE and the user agent", "7129 02 6162 1b 00", "7129 1b"},
+	};
+	for (size_t i = 0; i < HT_ARRAY_LEN(cases); i++) {
+		uint8_t want[64];
+		size_t n = t_unhex(want, sizeof(want), cases[i].want), at;
+		begin_block("1301", &at);
+		hb_ext(&hb, 57, cases[i].in);
+		hb_close(&hb, at, 2);
+		struct ht_hello h;
+		assert_int_equal(ht_hello_parse(&h, HT_HELLO_TLS, hb_span(&hb)), HT_OK);
+		if (!ht_span_eq(HT_SPAN(h.quic_ids, h.quic_ids_len), HT_SPAN(want, n)))
+			fail_msg("%s", cases[i].name);
+	}
+	// To the last byte of the room for them, and one past it: by ids of one byte, and of eight.
+	for (unsigned size = 1; size <= 8; size += 7) {
+		for (unsigned over = 0; over < 2; over++) {
+			struct ht_hello h;
+			size_t at;
+			begin_block("1301", &at);
+			hb_num(&hb, 2, 57);
+			size_t ext = hb_open(&hb, 2);
+			for (unsigned k = 0; k < HT_HELLO_MAX_QUIC_IDS / size + over; k++) {
+				hb_num(&hb, size, size == 1 ? k % 64 : 0xc000000000000000 + k);
+				hb_num(&hb, 1, 0);
+			}
+			hb_close(&hb, ext, 2);
+			hb_ext(&hb, 23, "");
+			hb_close(&hb, at, 2);
+			assert_int_equal(
+				parse(&h, HT_HELLO_TLS, hb_span(&hb)), over ? HT_LIMIT : HT_OK
+			);
+			assert_int_equal(!!(h.seen & HT_SEEN_QUIC_PARAMETERS), !over);
+			if (!over)
+				assert_int_equal(h.quic_ids_len, HT_HELLO_MAX_QUIC_IDS);
+			assert_int_equal(h.num_extensions, 2); // the one behind was read
+		}
 	}
 }
 
@@ -1462,6 +1523,7 @@ int main(void) {
 		CASE(duplicate_extensions),
 		CASE(number_of_extensions),
 		CASE(number_of_key_shares),
+		CASE(quic_parameter_ids),
 		CASE(grease_is_kept_as_sent),
 		CASE(truncation),
 		CASE(one_wrong_byte),
