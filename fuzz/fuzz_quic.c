@@ -199,7 +199,14 @@ static void sealed(struct fuzz *f, struct ht_reader r) {
 			continue;
 		}
 		if (len == 0xfe) {
-			ht_quic_consume(f->quic, &f->conn, what);
+			if (pn % 2 == 0) {
+				ht_quic_consume(f->quic, &f->conn, what);
+			} else { // the same, and the connection is put away
+				struct ht_quic_past past;
+				ht_quic_leave(&past, &f->conn, what);
+				ht_quic_drop(f->quic, &f->conn);
+				ht_quic_resume(f->quic, &f->conn, &past);
+			}
 			check_conn(&f->conn);
 			continue;
 		}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SHA-256 and the derivation of Initial keys by the SHA-2 instructions of ARMv8 (FEAT_SHA256). AES
-// and SHA-1 stay with libcrypto, which has them in assembly.
+// and SHA-1 stay with libcrypto, which has them in assembly. Not measured on such a CPU;
+// checked with qemu-user against the RFCs' keys and digests of all lengths up to 2000.
 
 #include "crypto_int.h"
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The client's Initials of one connection: which keys, opening them, and what the server's side
-// tells.
+// The client's Initials of one connection: which keys, and opening them.
 
 #include "quic_int.h"
 
@@ -9,17 +8,6 @@
 // RFC 9000 14.1: a client pads every datagram with an Initial to this, and a server discards
 // smaller ones. All first Initials in public captures obey.
 #define MIN_DATAGRAM 1200
-
-// The largest UDP payload; a reassembled or jumbo datagram can hold one Initial of this size.
-#define MAX_DATAGRAM 65535
-
-struct ht_quic {
-	struct ht_crypto *crypto;
-	struct ht_arena *arena;
-	uint32_t max_bytes;
-	struct ht_initial_salt *salts[HT_QUIC_NUM_SALTS];
-	uint8_t scratch[MAX_DATAGRAM + 1 + HT_QUIC_CID_MAX]; // one header and its payload in clear
-};
 
 struct ht_quic *ht_quic_new(const struct ht_quic_params *p) {
 	struct ht_quic *q = calloc(1, sizeof(*q));
@@ -47,16 +35,6 @@ void ht_quic_free(struct ht_quic *q) {
 	free(q);
 }
 
-static void set_cid(uint8_t *cid, uint8_t *len, struct ht_span from) {
-	if (from.len > 0)
-		memcpy(cid, from.p, from.len);
-	*len = (uint8_t)from.len;
-}
-
-static bool is_cid(const uint8_t *cid, uint8_t len, struct ht_span s) {
-	return s.len == len && memcmp(cid, s.p, len) == 0;
-}
-
 // The keys of one attempt, and what an opened packet holds.
 struct attempt {
 	uint32_t version;
@@ -71,7 +49,7 @@ struct attempt {
 // no reconstruction.
 static bool unprotect(struct ht_quic *q, struct attempt *a, const struct ht_quic_packet *p) {
 	struct ht_initial_opened o;
-	if (p->whole.len > MAX_DATAGRAM
+	if (p->whole.len > HT_QUIC_MAX_DATAGRAM
 	    || !ht_initial_open(q->crypto, q->scratch, &o, &a->keys, p->whole, p->pn_offset))
 		return false;
 	a->pn = o.pn;
@@ -133,18 +111,18 @@ static bool open_initial(
 			return false;
 		return try_derived(q, a, p, p->dcid);
 	}
-	bool same_id = is_cid(c->key_cid, c->key_cid_len, p->dcid);
+	bool same_id = ht_quic_is_cid(c->key_cid, c->key_cid_len, p->dcid);
 	if (same_id && p->version == c->key_version)
 		return try_flow(q, a, c, p);
-	bool first_id = is_cid(c->odcid, c->odcid_len, p->dcid);
+	bool first_id = ht_quic_is_cid(c->odcid, c->odcid_len, p->dcid);
 	if (same_id) {
 		// By the time a compatible version is negotiated the client has the server's id, so
 		// in another version with the first id the client starts over (RFC 9000 6.2).
 		if (!try_derived(q, a, p, p->dcid))
 			return false;
 		bool late = p->version == c->first_version;
-		bool same_as_server
-			= c->server_cid_known && is_cid(c->server_cid, c->server_cid_len, p->dcid);
+		bool same_as_server = c->server_cid_known
+				      && ht_quic_is_cid(c->server_cid, c->server_cid_len, p->dcid);
 		*how = late || same_as_server ? SAME : OTHER;
 		return true;
 	}
@@ -153,8 +131,10 @@ static bool open_initial(
 		return try_derived(q, a, p, p->dcid);
 	}
 
-	bool retry_id = c->retry_cid_known && is_cid(c->retry_cid, c->retry_cid_len, p->dcid);
-	bool server_id = c->server_cid_known && is_cid(c->server_cid, c->server_cid_len, p->dcid);
+	bool retry_id
+		= c->retry_cid_known && ht_quic_is_cid(c->retry_cid, c->retry_cid_len, p->dcid);
+	bool server_id
+		= c->server_cid_known && ht_quic_is_cid(c->server_cid, c->server_cid_len, p->dcid);
 	// A Retry that was not seen, on a mirror with one side: its token is new.
 	bool new_token
 		= p->token.len > 0
@@ -166,7 +146,7 @@ static bool open_initial(
 		// After a Retry the client keeps its Source Connection ID, which the first flight
 		// names again (RFC 9000 7.3), and goes on counting packets (17.2.5.3).
 		bool retried = retry_id
-			       || (new_token && is_cid(c->scid, c->scid_len, p->scid)
+			       || (new_token && ht_quic_is_cid(c->scid, c->scid_len, p->scid)
 				   && a->pn > c->largest_pn && !c->version_negotiated);
 		*how = retried ? RETRIED : OTHER;
 		return true;
@@ -193,8 +173,8 @@ keep(struct ht_quic *q,
      enum beginning how) {
 	bool first = c->key_version == 0;
 	if (first) {
-		set_cid(c->odcid, &c->odcid_len, p->dcid);
-		set_cid(c->scid, &c->scid_len, p->scid);
+		ht_quic_set_cid(c->odcid, &c->odcid_len, p->dcid);
+		ht_quic_set_cid(c->scid, &c->scid_len, p->scid);
 		c->first_version = p->version;
 		c->token_len = (uint32_t)p->token.len;
 		c->token_hash = ht_quic_hash(p->token);
@@ -202,9 +182,9 @@ keep(struct ht_quic *q,
 	if (first || how == RETRIED) {
 		c->server_cid_known = false;
 		c->retry_cid_known = false;
-	} else if (!c->server_cid_known && !is_cid(c->key_cid, c->key_cid_len, p->dcid)) {
+	} else if (!c->server_cid_known && !ht_quic_is_cid(c->key_cid, c->key_cid_len, p->dcid)) {
 		// The server was not seen; the client has taken its id.
-		set_cid(c->server_cid, &c->server_cid_len, p->dcid);
+		ht_quic_set_cid(c->server_cid, &c->server_cid_len, p->dcid);
 		c->server_cid_known = true;
 	}
 	if (how == RETRIED) {
@@ -223,8 +203,8 @@ keep(struct ht_quic *q,
 		// `a->cid` may be c->key_cid itself.
 		uint8_t cid[HT_QUIC_CID_MAX];
 		uint8_t len;
-		set_cid(cid, &len, a->cid);
-		set_cid(c->key_cid, &c->key_cid_len, HT_SPAN(cid, len));
+		ht_quic_set_cid(cid, &len, a->cid);
+		ht_quic_set_cid(c->key_cid, &c->key_cid_len, HT_SPAN(cid, len));
 		c->keys = a->keys;
 		c->key_version = a->version;
 	}
@@ -294,75 +274,6 @@ enum ht_quic_rc ht_quic_client(struct ht_quic *q, struct ht_quic_conn *c, struct
 		   : HT_QUIC_NO_KEY; // not one whole packet: cut short, or no version known here
 }
 
-// retry_is_right verifies that a Retry answers the client's first Initial.
-static bool
-retry_is_right(struct ht_quic *q, const struct ht_quic_conn *c, const struct ht_quic_packet *p) {
-	uint8_t kind = p->version_info->retry;
-	struct ht_reader r = ht_reader(p->whole);
-	struct ht_span odcid = HT_SPAN(c->odcid, c->odcid_len), body;
-	if (kind == HT_RETRY_UNKNOWN)
-		return false;
-	if (kind == HT_RETRY_ODCID) {
-		// draft-ietf-quic-transport-22 17.2.5: behind the connection ids, no tag yet.
-		struct ht_reader id;
-		return ht_skip(&r, 1 + 4 + 1 + p->dcid.len + 1 + p->scid.len) //
-		       && ht_vec8(&r, &id) //
-		       && ht_span_eq(id.left, odcid);
-	}
-	if (r.left.len < 16 || r.left.len > MAX_DATAGRAM || !ht_take(&r, r.left.len - 16, &body))
-		return false;
-	// RFC 9001 5.8: the pseudo-packet is the id it answers with its length, then the Retry.
-	uint8_t *aad = q->scratch;
-	aad[0] = c->odcid_len;
-	memcpy(aad + 1, odcid.p, odcid.len);
-	memcpy(aad + 1 + odcid.len, body.p, body.len);
-	uint8_t none[16];
-	const struct ht_quic_retry_key *k = &ht_quic_retry_keys[kind];
-	return ht_gcm_open(
-		q->crypto, none, k->key, k->nonce, HT_SPAN(aad, 1 + odcid.len + body.len), r.left
-	);
-}
-
-// learn_retry keeps the id the client will use, and which its next keys come from. RFC
-// 9000 17.2.5.2: a client takes one Retry at most, and none once it has had an Initial of the
-// server.
-static void learn_retry(struct ht_quic *q, struct ht_quic_conn *c, const struct ht_quic_packet *p) {
-	if (c->retried || c->retry_cid_known || c->server_cid_known || !retry_is_right(q, c, p))
-		return;
-	set_cid(c->retry_cid, &c->retry_cid_len, p->scid);
-	c->retry_cid_known = true;
-}
-
-void ht_quic_server(struct ht_quic *q, struct ht_quic_conn *c, struct ht_span datagram) {
-	struct ht_quic_header h;
-	// What the server says is of use when the client's first Initial was seen, and meant for
-	// this client when it names the id the client chose.
-	if (c->key_version == 0)
-		return;
-	enum ht_quic_kind kind = ht_quic_peek(&h, datagram);
-	if (!is_cid(c->scid, c->scid_len, h.dcid))
-		return;
-	if (kind == HT_QUIC_VERSION_NEGOTIATION && is_cid(c->odcid, c->odcid_len, h.scid)) {
-		c->version_negotiated = true; // RFC 9000 17.2.1: it names the id the client sent to
-		return;
-	}
-	struct ht_reader r = ht_reader(datagram);
-	struct ht_quic_packet p;
-	for (enum ht_rc next; (next = ht_quic_next(&p, &r)) != HT_BAD;) {
-		if (next == HT_SKIP)
-			continue;
-		if (p.type == HT_TYPE_RETRY) {
-			learn_retry(q, c, &p);
-		} else if (p.type == HT_TYPE_INITIAL && !c->server_cid_known) {
-			// RFC 9000 7.2: the client uses the id of the first Initial it receives.
-			// The version may be another than the client's (RFC 9368 2.3): the client's
-			// next Initial says so itself.
-			set_cid(c->server_cid, &c->server_cid_len, p.scid);
-			c->server_cid_known = true;
-		}
-	}
-}
-
 // The hash by which a hello that comes again after a Retry is told from another one.
 static uint32_t hash_hello(const struct ht_quic_conn *c) {
 	const struct ht_assembly *s = &c->crypto;
@@ -402,18 +313,18 @@ void ht_quic_leave(struct ht_quic_past *out, const struct ht_quic_conn *c, uint3
 	out->token_len = c->token_len;
 	out->largest_pn = c->largest_pn;
 	out->retried = c->retried;
-	set_cid(out->odcid, &out->odcid_len, HT_SPAN(c->odcid, c->odcid_len));
-	set_cid(out->scid, &out->scid_len, HT_SPAN(c->scid, c->scid_len));
-	set_cid(out->key_cid, &out->key_cid_len, HT_SPAN(c->key_cid, c->key_cid_len));
+	ht_quic_set_cid(out->odcid, &out->odcid_len, HT_SPAN(c->odcid, c->odcid_len));
+	ht_quic_set_cid(out->scid, &out->scid_len, HT_SPAN(c->scid, c->scid_len));
+	ht_quic_set_cid(out->key_cid, &out->key_cid_len, HT_SPAN(c->key_cid, c->key_cid_len));
 }
 
 void ht_quic_resume(struct ht_quic *q, struct ht_quic_conn *c, const struct ht_quic_past *p) {
 	const struct ht_quic_version *v = ht_quic_version_find(p->version);
 	if (v == NULL)
 		return;
-	set_cid(c->odcid, &c->odcid_len, HT_SPAN(p->odcid, p->odcid_len));
-	set_cid(c->scid, &c->scid_len, HT_SPAN(p->scid, p->scid_len));
-	set_cid(c->key_cid, &c->key_cid_len, HT_SPAN(p->key_cid, p->key_cid_len));
+	ht_quic_set_cid(c->odcid, &c->odcid_len, HT_SPAN(p->odcid, p->odcid_len));
+	ht_quic_set_cid(c->scid, &c->scid_len, HT_SPAN(p->scid, p->scid_len));
+	ht_quic_set_cid(c->key_cid, &c->key_cid_len, HT_SPAN(p->key_cid, p->key_cid_len));
 	c->version = p->version;
 	c->key_version = p->version;
 	c->first_version = p->first_version;

@@ -120,3 +120,25 @@ bool ht_gquic_peek(struct ht_quic_header *out, struct ht_span datagram);
 
 // ht_quic_zeros tells how many zero bytes `s` begins with.
 size_t ht_quic_zeros(struct ht_span s);
+
+// The largest UDP payload; a reassembled or jumbo datagram can hold one Initial of this size.
+#define HT_QUIC_MAX_DATAGRAM 65535
+
+struct ht_quic {
+	struct ht_crypto *crypto;
+	struct ht_arena *arena;
+	uint32_t max_bytes;
+	struct ht_initial_salt *salts[HT_QUIC_NUM_SALTS];
+	uint8_t scratch[HT_QUIC_MAX_DATAGRAM + 1 + HT_QUIC_CID_MAX]; // one header and its payload
+								     // in clear
+};
+
+static inline void ht_quic_set_cid(uint8_t *cid, uint8_t *len, struct ht_span from) {
+	if (from.len > 0)
+		memcpy(cid, from.p, from.len);
+	*len = (uint8_t)from.len;
+}
+
+static inline bool ht_quic_is_cid(const uint8_t *cid, uint8_t len, struct ht_span s) {
+	return s.len == len && memcmp(cid, s.p, len) == 0;
+}

@@ -16,7 +16,7 @@ enum { HS_CLIENT_HELLO = 1, HS_SERVER_HELLO = 2 };
 
 // struct { ContentType type; ProtocolVersion legacy_record_version; uint16 length; } (RFC
 // 8446 5.1). Clients write 0301 or 0300 there, some 0303, none has a reason for 0304; the receiver
-// must ignore it, so any 03 0x is taken.
+// must ignore it, so any 03 xx is taken.
 // RFC 8446 5.1 forbids empty handshake records; stacks take them, and a sender may split a hello by
 // them.
 static bool record_length_ok(const uint8_t *h) {

@@ -866,6 +866,162 @@ static void retry_first_initial_unseen(void **state) {
 	ht_quic_drop(quic, &c);
 }
 
+// draft-ietf-quic-transport-22 17.2.5: no tag, the id it answers stands in clear.
+static void retry_of_old_drafts(void **state) {
+	(void)state;
+	struct buf m;
+	message(&m, 900, 1);
+	static const struct {
+		const char *name;
+		struct ht_span odcid;
+		bool right;
+	} cases[] = {
+		{"the right id", {(const uint8_t *)"\x11\x22\x33\x44\x55\x66\x77\x88", 8}, true},
+		{"another id", {(const uint8_t *)"\x11\x22\x33\x44\x55\x66\x77\x89", 8}, false},
+		{"none", {(const uint8_t *)"", 0}, false},
+	};
+	for (size_t i = 0; i < HT_ARRAY_LEN(cases); i++) {
+		struct ht_quic_conn c = {0};
+		struct buf d = {.len = 0};
+		struct initial in = plain;
+		in.version = 0xff000016;
+		print_message("# %s\n", cases[i].name);
+		assert_int_equal(give_part(&c, &in, &m, 0, 500), HT_QUIC_MORE);
+		put(&d,
+		    "\xf0\xff\x00\x00\x16\x03"
+		    "cli\x0c",
+		    10);
+		put_span(&d, ID_B);
+		put_byte(&d, (unsigned)cases[i].odcid.len);
+		put_span(&d, cases[i].odcid);
+		put(&d, "token", 5);
+		for (size_t n = 0; n < d.len - 5; n++) {
+			give_server(&c, HT_SPAN(d.p, n));
+			assert_false(c.retry_cid_known);
+		}
+		give_server(&c, span(&d));
+		assert_int_equal(c.retry_cid_known, cases[i].right);
+		ht_quic_drop(quic, &c);
+	}
+}
+
+// RFC 9000 17.2.5.2: one Retry, and none behind an Initial of the server.
+static void retry_too_late(void **state) {
+	(void)state;
+	struct buf m, f = {.len = 0}, d = {.len = 0}, r = {.len = 0};
+	struct ht_quic_conn c = {0};
+	message(&m, 300, 1);
+	assert_int_equal(give_part(&c, &plain, &m, 0, 300), HT_QUIC_MORE);
+	struct initial in = plain;
+	in.dcid = ID_CLIENT;
+	in.scid = ID_SERVER;
+	in.key_id = ID_A;
+	in.server = true;
+	put_crypto(&f, &m, 0, 100);
+	put(&d,
+	    "\xff\x6f\x7d\xc0\xfd\x03"
+	    "cli\x00",
+	    10); // behind a SCONE header
+	seal(&d, &in, &f);
+	give_server(&c, span(&d));
+	assert_true(c.server_cid_known);
+	put_retry(&r, ID_A, ID_CLIENT, ID_B);
+	give_server(&c, span(&r));
+	assert_false(c.retry_cid_known);
+	ht_quic_drop(quic, &c);
+
+	// What is for another client, or came before the client was seen, is not looked at.
+	give_server(&c, span(&d));
+	assert_false(c.server_cid_known);
+	in = plain;
+	in.scid = HT_SPAN_STR("another");
+	assert_int_equal(give_part(&c, &in, &m, 0, 300), HT_QUIC_MORE);
+	give_server(&c, span(&d));
+	assert_false(c.server_cid_known);
+	ht_quic_drop(quic, &c);
+}
+
+// RFC 9000 6.2: after Version Negotiation the client begins a connection, maybe with a token and
+// with packet numbers that go on.
+static void version_negotiation(void **state) {
+	(void)state;
+	static const uint8_t packet[] = "\x80\x00\x00\x00\x00\x03"
+					"cli\x08"
+					"\x11\x22\x33\x44\x55\x66\x77\x88\x00\x00\x00\x01";
+	struct ht_quic_conn c = {0};
+	struct buf m;
+	message(&m, 300, 1);
+	struct initial in = plain;
+	in.version = V2;
+	assert_int_equal(give_part(&c, &in, &m, 0, 200), HT_QUIC_MORE);
+	give_server(&c, HT_SPAN(packet, sizeof(packet) - 1));
+	assert_true(c.version_negotiated);
+	in = plain;
+	in.dcid = ID_B;
+	in.token = HT_SPAN_STR("token");
+	in.pn = 9;
+	assert_int_equal(give_part(&c, &in, &m, 0, 300), HT_QUIC_NEW);
+	ht_quic_drop(quic, &c);
+}
+
+static void leave_and_resume(void **state) {
+	(void)state;
+	struct buf m, m2, both = {.len = 0};
+	message(&m, 300, 1);
+	message(&m2, 350, 2);
+	put_span(&both, span(&m));
+	put_span(&both, span(&m2));
+	for (int retried = 0; retried < 2; retried++) {
+		struct ht_quic_conn c = {0};
+		struct ht_quic_past past;
+		struct initial in = plain;
+		assert_int_equal(give_part(&c, &in, &m, 0, 300), HT_QUIC_MORE);
+		if (retried) {
+			in.dcid = ID_B;
+			in.token = HT_SPAN_STR("token");
+			in.pn = 1;
+			assert_int_equal(give_part(&c, &in, &m, 0, 300), HT_QUIC_MORE);
+			assert_true(c.retried);
+			in.key_id = ID_B;
+		} else {
+			in.key_id = ID_A;
+		}
+		ht_quic_leave(&past, &c, 300);
+		ht_quic_drop(quic, &c);
+
+		// The second hello, after a repeat of the first, to the id of the server.
+		ht_quic_resume(quic, &c, &past);
+		in.dcid = ID_SERVER;
+		in.pn = 2;
+		assert_int_equal(give_part(&c, &in, &both, 0, 300), HT_QUIC_MORE);
+		assert_null(c.crypto.buf);
+		assert_int_equal(give_part(&c, &in, &both, 250, 650), HT_QUIC_MORE);
+		expect_message(&c, &m2);
+		assert_int_equal(c.crypto_base, 300);
+		assert_memory_equal(c.odcid, ID_A.p, 8);
+		assert_int_equal(c.retried, retried);
+		assert_int_equal(c.undecryptable, 0);
+		ht_quic_drop(quic, &c);
+
+		// Another connection is told from it.
+		ht_quic_resume(quic, &c, &past);
+		in = plain;
+		in.dcid = HT_SPAN_STR("otherid8");
+		assert_int_equal(give_part(&c, &in, &m2, 0, 350), HT_QUIC_NEW);
+		ht_quic_drop(quic, &c);
+	}
+	// Nothing was opened: nothing is left, and nothing goes on.
+	struct ht_quic_conn c = {0};
+	struct ht_quic_past past;
+	ht_quic_leave(&past, &c, 0);
+	ht_quic_resume(quic, &c, &past);
+	assert_int_equal(c.key_version, 0);
+	assert_int_equal(give_part(&c, &plain, &m, 0, 300), HT_QUIC_MORE);
+	expect_message(&c, &m);
+	ht_quic_drop(quic, &c);
+	ht_quic_free(NULL);
+}
+
 static void compatible_version(void **state) {
 	(void)state;
 	struct ht_quic_conn c = {0};
@@ -1318,6 +1474,16 @@ static void gquic_nothing(void **state) {
 		{"a stream offset",
 		 "09 0011223344556677 51303433 01 000102030405060708090a0b a4 01 "
 		 "0001 0004 43484c4f"},
+		{"ACK before Q034",
+		 "09 0011223344556677 51303333 01 000102030405060708090a0b 00 40"},
+		{"an ACK that is cut",
+		 "09 0011223344556677 51303433 01 000102030405060708090a0b 40 01"},
+		{"nothing but PADDING and PING",
+		 "09 0011223344556677 51303433 01 000102030405060708090a0b 00 00 07 00"},
+		{"STOP_WAITING that is cut",
+		 "29 0011223344556677 51303433 00000001 000102030405060708090a0b 06 00"},
+		{"a STREAM frame that is cut",
+		 "09 0011223344556677 51303433 01 000102030405060708090a0b a0 01 00"},
 		{"a server's message",
 		 "09 0011223344556677 51303433 01 000102030405060708090a0b a0 01 0004 53484c4f"},
 	};
@@ -1414,6 +1580,10 @@ int main(void) {
 		CASE(id_of_the_server),
 		CASE(retry),
 		CASE(retry_first_initial_unseen),
+		CASE(retry_of_old_drafts),
+		CASE(retry_too_late),
+		CASE(version_negotiation),
+		CASE(leave_and_resume),
 		CASE(compatible_version),
 		CASE(another_connection),
 		CASE(two_versions_in_a_datagram),
