@@ -27,12 +27,16 @@ INLINE struct state load_state(const uint32_t w[8]) {
 // compress hashes one block into each of n <= 3 streams; n is a constant where it is inlined.
 INLINE void compress(struct state *s, vec m[][4], int n) {
 	struct state before[3];
+	const uint32_t *constants = ht_sha256_k;
+	// Hides where it points, or clang keeps all sixteen vectors over a loop of blocks and the
+	// state, for which no register is left, goes through memory in every round.
+	__asm__("" : "+r"(constants));
 	UNROLL
 	for (int i = 0; i < n; i++)
 		before[i] = s[i];
 	UNROLL
 	for (int g = 0; g < 16; g++) {
-		vec k = vload(&ht_sha256_k[4 * g]);
+		vec k = vload(&constants[4 * g]);
 		UNROLL
 		for (int i = 0; i < n; i++) {
 			four_rounds(&s[i], vadd(m[i][g & 3], k));

@@ -75,7 +75,8 @@ put_connection(struct ht_sensor *s, struct ht_record *r, const struct emission *
 		r->has |= HT_HAS(via);
 	}
 	ht_set(r, hello_number, e->hello_number);
-	ht_set(r, hello_len, e->hello_len);
+	if (e->hello_len > 0) // not known before the handshake header was there
+		ht_set(r, hello_len, e->hello_len);
 	ht_set(r, segments, e->segments);
 }
 

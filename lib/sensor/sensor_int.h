@@ -186,6 +186,13 @@ struct emission {
 	const struct ht_gquic_hello *gquic; // or NULL
 	uint32_t hello_len; // as declared
 };
+// incomplete_reason says why a hello that began is not whole. What ended it wins when that is a
+// named cause (evicted, limit, malformed, snaplen, decrypt, gap); that it merely fell silent or the
+// capture ended is told only when nothing better is known: bytes cut by the snap length, QUIC
+// packets that no key opened, a hole.
+enum ht_incomplete
+incomplete_reason(enum ht_incomplete ended_by, bool cut, bool undecryptable, bool hole);
+
 // emit_hello parses and emits a whole message. It returns the view, valid until the next call.
 const struct ht_hello *emit_hello(struct ht_sensor *s, const struct emission *e);
 // emit_incomplete emits what there is of a hello, and why it is not whole.
