@@ -2,6 +2,7 @@
 // hellotap: options, wiring, signals. No protocol code.
 
 #include "capture.h"
+#include "crypto.h"
 #include "export.h"
 #include "fields.h"
 #include "ht_config.h"
@@ -9,11 +10,14 @@
 #include "sensor.h"
 #include "summary.h"
 
+#include <openssl/crypto.h>
+#include <pcap/pcap.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FRAMES 256
@@ -38,6 +42,12 @@ static void emit(void *user, const struct ht_record *r) {
 		ht_sink_write(k->s[i], r);
 }
 
+// What a sink writes to: its path, or NULL for standard output.
+static const char *destination(const char *spec) {
+	const char *colon = strchr(spec, ':');
+	return colon == NULL || strcmp(colon + 1, "-") == 0 ? NULL : colon + 1;
+}
+
 static bool open_sinks(struct sinks *k, const struct options *o, int *status) {
 	static const char *const by_default[2] = {"json", "table"};
 	bool terminal = isatty(STDOUT_FILENO);
@@ -49,11 +59,15 @@ static bool open_sinks(struct sinks *k, const struct options *o, int *status) {
 		.color = terminal && (no_color == NULL || *no_color == '\0'),
 		.width = size.ws_col,
 	};
+	const struct ht_sink_params file = {0};
 	unsigned num = o->num_sinks > 0 ? o->num_sinks : 1;
 	for (k->num = 0; k->num < num; k->num++) {
 		char err[512];
 		const char *spec = o->num_sinks > 0 ? o->sinks[k->num] : by_default[terminal];
-		enum ht_rc rc = ht_sink_open(&k->s[k->num], spec, &p, err, sizeof(err));
+		const bool to_terminal = terminal && destination(spec) == NULL;
+		enum ht_rc rc = ht_sink_open(
+			&k->s[k->num], spec, to_terminal ? &p : &file, err, sizeof(err)
+		);
 		if (rc != HT_OK) {
 			fprintf(stderr, "hellotap: -o %s: %s\n", spec, err);
 			*status = rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
@@ -61,6 +75,46 @@ static bool open_sinks(struct sinks *k, const struct options *o, int *status) {
 		}
 		k->names[k->num] = spec;
 	}
+	return true;
+}
+
+// Both are the same regular file. What does not exist yet is nobody's.
+static bool same_file(const char *a, const char *b) {
+	struct stat x, y;
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev
+	       && x.st_ino == y.st_ino;
+}
+
+// Opening a sink empties its file: that must not be a capture to read, nor another sink's.
+static bool destinations_ok(const struct options *o) {
+	for (unsigned i = 0; i < o->num_sinks; i++) {
+		const char *path = destination(o->sinks[i]);
+		for (unsigned k = 0; path != NULL && k < o->num_inputs; k++) {
+			if (!same_file(path, o->inputs[k]))
+				continue;
+			fprintf(stderr, "hellotap: -o %s: is the capture to read\n", o->sinks[i]);
+			return false;
+		}
+		for (unsigned k = 0; k < i; k++) {
+			const char *other = destination(o->sinks[k]);
+			bool same = path == NULL || other == NULL
+					    ? path == other
+					    : strcmp(path, other) == 0 || same_file(path, other);
+			if (!same || (path != NULL && strncmp(path, "/dev/", 5) == 0))
+				continue;
+			fprintf(stderr, "hellotap: -o %s: writes where -o %s does\n", o->sinks[i],
+				o->sinks[k]);
+			return false;
+		}
+	}
+	return true;
+}
+
+// Nothing is left to read for when every sink's reader went away.
+static bool all_dead(const struct sinks *k) {
+	for (unsigned i = 0; i < k->num; i++)
+		if (!ht_sink_is_dead(k->s[i]))
+			return false;
 	return true;
 }
 
@@ -90,13 +144,10 @@ replay(struct ht_sensor *sensor,
 		if (interactive)
 			for (unsigned i = 0; i < sinks->num; i++)
 				ht_sink_flush(sinks->s[i]);
+		lost = all_dead(sinks);
 		if (++tick % 64 == 0) {
 			ops->stats(c, &st);
 			summary_progress(sum, file, &st);
-			// Nothing is left to read for when every sink has failed (a closed pipe).
-			lost = true;
-			for (unsigned i = 0; i < sinks->num; i++)
-				lost = lost && ht_sink_error(sinks->s[i]) != NULL;
 		}
 	}
 	ops->stats(c, &st);
@@ -107,6 +158,9 @@ replay(struct ht_sensor *sensor,
 		fprintf(stderr, "hellotap: %s\n", error);
 	}
 	ops->close(c);
+	// Each file is a capture of its own: the same addresses and ports in the next one are
+	// another connection.
+	ht_sensor_finish(sensor);
 	return error == NULL && !lost;
 }
 
@@ -131,6 +185,8 @@ static int run(struct options *o) {
 		perror("hellotap: getrandom");
 		return EXIT_FAILED;
 	}
+	if (!destinations_ok(o))
+		return EXIT_USAGE;
 	if (!open_sinks(&sinks, o, &status)) {
 		close_sinks(&sinks, stats);
 		return status;
@@ -145,14 +201,13 @@ static int run(struct options *o) {
 		return EXIT_FAILED;
 	}
 	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));
-	for (unsigned i = 0; i < o->num_inputs && !stop; i++) {
+	for (unsigned i = 0; i < o->num_inputs && !stop && !all_dead(&sinks); i++) {
 		// Somebody waits for each record: a person at a terminal, or the end of a live
 		// pipe.
 		bool interactive = isatty(STDOUT_FILENO) || strcmp(o->inputs[i], "-") == 0;
 		if (!replay(sensor, &sinks, &sum, o->inputs[i], o->filter, interactive))
 			status = EXIT_FAILED;
 	}
-	ht_sensor_finish(sensor);
 	summary_clear(&sum);
 	if (!close_sinks(&sinks, stats))
 		status = EXIT_FAILED;
@@ -165,6 +220,18 @@ static int run(struct options *o) {
 	return status;
 }
 
+static void print_version(void) {
+	// "libpcap version 1.10.3 (with TPACKET_V3)"
+	const char *pcap = pcap_lib_version();
+	pcap += strcspn(pcap, "0123456789");
+	struct ht_crypto *crypto = ht_crypto_new();
+	printf("hellotap %s (gzip %s, zstd %s; libpcap %.*s; libcrypto %s; crypto: %s)\n",
+	       HT_VERSION, HT_HAVE_ZLIB ? "yes" : "no", HT_HAVE_ZSTD ? "yes" : "no",
+	       (int)strcspn(pcap, " "), pcap, OpenSSL_version(OPENSSL_VERSION_STRING),
+	       crypto != NULL ? ht_crypto_name(crypto) : "refused by libcrypto");
+	ht_crypto_free(crypto);
+}
+
 int main(int argc, char **argv) {
 	static struct options o;
 	options_parse(&o, argc, argv);
@@ -175,8 +242,7 @@ int main(int argc, char **argv) {
 		options_help();
 		return EXIT_DONE;
 	case ACTION_VERSION:
-		printf("hellotap %s (gzip %s, zstd %s)\n", HT_VERSION, HT_HAVE_ZLIB ? "yes" : "no",
-		       HT_HAVE_ZSTD ? "yes" : "no");
+		print_version();
 		return EXIT_DONE;
 	case ACTION_FIELDS:
 		ht_print_fields(stdout);

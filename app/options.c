@@ -216,7 +216,7 @@ void options_help(void) {
 	      "\n"
 	      "Examples\n"
 	      "  hellotap -r capture.pcapng                    a table of hellos on the terminal\n"
-	      "  hellotap -r capture.pcap.zst -o json | jq -r .sni\n"
+	      "  hellotap -r capture.pcap.zst -o json | jq -r '.sni // empty'\n"
 	      "  ssh probe tcpdump -w - | hellotap -r - -f 'port 443' -o csv:hellos.csv\n",
 	      stdout);
 }

@@ -5,6 +5,7 @@
 #include "sensor.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 static double since(const struct timespec *t) {
 	struct timespec now;
@@ -64,6 +65,19 @@ void summary_print(struct summary *s, const uint64_t *counters, FILE *to) {
 		sep = ", ";
 	}
 	fputs(incomplete > 0 ? ")\n" : "\n", to);
+	if (counters[HT_CTR_FRAME_LINKTYPE] > 0)
+		fprintf(to,
+			"%" PRIu64 " frames counted, not read: their link type is not supported\n",
+			counters[HT_CTR_FRAME_LINKTYPE]);
+}
+
+// A path is whatever bytes the user's shell gave.
+static void print_json_text(const char *text, FILE *to) {
+	const size_t n = strlen(text);
+	char *out = malloc(6 * n + 16);
+	if (out != NULL)
+		fwrite(out, 1, (size_t)(ht_json_text(out, HT_SPAN(text, n)) - out), to);
+	free(out);
 }
 
 void summary_ledger(
@@ -87,12 +101,14 @@ void summary_ledger(
 		fprintf(to, "%s\"%s\":%" PRIu64, same ? "," : "", ht_ledger[i].name, counters[i]);
 	}
 	fputs("},\"sinks\":[", to);
-	for (unsigned i = 0; i < num_sinks; i++)
+	for (unsigned i = 0; i < num_sinks; i++) {
+		fprintf(to, "%s{\"sink\":\"", i > 0 ? "," : "");
+		print_json_text(sink_names[i], to);
 		fprintf(to,
-			"%s{\"sink\":\"%s\",\"records\":%" PRIu64 ",\"delivered\":%" PRIu64
-			",\"lost\":%" PRIu64 "}",
-			i > 0 ? "," : "", sink_names[i], sinks[i].records, sinks[i].delivered,
-			sinks[i].lost);
+			"\",\"records\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"lost\":%" PRIu64
+			"}",
+			sinks[i].records, sinks[i].delivered, sinks[i].lost);
+	}
 	const char *bad = ht_ledger_balance(counters);
 	bool balanced = bad == NULL && s->frames == counters[HT_CTR_FRAMES] + s->filtered;
 	for (unsigned i = 0; i < num_sinks; i++)

@@ -64,12 +64,12 @@ static void run_frame(struct ht_frag *t, const struct ht_frame *f) {
 	check(&p, end, HT_SPAN(f->data, f->caplen));
 	check_same(&p, &q);
 	for (int i = 0; end == HT_PACKET_FRAGMENT && i < NESTED_MAX; i++) {
-		struct ht_span whole;
+		struct ht_frag_whole whole;
 		if (ht_frag_add(t, &p, f->ts, &whole) != HT_FRAG_DONE)
 			break;
-		must(whole.len > 0 && whole.len <= 65535);
-		end = ht_packet_resume(&p, whole);
-		check(&p, end, whole);
+		must(whole.payload.len > 0 && whole.payload.len <= 65535);
+		end = ht_packet_resume(&p, whole.payload, whole.proto);
+		check(&p, end, whole.payload);
 	}
 }
 

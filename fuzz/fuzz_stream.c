@@ -42,10 +42,14 @@ static enum ht_rc model_add(uint32_t at, const uint8_t *p, uint32_t n, uint32_t 
 		base = at;
 	}
 	uint32_t lo = at < base ? base : at, hi = at + n;
-	if (hi <= lo || next(lo, hi, 0) == hi)
+	if (hi <= lo)
 		return HT_SKIP;
-	if (hi - base > max)
+	if (lo - base >= max)
 		return HT_LIMIT;
+	if (hi - base > max) // what fits is kept
+		hi = base + max;
+	if (next(lo, hi, 0) == hi)
+		return HT_SKIP;
 	uint8_t before[PIECE_MAX];
 	uint32_t end_before = end;
 	memcpy(before, have + lo, hi - lo);

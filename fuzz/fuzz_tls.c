@@ -223,19 +223,30 @@ static void datagrams(struct ht_reader r) {
 		struct ht_span in = copy_of(one.left);
 		struct ht_tls_message m;
 		bool start = ht_dtls_start(in);
-		uint16_t done = d.done_seq;
-		enum ht_rc rc = ht_dtls_add(&d, a, in, 8192, &m);
-		require(rc != HT_BAD && rc != HT_ERROR && rc != HT_FULL);
-		if (rc == HT_OK) {
+		bool cut = one.left.len % 2 != 0;
+		uint16_t seq, done = d.done_seq;
+		require(ht_dtls_first(in, &seq).len == 0 || start);
+		enum ht_dtls_rc rc = ht_dtls_add(&d, a, in, cut, 8192, &m);
+		if (rc == HT_DTLS_NEXT) {
+			require(d.begun && (d.done_seq & ~done) != 0 && ++given <= 16);
+			done = d.done_seq;
+			ht_dtls_next(&d, a);
+			rc = ht_dtls_add(&d, a, in, cut, 8192, &m);
+		}
+		require(rc != HT_DTLS_FULL);
+		if (rc == HT_DTLS_HELLO) {
 			require(m.kind == HT_HELLO_DTLS && m.body.len <= 8192 && m.records > 0);
 			require((d.done_seq & ~done) != 0 && ++given <= 16);
 			hello(m.kind, m.body, false);
 			ht_dtls_next(&d, a);
 			require(ht_arena_used(a) == 0);
+		} else if (rc == HT_DTLS_NEXT) { // a datagram may begin several
+			require((d.done_seq & ~done) != 0 && ++given <= 16);
+			ht_dtls_next(&d, a);
 		} else {
 			require(d.done_seq == done);
-			require(rc != HT_MORE || (d.begun && d.length <= 8192));
-			require(start || rc != HT_MORE || one.left.len > 13);
+			require(rc != HT_DTLS_MORE || (d.begun && d.length <= 8192));
+			require(start || rc != HT_DTLS_MORE || one.left.len > 13);
 		}
 		drop(in);
 	}

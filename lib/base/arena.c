@@ -2,27 +2,10 @@
 
 #include "arena.h"
 
+#include "asan.h"
+
 #include <stdlib.h>
 #include <sys/mman.h>
-
-#if defined(__SANITIZE_ADDRESS__)
-#define ARENA_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ARENA_ASAN 1
-#endif
-#endif
-
-// Under AddressSanitizer a block that was given back is poisoned, so that a stale view into the
-// arena is found like any other use after free.
-#ifdef ARENA_ASAN
-#include <sanitizer/asan_interface.h>
-#define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
-#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
-#else
-#define POISON(p, n) ((void)(p), (void)(n))
-#define UNPOISON(p, n) ((void)(p), (void)(n))
-#endif
 
 // Orders 0 .. ORDERS-1 are blocks of HT_ARENA_MIN_BLOCK << order.
 #define ORDERS 10
@@ -85,7 +68,7 @@ struct ht_arena *ht_arena_new(size_t bytes) {
 		free(a);
 		return NULL;
 	}
-	POISON(a->base, a->bytes);
+	HT_POISON(a->base, a->bytes);
 	for (int o = 0; o < ORDERS; o++)
 		a->head[o] = NONE;
 	// Pushed from the end, so that the low blocks are used first and the rest stays untouched.
@@ -98,7 +81,7 @@ struct ht_arena *ht_arena_new(size_t bytes) {
 void ht_arena_free(struct ht_arena *a) {
 	if (a == NULL)
 		return;
-	UNPOISON(a->base, a->bytes);
+	HT_UNPOISON(a->base, a->bytes);
 	munmap(a->base, a->bytes);
 	free(a->units);
 	free(a);
@@ -125,7 +108,7 @@ uint8_t *ht_arena_get(struct ht_arena *a, size_t bytes, uint32_t *size) {
 	*size = HT_ARENA_MIN_BLOCK << want;
 	a->used += *size;
 	uint8_t *block = a->base + (size_t)u * HT_ARENA_MIN_BLOCK;
-	UNPOISON(block, *size);
+	HT_UNPOISON(block, *size);
 	return block;
 }
 
@@ -133,7 +116,8 @@ void ht_arena_put(struct ht_arena *a, uint8_t *block, uint32_t size) {
 	uint32_t u = (uint32_t)((size_t)(block - a->base) / HT_ARENA_MIN_BLOCK);
 	uint8_t o = a->units[u].order;
 	a->used -= size;
-	POISON(block, size);
+	// A stale view into the arena is found like any other use after free.
+	HT_POISON(block, size);
 	for (; o < ORDERS - 1; o++) { // join with the free buddy, as far as it goes
 		uint32_t buddy = u ^ (1u << o);
 		if (!a->units[buddy].free || a->units[buddy].order != o)

@@ -41,6 +41,8 @@ enum ht_rc {
 	HT_ERROR, // the world outside failed: file, socket, library
 };
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "what follows swaps bytes");
+
 static inline uint16_t ht_be16(const uint8_t *p) {
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
@@ -80,4 +82,13 @@ char *ht_u64_dec(char *out, uint64_t v);
 // ht_is_grease tells the 16 reserved values of RFC 8701 2: 0x0A0A, 0x1A1A ... 0xFAFA.
 static inline bool ht_is_grease(uint16_t v) {
 	return (v & 0x0f0f) == 0x0a0a && v >> 8 == (v & 0xff);
+}
+
+// ht_older_than tells whether `then` lies more than `ns` nanoseconds before `now`. Times come from
+// files: the difference may not fit. A time in the future has no age.
+static inline bool ht_older_than(int64_t now, int64_t then, int64_t ns) {
+	int64_t age;
+	if (__builtin_sub_overflow(now, then, &age))
+		return now > then;
+	return age > ns;
 }

@@ -2,28 +2,13 @@
 // Capture files. Frames are parsed where read(2) put them: a block is read, walked, and what is
 // left of a frame at its end is moved before the next one.
 
+#include "asan.h"
 #include "capture_int.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-// Under AddressSanitizer, bytes of the buffer that hold no data, or frames given back, are marked,
-// so that reading them is reported though they are inside an allocation.
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN 1
-#endif
-#endif
-#if defined(WITH_ASAN) && __has_include(<sanitizer/asan_interface.h>)
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
-#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
-#endif
 
 void ht_capture_note(struct ht_capture *c, uint64_t offset, const char *fmt, ...) {
 	char line[384];
@@ -75,7 +60,7 @@ static bool make_room(struct ht_capture *c, size_t need) {
 }
 
 enum ht_rc ht_capture_fill(struct ht_capture *c, size_t need) {
-	ASAN_UNPOISON_MEMORY_REGION(c->buf, c->cap);
+	HT_UNPOISON(c->buf, c->cap);
 	enum ht_rc rc = HT_OK;
 	while (c->len - c->pos < need) {
 		size_t got;
@@ -95,7 +80,8 @@ enum ht_rc ht_capture_fill(struct ht_capture *c, size_t need) {
 		c->len += got;
 		c->offset += got;
 	}
-	ASAN_POISON_MEMORY_REGION(c->buf + c->len, c->cap - c->len);
+	// Bytes that hold no data, and frames given back: reading them is reported.
+	HT_POISON(c->buf + c->len, c->cap - c->len);
 	return rc;
 }
 
@@ -171,7 +157,7 @@ static void file_close(struct ht_capture *c) {
 	ht_filters_free(&c->filters);
 	free(c->ifaces);
 	if (c->buf != NULL)
-		ASAN_UNPOISON_MEMORY_REGION(c->buf, c->cap);
+		HT_UNPOISON(c->buf, c->cap);
 	free(c->buf);
 	free(c->name);
 	free(c);
@@ -245,7 +231,7 @@ static unsigned file_read(struct ht_capture *c, struct ht_frame *f, unsigned max
 }
 
 static void file_release(struct ht_capture *c) {
-	ASAN_POISON_MEMORY_REGION(c->buf, c->pos);
+	HT_POISON(c->buf, c->pos);
 }
 
 static const char *file_error(const struct ht_capture *c) {

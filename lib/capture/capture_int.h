@@ -138,6 +138,19 @@ static inline uint64_t ht_capture_at(const struct ht_capture *c) {
 	return c->offset - (c->len - c->pos);
 }
 
+// get32 and get16 read a number in the byte order of the file.
+static inline uint32_t get32(const struct ht_capture *c, const uint8_t *p) {
+	uint32_t v;
+	memcpy(&v, p, sizeof(v));
+	return c->swapped ? __builtin_bswap32(v) : v;
+}
+
+static inline uint16_t get16(const struct ht_capture *c, const uint8_t *p) {
+	uint16_t v;
+	memcpy(&v, p, sizeof(v));
+	return c->swapped ? __builtin_bswap16(v) : v;
+}
+
 // ht_capture_note keeps one line for error(): the reason, after file and offset. A second one is
 // put behind the first. ht_capture_fail ends the capture as well.
 __attribute__((format(printf, 3, 4))) void

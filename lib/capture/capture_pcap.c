@@ -7,18 +7,6 @@
 
 #define FILE_HEADER 24u
 
-static uint32_t get32(const struct ht_capture *c, const uint8_t *p) {
-	uint32_t v;
-	memcpy(&v, p, sizeof(v));
-	return c->swapped ? __builtin_bswap32(v) : v;
-}
-
-static uint16_t get16(const struct ht_capture *c, const uint8_t *p) {
-	uint16_t v;
-	memcpy(&v, p, sizeof(v));
-	return c->swapped ? __builtin_bswap16(v) : v;
-}
-
 enum ht_rc ht_pcap_open(struct ht_capture *c, uint32_t magic) {
 	c->format = HT_FILE_PCAP;
 	switch (magic) {

@@ -20,18 +20,6 @@ struct block {
 	size_t size; // with padding
 };
 
-static uint32_t get32(const struct ht_capture *c, const uint8_t *p) {
-	uint32_t v;
-	memcpy(&v, p, sizeof(v));
-	return c->swapped ? __builtin_bswap32(v) : v;
-}
-
-static uint16_t get16(const struct ht_capture *c, const uint8_t *p) {
-	uint16_t v;
-	memcpy(&v, p, sizeof(v));
-	return c->swapped ? __builtin_bswap16(v) : v;
-}
-
 static int64_t clamp64(__int128 v) {
 	return v > INT64_MAX ? INT64_MAX : v < INT64_MIN ? INT64_MIN : (int64_t)v;
 }

@@ -30,7 +30,7 @@ INLINE void compress(struct state *s, vec m[][4], int n) {
 	const uint32_t *constants = ht_sha256_k;
 	// Hides where it points, or clang keeps all sixteen vectors over a loop of blocks and the
 	// state, for which no register is left, goes through memory in every round.
-	__asm__("" : "+r"(constants));
+	__asm__ volatile("" : "+r"(constants));
 	UNROLL
 	for (int i = 0; i < n; i++)
 		before[i] = s[i];

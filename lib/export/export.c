@@ -108,6 +108,10 @@ const char *ht_sink_error(const struct ht_sink *s) {
 	return s->message;
 }
 
+bool ht_sink_is_dead(const struct ht_sink *s) {
+	return s->dead;
+}
+
 void ht_sink_stats(const struct ht_sink *s, struct ht_sink_stats *out) {
 	*out = s->stats;
 }

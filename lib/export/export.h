@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// export: sinks for records; each walks the field table. Uses base, stats, record.
+// export: sinks for records; each walks the field table. Uses base, reader, stats, record.
 
 #pragma once
 
@@ -53,11 +53,20 @@ void ht_sink_flush(struct ht_sink *s);
 // ht_sink_error is NULL, or one line that says what was lost and why.
 const char *ht_sink_error(const struct ht_sink *s);
 
+// ht_sink_is_dead tells whether nothing will ever be written again: the reader of a pipe went away.
+// (A record that was lost is no such thing: a full disk may have room again.)
+bool ht_sink_is_dead(const struct ht_sink *s);
+
 void ht_sink_stats(const struct ht_sink *s, struct ht_sink_stats *out);
 
 // ht_sink_close flushes, writes the final counts to *out when it is not NULL, and frees.
 // It returns HT_ERROR when a record was lost; then `err` says why in one line.
 enum ht_rc ht_sink_close(struct ht_sink *s, struct ht_sink_stats *out, char *err, size_t err_len);
+
+// ht_json_text writes `text` as it stands between the quotes of a JSON string, and returns the end:
+// at most 6 characters a byte, and 16 bytes of scratch behind them. Bytes that are not UTF-8 become
+// the four characters \xNN.
+char *ht_json_text(char *out, struct ht_span text);
 
 // All kinds, ended by NULL.
 extern const struct ht_sink_ops *const ht_sink_kinds[];

@@ -62,8 +62,9 @@ static char *put_names(char *out, struct ht_span names) {
 
 static char *put_varints(struct ht_sink *s, char *out, struct ht_span list) {
 	char *const start = out;
+	struct ht_reader r = ht_reader(list);
 	uint64_t v;
-	for (size_t i = 0, n; (n = read_varint(&v, list.p + i, list.len - i)) > 0; i += n) {
+	while (ht_varint(&r, &v)) {
 		out = put_number(s, out, v);
 		*out++ = ' ';
 	}

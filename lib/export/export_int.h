@@ -6,6 +6,7 @@
 
 #include "export.h"
 #include "numtext.h"
+#include "reader.h"
 
 // The buffer is written out when it holds SINK_BATCH bytes. Behind that there is room for one
 // record of any size a sensor can make: a handshake is at most 512 KiB (HT_ARENA_MAX_BLOCK), a byte
@@ -86,21 +87,6 @@ unsigned utf8_len(const uint8_t *p, size_t left);
 
 // utf8_char is the code point of a sequence that utf8_len found to have n bytes.
 uint32_t utf8_char(const uint8_t *p, unsigned n);
-
-// read_varint reads the QUIC variable-length integer at p (RFC 9000 16) and returns its length; 0
-// when it does not fit in `left` bytes.
-static inline size_t read_varint(uint64_t *v, const uint8_t *p, size_t left) {
-	if (left == 0)
-		return 0;
-	const size_t n = (size_t)1 << (p[0] >> 6);
-	if (n > left)
-		return 0;
-	uint64_t x = p[0] & 0x3f;
-	for (size_t i = 1; i < n; i++)
-		x = x << 8 | p[i];
-	*v = x;
-	return n;
-}
 
 // put_u16s and put_u8s write lists with a separator behind each item. What they use is in locals: a
 // store to `out` could, for all that the compiler knows, change *s.

@@ -60,6 +60,10 @@ static __attribute__((noinline)) char *put_odd_text(char *out, struct ht_span te
 
 static const struct char_set json_special = {"\"\"\\\\"};
 
+char *ht_json_text(char *out, struct ht_span text) {
+	return put_odd_text(out, text);
+}
+
 static inline char *put_text(char *out, struct ht_span text) {
 	*out++ = '"';
 	char *end = put_ordinary(out, text, json_special);
@@ -102,8 +106,9 @@ static char *put_names(char *out, struct ht_span names) {
 
 static char *put_varints(struct ht_sink *s, char *out, struct ht_span list) {
 	*out++ = '[';
+	struct ht_reader r = ht_reader(list);
 	uint64_t v;
-	for (size_t i = 0, n; (n = read_varint(&v, list.p + i, list.len - i)) > 0; i += n) {
+	while (ht_varint(&r, &v)) {
 		out = put_number(s, out, v);
 		*out++ = ',';
 	}

@@ -1,52 +1,56 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A table for people: one line a hello. Columns are soft: what does not fit (an IPv6 address)
-// pushes the next columns to the right, and these take the room back from the server name. The
-// notes come last and are never cut.
+// A table for people: one line a hello. The widths of the columns are settled once, from the width
+// of the terminal; what does not fit a cell is cut with an ellipsis (the JSON has it whole), so
+// that columns stay in line. Without a terminal it is made for grep and wc: one header, the date in
+// each line, and notes that are never cut.
 
 #include "export_int.h"
 
+#include <ctype.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum column { TIME, CLIENT, SERVER, PROTO, SNI, ALPN, JA4, NOTES, NUM_COLUMNS };
 
 static const char *const titles[NUM_COLUMNS]
-	= {"TIME", "CLIENT", "-> SERVER", "PROTO", "SNI", "ALPN", "JA4", "NOTES"};
+	= {"TIME", "CLIENT", "SERVER", "PROTO", "SNI", "ALPN", "JA4", "NOTES"};
 
 #define HEADER_EVERY 40u
-#define DEFAULT_WIDTH 120u
+#define WIDTH_OF_A_FILE 160u
 #define CELL_MAX 200u // columns
+#define NOTES_LEAST 8u
+#define NOTES_AMPLE 25u // incomplete:end_of_capture
 #define ELLIPSIS "\xe2\x80\xa6"
-#define ARROW "-> "
-#define ARROW_LEN 3u
 
 // A JA4 is cut only between its parts: a_b_c is 36 characters.
 #define JA4_LEN 36u
-#define JA4_AB 23u
 #define JA4_A 10u
+
+#define DATE_LEN 10u // 2026-11-21
+#define SECOND_LEN 19u // 2026-11-21T01:02:03
 
 struct table {
 	unsigned width[NUM_COLUMNS]; // 0: not shown
 	unsigned start[NUM_COLUMNS];
+	unsigned lone_notes; // where the notes of a hello without JA4 start
+	unsigned end; // no line goes on behind it
+	bool is_file; // no terminal
 	unsigned rows; // since the header
-	char day[10]; // of the last row
+	char day[DATE_LEN]; // of the last row
 };
 
-// What 79 columns hold, and what is made wider first when there is more.
-static const unsigned least[NUM_COLUMNS]
-	= {[TIME] = 8,	      [CLIENT] = 13, [SERVER] = 17 + ARROW_LEN, [PROTO] = 7, [SNI] = 12,
-	   [JA4] = JA4_A + 1, [NOTES] = 3};
-
-static const struct {
-	enum column column;
-	unsigned width;
-} steps[] = {
-	{SNI, 16},   {ALPN, 5},	     {JA4, JA4_AB + 1},
-	{NOTES, 8},  {JA4, JA4_LEN}, {SNI, 24},
-	{ALPN, 11},  {CLIENT, 15},   {SERVER, 20 + ARROW_LEN},
-	{NOTES, 16}, {TIME, 12},     {SNI, 32},
-	{TIME, 15},  {NOTES, 32},    {SNI, 64},
+// What 80 columns hold.
+static const unsigned least[NUM_COLUMNS] = {
+	[TIME] = 8, // 01:02:03
+	[CLIENT] = 15, // any IPv4 address
+	[SERVER] = 21, // and its port
+	[PROTO] = 7, // DTLS1.2
+	[SNI] = 14, //
+	[JA4] = JA4_A,
 };
 
+// lay_out finds where columns start, and returns the width of all.
 static unsigned lay_out(struct table *t) {
 	unsigned at = 0;
 	for (unsigned i = 0; i < NUM_COLUMNS; i++) {
@@ -56,21 +60,45 @@ static unsigned lay_out(struct table *t) {
 	return at - 1;
 }
 
+// share_rest gives what the other columns leave to the notes, until the usual ones fit, and then to
+// the server name and the notes in equal parts.
+static void share_rest(struct table *t, unsigned width) {
+	const unsigned used = lay_out(t);
+	const unsigned rest = width > used ? width - used : 0;
+	unsigned notes = rest / 2;
+	if (notes < NOTES_LEAST)
+		notes = rest > NOTES_LEAST ? NOTES_LEAST : rest > 2 ? rest - 1 : 0;
+	const unsigned sni = t->width[SNI] + rest - notes - (notes > 0);
+	t->width[SNI] = sni < CELL_MAX ? sni : CELL_MAX;
+	t->width[NOTES] = notes;
+}
+
 static enum ht_rc table_open(struct ht_sink *s) {
 	struct table *t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		return HT_ERROR;
-	const unsigned width = s->params.width > 0 ? s->params.width : DEFAULT_WIDTH;
+	t->is_file = s->params.width == 0;
+	const unsigned width = t->is_file ? WIDTH_OF_A_FILE : s->params.width;
 	memcpy(t->width, least, sizeof(least));
-	for (unsigned i = 0; i < HT_ARRAY_LEN(steps); i++) {
-		const unsigned before = t->width[steps[i].column];
-		t->width[steps[i].column] = steps[i].width;
-		if (lay_out(t) > width) {
-			t->width[steps[i].column] = before;
-			break;
-		}
+	if (width < 80)
+		t->width[JA4] = 0;
+	if (width >= 100)
+		t->width[ALPN] = 5; // h2 +1
+	if (width >= 120) {
+		t->width[SNI] = 16;
+		t->width[ALPN] = 11; // h2 http/1.1
+		t->width[JA4] = JA4_LEN;
 	}
+	if (width >= 140)
+		t->width[CLIENT] = t->width[SERVER]; // with its port
+	if (width >= 180)
+		t->width[TIME] = 12; // 01:02:03.123
+	share_rest(t, width);
+	if (t->is_file)
+		t->width[TIME] = SECOND_LEN;
 	lay_out(t);
+	t->end = t->is_file ? UINT_MAX : width;
+	t->lone_notes = t->start[!t->is_file && t->width[NOTES] < NOTES_AMPLE ? JA4 : NOTES];
 	s->table = t;
 	return HT_OK;
 }
@@ -89,6 +117,14 @@ struct line {
 static const char plain[] = "\033[0m", bold[] = "\033[1m", dim[] = "\033[2m", red[] = "\033[31m",
 		  green[] = "\033[32m", yellow[] = "\033[33m", cyan[] = "\033[36m";
 
+// num_columns counts each sequence of UTF-8 once.
+static unsigned num_columns(struct ht_span text) {
+	unsigned n = 0;
+	for (size_t i = 0; i < text.len; i++)
+		n += (text.p[i] & 0xc0) != 0x80;
+	return n;
+}
+
 static void put(struct line *l, const char *color, struct ht_span text) {
 	if (l->color && color != plain)
 		l->out = put_str(l->out, color);
@@ -96,25 +132,12 @@ static void put(struct line *l, const char *color, struct ht_span text) {
 	l->out += text.len;
 	if (l->color && color != plain)
 		l->out = put_str(l->out, plain);
-	for (size_t i = 0; i < text.len; i++)
-		l->at += (text.p[i] & 0xc0) != 0x80; // each UTF-8 sequence once
+	l->at += num_columns(text);
 }
 
 static void go_to(struct line *l, unsigned at) {
-	if (l->at >= at && l->at > 0)
-		at = l->at + 1;
-	while (l->at < at) {
+	for (; l->at < at; l->at++)
 		*l->out++ = ' ';
-		l->at++;
-	}
-}
-
-// room is what is left of a column when the columns before it took too much, but never less than
-// half.
-static unsigned room(const struct line *l, const struct table *t, enum column c) {
-	const unsigned end = t->start[c] + t->width[c], half = t->width[c] / 2;
-	const unsigned left = end > l->at ? end - l->at : 0;
-	return left > half ? left : half;
 }
 
 // put_cut writes well-formed UTF-8, with an ellipsis in the place of what is too long.
@@ -147,7 +170,7 @@ static char *put_sent(char *out, struct ht_span text, unsigned columns, const ch
 
 static void put_sni(struct line *l, const struct table *t, const struct ht_record *r) {
 	char cell[ESCAPED_MAX];
-	const unsigned columns = room(l, t, SNI);
+	const unsigned columns = t->width[SNI];
 	if (!(r->has & HT_HAS(sni))) {
 		put(l, dim, HT_SPAN_STR("-"));
 		return;
@@ -156,120 +179,182 @@ static void put_sni(struct line *l, const struct table *t, const struct ht_recor
 	put_cut(l, bold, HT_SPAN(cell, (size_t)(end - cell)), columns);
 }
 
-static void put_alpn(struct line *l, const struct table *t, const struct ht_record *r) {
-	char cell[2 * ESCAPED_MAX];
-	char *out = cell;
-	const unsigned columns = room(l, t, ALPN);
-	const struct ht_span names = r->alpn;
-	for (size_t i = 0; i < names.len && out < cell + ESCAPED_MAX;) {
-		size_t n = names.p[i++];
-		n = n < names.len - i ? n : names.len - i;
-		out = put_sent(out, HT_SPAN(names.p + i, n), columns, " ");
-		*out++ = ' ';
-		i += n;
-	}
-	out -= out > cell;
-	put_cut(l, plain, HT_SPAN(cell, (size_t)(out - cell)), columns);
+// next_name takes the first of a list of names, which may be cut anywhere.
+static struct ht_span next_name(struct ht_span *names) {
+	const size_t left = names->len - 1, n = names->p[0];
+	const struct ht_span name = HT_SPAN(names->p + 1, n < left ? n : left);
+	*names = HT_SPAN(name.p + name.len, left - name.len);
+	return name;
 }
 
-static void put_ja4(struct line *l, const struct table *t, struct ht_span ja4) {
-	const size_t parts = t->width[JA4] >= JA4_LEN ? JA4_LEN : t->width[JA4] - 1;
-	if (ja4.len <= parts) {
-		put(l, cyan, ja4);
+// put_alpn writes all names when they fit, else the first and how many more there are.
+static void put_alpn(struct line *l, const struct table *t, struct ht_span names) {
+	char first[ESCAPED_MAX], all[2 * ESCAPED_MAX], more[16];
+	char *first_end = first, *end = all;
+	const unsigned columns = t->width[ALPN];
+	unsigned num = 0;
+	for (; names.len > 0; num++) {
+		const struct ht_span name = next_name(&names);
+		if (num == 0)
+			first_end = put_sent(first, name, columns, " ");
+		else if (end < all + ESCAPED_MAX)
+			*end++ = ' ';
+		if (end < all + ESCAPED_MAX)
+			end = put_sent(end, name, columns, " ");
+	}
+	if (num < 2 || num_columns(HT_SPAN(all, (size_t)(end - all))) <= columns) {
+		put_cut(l, plain, HT_SPAN(all, (size_t)(end - all)), columns);
 		return;
 	}
-	put(l, cyan, HT_SPAN(ja4.p, parts));
-	put(l, cyan, HT_SPAN_STR(ELLIPSIS));
+	const unsigned n = (unsigned)snprintf(more, sizeof(more), " +%u", num - 1);
+	const unsigned left = columns > n ? columns - n : 1;
+	put_cut(l, plain, HT_SPAN(first, (size_t)(first_end - first)), left);
+	put_cut(l, plain, HT_SPAN(more, n), columns - left);
+}
+
+// put_middle writes ASCII, with an ellipsis in the middle when it is too long.
+static char *put_middle(char *out, struct ht_span text, unsigned columns) {
+	if (text.len <= columns)
+		return mempcpy(out, text.p, text.len);
+	const unsigned head = columns / 2, tail = columns - 1 - head;
+	out = mempcpy(out, text.p, head);
+	out = stpcpy(out, ELLIPSIS);
+	return mempcpy(out, text.p + text.len - tail, tail);
 }
 
 // put_peer writes an address and its port, or the MAC address where there is no IP.
-static char *put_peer(
+static void put_peer(
 	const struct ht_sink *s,
-	char *out,
+	struct line *l,
+	unsigned columns,
 	const uint8_t *ip,
 	const uint8_t *mac,
 	const uint16_t *port
 ) {
-	if (ip == NULL)
-		return mac != NULL ? put_mac(out, mac) : put_str(out, "-");
-	char *const start = out + 1;
-	char *const end = put_ip(s, start, ip);
-	const bool six = memchr(start, ':', (size_t)(end - start)) != NULL;
-	if (port == NULL || !six) {
-		memmove(out, start, (size_t)(end - start));
-		out += end - start;
-	} else { // RFC 5952 6
-		*out = '[';
-		out = end;
-		*out++ = ']';
+	char address[80], behind[32], cell[128];
+	char *end, *behind_end = behind, *out = cell;
+	if (ip != NULL)
+		end = put_ip(s, address, ip);
+	else
+		end = mac != NULL ? put_mac(address, mac) : stpcpy(address, "-");
+	const size_t len = (size_t)(end - address);
+	if (ip != NULL && port != NULL) {
+		if (memchr(address, ':', len) != NULL) { // RFC 5952 6
+			*out++ = '[';
+			*behind_end++ = ']';
+		}
+		*behind_end++ = ':';
+		behind_end = put_number(s, behind_end, *port);
 	}
-	if (port != NULL) {
-		*out++ = ':';
-		out = put_number(s, out, *port);
-	}
-	return out;
+	const size_t around = (size_t)(out - cell + (behind_end - behind));
+	out = put_middle(out, HT_SPAN(address, len), columns - (unsigned)around);
+	out = mempcpy(out, behind, (size_t)(behind_end - behind));
+	put(l, plain, HT_SPAN(cell, (size_t)(out - cell)));
 }
 
-// put_proto writes TLS1.3, QUIC1.3, DTLS1.2, SSL3.0.
-static void put_proto(struct line *l, const struct ht_record *r) {
+// put_quic writes QUICv1, QUICv2, QUIC-29 (a draft), Q050 (gQUIC, whose versions are text), or
+// QUIC.
+static char *put_quic(char *out, uint32_t version) {
+	const unsigned a = version >> 24, b = version >> 16 & 0xff, c = version >> 8 & 0xff,
+		       d = version & 0xff;
+	if (version == 0x00000001)
+		return stpcpy(out, "QUICv1");
+	if (version == 0x6b3343cf)
+		return stpcpy(out, "QUICv2");
+	if (version >> 8 == 0xff0000 && d < 100)
+		return out + sprintf(out, "QUIC-%02u", d);
+	if ((a == 'Q' || a == 'T') && isdigit((int)b) && isdigit((int)c) && isdigit((int)d))
+		return out + sprintf(out, "%c%c%c%c", (int)a, (int)b, (int)c, (int)d);
+	return stpcpy(out, "QUIC");
+}
+
+// put_proto writes TLS1.3, DTLS1.2, SSL3.0, and TLS or DTLS when the version is not known.
+static void put_proto(struct line *l, const struct table *t, const struct ht_record *r) {
 	char cell[64];
 	char *out = cell;
+	const char *const protocol = r->has & HT_HAS(protocol) ? r->protocol : "-";
 	const char *const version = r->has & HT_HAS(tls_version) ? r->tls_version : "";
-	const char *const space = strchr(version, ' ');
-	const bool quic = r->has & HT_HAS(protocol) && strcmp(r->protocol, "quic") == 0;
-	if (quic) {
-		out = stpcpy(out, "QUIC");
-	} else if (space != NULL) {
-		out = mempcpy(out, version, (size_t)(space - version));
-	} else if (r->has & HT_HAS(protocol)) {
-		out = stpcpy(out, r->protocol);
+	if (strcmp(protocol, "quic") == 0) {
+		out = put_quic(out, r->has & HT_HAS(quic_version) ? r->quic_version : 0);
+	} else if (version[0] != '\0') {
+		for (const char *p = version; *p != '\0'; p++)
+			if (*p != ' ')
+				*out++ = *p;
+	} else {
+		for (const char *p = protocol; *p != '\0'; p++)
+			*out++ = (char)toupper((unsigned char)*p);
 	}
-	if (space != NULL)
-		out = stpcpy(out, space + 1);
 	static const char *const old[] = {"SSL 2.0", "SSL 3.0", "TLS 1.0", "TLS 1.1", "DTLS 1.0"};
 	const char *color = plain;
 	for (unsigned i = 0; i < HT_ARRAY_LEN(old); i++)
 		if (strcmp(version, old[i]) == 0)
 			color = yellow;
-	put(l, color, HT_SPAN(cell, (size_t)(out - cell)));
+	put_cut(l, color, HT_SPAN(cell, (size_t)(out - cell)), t->width[PROTO]);
 }
 
-static void put_note(struct line *l, const char *color, const char *a, const char *b) {
-	char cell[128];
-	char *end = stpcpy(stpcpy(cell, a), b);
-	put(l, color, HT_SPAN(cell, (size_t)(end - cell)));
-	*l->out++ = ' ';
-	l->at++;
+// All notes of a hello, ASCII.
+struct notes {
+	struct note {
+		const char *color;
+		char text[64];
+		unsigned len;
+	} note[HT_STRS_MAX + HT_TEXTS_MAX + 8];
+	unsigned num;
+	unsigned len; // with a space between two
+};
+
+static void add_note(struct notes *n, const char *color, const char *a, struct ht_span b) {
+	struct note *const note = &n->note[n->num++];
+	note->color = color;
+	char *const start = put_str(note->text, a);
+	note->len = (unsigned)((char *)mempcpy(start, b.p, b.len) - note->text);
+	n->len += note->len + (n->num > 1);
 }
 
-static void put_notes(struct line *l, const struct ht_record *r) {
-	char *const start = l->out;
+static void find_notes(struct notes *n, const struct ht_record *r) {
+	const struct ht_span none = HT_SPAN_STR("");
 	const uint64_t has = r->has;
-	if (has & HT_HAS(complete) && !r->complete)
-		put_note(
-			l, red,
-			"incomplete:", has & HT_HAS(incomplete_reason) ? r->incomplete_reason : ""
-		);
-	for (unsigned i = 0; has & HT_HAS(via) && i < r->via.num; i++)
-		put_note(l, yellow, r->via.s[i], "");
-	for (unsigned i = 0; has & HT_HAS(encap) && i < r->encap.num; i++) {
-		put(l, dim, HT_SPAN(r->encap.s[i], r->encap.len[i]));
-		*l->out++ = ' ';
+	n->num = n->len = 0;
+	if (has & HT_HAS(complete) && !r->complete) {
+		const char *why = has & HT_HAS(incomplete_reason) ? r->incomplete_reason : "";
+		add_note(n, red, "incomplete:", HT_SPAN(why, strlen(why)));
 	}
+	for (unsigned i = 0; has & HT_HAS(via) && i < r->via.num; i++)
+		add_note(n, yellow, r->via.s[i], none);
+	for (unsigned i = 0; has & HT_HAS(encap) && i < r->encap.num; i++)
+		add_note(n, dim, "", HT_SPAN(r->encap.s[i], r->encap.len[i]));
 	if (has & HT_HAS(hello_number) && r->hello_number == 2)
-		put_note(l, plain, "hrr", "");
+		add_note(n, plain, "hello:2", none);
 	if (has & HT_HAS(pq) && r->pq)
-		put_note(l, green, "pq", "");
-	if (has & HT_HAS(ech))
-		put_note(
-			l, green, strcmp(r->ech, "outer") == 0 ? "ech" : "ech:",
-			strcmp(r->ech, "outer") == 0 ? "" : r->ech
-		);
+		add_note(n, green, "pq", none);
+	if (has & HT_HAS(ech) && strcmp(r->ech, "outer") == 0)
+		add_note(n, green, "ech", none);
+	else if (has & HT_HAS(ech))
+		add_note(n, green, "ech:", HT_SPAN(r->ech, strlen(r->ech)));
 	if (has & HT_HAS(psk) && r->psk)
-		put_note(l, plain, "psk", "");
+		add_note(n, plain, "psk", none);
 	if (has & HT_HAS(early_data) && r->early_data)
-		put_note(l, plain, "0rtt", "");
-	l->out -= l->out > start; // the last space
+		add_note(n, plain, "0rtt", none);
+}
+
+static void put_notes(struct line *l, const struct table *t, const struct ht_record *r) {
+	struct notes n;
+	const unsigned start = r->has & HT_HAS(ja4) ? t->start[NOTES] : t->lone_notes;
+	find_notes(&n, r);
+	if (n.num == 0 || start >= t->end)
+		return;
+	go_to(l, start);
+	const bool cut = n.len > t->end - start;
+	const unsigned end = cut ? t->end - 1 : t->end;
+	for (unsigned i = 0; i < n.num && l->at < end; i++) {
+		const struct note *const note = &n.note[i];
+		const unsigned left = end - l->at;
+		put(l, note->color, HT_SPAN(note->text, note->len < left ? note->len : left));
+		if (i + 1 < n.num && l->at < end)
+			go_to(l, l->at + 1);
+	}
+	if (cut)
+		put(l, dim, HT_SPAN_STR(ELLIPSIS));
 }
 
 static void end_line(struct line *l) {
@@ -280,18 +365,29 @@ static void end_line(struct line *l) {
 }
 
 static void put_header(struct line *l, struct table *t, const char *day) {
-	put(l, dim, HT_SPAN(day, 10));
-	put(l, dim, HT_SPAN_STR(" UTC"));
-	end_line(l);
+	if (!t->is_file) {
+		put(l, dim, HT_SPAN(day, DATE_LEN));
+		put(l, dim, HT_SPAN_STR(" UTC"));
+		end_line(l);
+	}
 	for (unsigned i = 0; i < NUM_COLUMNS; i++) {
 		if (t->width[i] == 0)
 			continue;
+		const char *title = i == JA4 && t->width[JA4] == JA4_A ? "JA4_a" : titles[i];
+		const size_t len = strlen(title);
 		go_to(l, t->start[i]);
-		put(l, dim, HT_SPAN(titles[i], strlen(titles[i])));
+		put(l, dim, HT_SPAN(title, len < t->width[i] ? len : t->width[i]));
 	}
 	end_line(l);
 	memcpy(t->day, day, sizeof(t->day));
 	t->rows = 0;
+}
+
+static bool header_is_due(struct table *t, const char *day) {
+	if (t->day[0] == '\0')
+		return true;
+	return !t->is_file
+	       && (memcmp(t->day, day, sizeof(t->day)) != 0 || ++t->rows >= HEADER_EVERY);
 }
 
 #define GET(r, id) ((r)->has & HT_HAS(id) ? (r)->id : NULL)
@@ -300,36 +396,32 @@ static void put_header(struct line *l, struct table *t, const char *day) {
 static void table_write(struct ht_sink *s, const struct ht_record *r) {
 	struct table *const t = s->table;
 	struct line l = {.out = sink_room(s), .color = s->params.color};
-	char cell[64];
-	char *end;
 	char time[64] = "0000-00-00T---------------";
 	if (r->has & HT_HAS(ts))
 		put_time(s, time, r->ts, false);
-	if (t->day[0] == '\0' || memcmp(t->day, time, sizeof(t->day)) != 0
-	    || ++t->rows >= HEADER_EVERY)
+	if (header_is_due(t, time))
 		put_header(&l, t, time);
-	put(&l, dim, HT_SPAN(time + sizeof("2026-11-21"), t->width[TIME]));
+	const char *const clock = t->is_file ? time : time + DATE_LEN + 1;
+	const uint16_t *const src_port = t->width[CLIENT] > least[CLIENT] ? REF(r, src_port) : NULL;
+	put(&l, dim, HT_SPAN(clock, t->width[TIME]));
 	go_to(&l, t->start[CLIENT]);
-	end = put_peer(s, cell, GET(r, src_ip), GET(r, src_mac), NULL);
-	put(&l, plain, HT_SPAN(cell, (size_t)(end - cell)));
+	put_peer(s, &l, t->width[CLIENT], GET(r, src_ip), GET(r, src_mac), src_port);
 	go_to(&l, t->start[SERVER]);
-	put(&l, dim, HT_SPAN_STR(ARROW));
-	end = put_peer(s, cell, GET(r, dst_ip), GET(r, dst_mac), REF(r, dst_port));
-	put(&l, plain, HT_SPAN(cell, (size_t)(end - cell)));
+	put_peer(s, &l, t->width[SERVER], GET(r, dst_ip), GET(r, dst_mac), REF(r, dst_port));
 	go_to(&l, t->start[PROTO]);
-	put_proto(&l, r);
+	put_proto(&l, t, r);
 	go_to(&l, t->start[SNI]);
 	put_sni(&l, t, r);
-	if (t->width[ALPN] > 0) {
+	if (t->width[ALPN] > 0 && r->has & HT_HAS(alpn)) {
 		go_to(&l, t->start[ALPN]);
-		if (r->has & HT_HAS(alpn))
-			put_alpn(&l, t, r);
+		put_alpn(&l, t, r->alpn);
 	}
-	go_to(&l, t->start[JA4]);
-	if (r->has & HT_HAS(ja4))
-		put_ja4(&l, t, r->ja4);
-	go_to(&l, t->start[NOTES]);
-	put_notes(&l, r);
+	if (t->width[JA4] > 0 && r->has & HT_HAS(ja4)) {
+		go_to(&l, t->start[JA4]);
+		put(&l, cyan,
+		    HT_SPAN(r->ja4.p, r->ja4.len < t->width[JA4] ? r->ja4.len : t->width[JA4]));
+	}
+	put_notes(&l, t, r);
 	end_line(&l);
 	sink_commit(s, l.out);
 }

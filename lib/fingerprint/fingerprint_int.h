@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What ja3.c, ja4.c and fingerprint.c share.
+// What fingerprint.c, fingerprint_ja3.c and fingerprint_ja4.c share.
 
 #pragma once
 

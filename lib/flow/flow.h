@@ -29,7 +29,7 @@ struct ht_flow {
 	uint32_t seq[2];
 	uint32_t work;
 	uint32_t seen; // coarse time of the last packet, ht_flow_ticks()
-	uint8_t client, hellos, flags, spare;
+	uint8_t client, hellos, flags, via;
 	uint32_t slot; // index of this flow in the table
 };
 _Static_assert(sizeof(struct ht_flow) == 64, "a flow is a cache line");

@@ -40,6 +40,7 @@ struct entry {
 	uint32_t end; // of the farthest fragment
 	uint32_t total; // from the last fragment, or UNKNOWN
 	uint32_t units; // set in `have`
+	uint8_t proto; // from the fragment at offset 0
 	bool refused; // an overlap was seen: what else comes of it is dropped
 	uint64_t have[BITMAP_WORDS];
 };
@@ -165,9 +166,7 @@ static void give_up(struct ht_frag *t, uint32_t i, uint64_t *counter) {
 }
 
 static bool expired(const struct ht_frag *t, const struct entry *e, int64_t now) {
-	// Of two times of a file, either may be any number: no signed difference.
-	return now > e->since
-	       && (uint64_t)now - (uint64_t)e->since > (uint64_t)t->params.timeout_ns;
+	return ht_older_than(now, e->since, t->params.timeout_ns);
 }
 
 void ht_frag_expire(struct ht_frag *t, int64_t now) {
@@ -302,6 +301,9 @@ static enum ht_frag_end add(struct ht_frag *t, uint32_t i, const struct ht_fragm
 	}
 	memcpy(e->buf + lo, f->data.p, f->data.len);
 	set_units(e, first, last);
+	// RFC 8200 4.5: the Next Header of the other fragments may differ, and means nothing.
+	if (lo == 0)
+		e->proto = f->proto;
 	if (hi > e->end)
 		e->end = hi;
 	if (!f->more)
@@ -310,8 +312,9 @@ static enum ht_frag_end add(struct ht_frag *t, uint32_t i, const struct ht_fragm
 	return whole ? HT_FRAG_DONE : HT_FRAG_HELD;
 }
 
-enum ht_frag_end
-ht_frag_add(struct ht_frag *t, const struct ht_packet *p, int64_t now, struct ht_span *payload) {
+enum ht_frag_end ht_frag_add(
+	struct ht_frag *t, const struct ht_packet *p, int64_t now, struct ht_frag_whole *whole
+) {
 	const struct ht_fragment *f = &p->fragment;
 	uint8_t *lent = t->done;
 	const uint32_t lent_size = t->done_size;
@@ -327,7 +330,7 @@ ht_frag_add(struct ht_frag *t, const struct ht_packet *p, int64_t now, struct ht
 		struct entry *e = &t->entries[i];
 		end = add(t, i, f);
 		if (end == HT_FRAG_DONE) {
-			*payload = HT_SPAN(e->buf, e->total);
+			*whole = (struct ht_frag_whole){HT_SPAN(e->buf, e->total), e->proto};
 			t->done = e->buf;
 			t->done_size = e->size;
 			e->buf = NULL; // it is lent, and no longer the entry's

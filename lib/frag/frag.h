@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// frag: IPv4 and IPv6 fragments put together, capped. Uses base, packet, ranges.
+// frag: IPv4 and IPv6 fragments put together, capped. Uses base, packet.
 
 #pragma once
 
@@ -30,6 +30,12 @@ struct ht_frag_params {
 	uint64_t secret[2]; // keys the table's hash
 };
 
+// A packet that was put together.
+struct ht_frag_whole {
+	struct ht_span payload; // all of the IP payload
+	uint8_t proto; // what it begins with
+};
+
 struct ht_frag;
 
 // ht_frag_new makes an empty table with all its memory reserved. NULL when there is none.
@@ -37,10 +43,10 @@ struct ht_frag *ht_frag_new(const struct ht_frag_params *p);
 void ht_frag_free(struct ht_frag *t);
 
 // ht_frag_add takes the fragment in `p` (p->end is HT_PACKET_FRAGMENT; seen at frame time `now`,
-// ns). On HT_FRAG_DONE *payload is the whole IP payload: it belongs to the table and is valid until
-// the next call. The bytes of `p` are copied, never kept.
+// ns). On HT_FRAG_DONE *whole is the packet; its bytes belong to the table and are valid until the
+// next call. The bytes of `p` are copied, never kept.
 enum ht_frag_end
-ht_frag_add(struct ht_frag *t, const struct ht_packet *p, int64_t now, struct ht_span *payload);
+ht_frag_add(struct ht_frag *t, const struct ht_packet *p, int64_t now, struct ht_frag_whole *whole);
 
 // ht_frag_expire gives up packets older than the time-out, a few a call. ht_frag_add does so too;
 // this is for the housekeeping of a worker that sees no more fragments.

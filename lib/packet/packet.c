@@ -71,10 +71,6 @@ static enum ht_layer link_layer(uint16_t linktype) {
 	}
 }
 
-bool ht_linktype_known(uint16_t linktype) {
-	return link_layer(linktype) != HT_LAYER_NONE;
-}
-
 // A capture file may claim that a frame was shorter than what it holds of it.
 static uint32_t wire_len(const struct ht_frame *f) {
 	return f->len > f->caplen ? f->len : f->caplen;
@@ -199,7 +195,7 @@ enum ht_packet_end ht_packet_parse(struct ht_packet *out, const struct ht_frame 
 	return ht_packet_parse_general(out, f);
 }
 
-enum ht_packet_end ht_packet_resume(struct ht_packet *out, struct ht_span payload) {
+enum ht_packet_end ht_packet_resume(struct ht_packet *out, struct ht_span payload, uint8_t proto) {
 	struct ht_walk w = {
 		.r = ht_reader(payload),
 		.wire = (uint32_t)payload.len,
@@ -208,7 +204,7 @@ enum ht_packet_end ht_packet_resume(struct ht_packet *out, struct ht_span payloa
 		.dst_mac = no_mac,
 		.out = out,
 	};
-	return run(&w, ht_next_proto(&w, out->fragment.proto));
+	return run(&w, ht_next_proto(&w, proto));
 }
 
 enum encap_arg { ARG_NONE, ARG_DEC, ARG_HEX };

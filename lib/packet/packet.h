@@ -105,7 +105,7 @@ struct ht_fragment {
 	uint32_t id;
 	uint16_t offset; // bytes
 	bool more;
-	uint8_t proto; // of the first header after the IP header(s)
+	uint8_t proto; // of the payload; for IPv6 only the one at offset 0 counts
 	bool v6;
 	struct ht_span data; // this fragment's part of the payload
 };
@@ -130,8 +130,6 @@ struct ht_packet {
 enum ht_packet_end ht_packet_parse(struct ht_packet *out, const struct ht_frame *f);
 
 // ht_packet_resume goes on with the reassembled IP payload of a packet that ended in
-// HT_PACKET_FRAGMENT: `out` is that packet (its encap list is kept), `payload` outlives *out.
-enum ht_packet_end ht_packet_resume(struct ht_packet *out, struct ht_span payload);
-
-// ht_linktype_known tells whether ht_packet_parse reads this LINKTYPE_* value.
-bool ht_linktype_known(uint16_t linktype);
+// HT_PACKET_FRAGMENT: `out` is that packet (its encap list is kept), `proto` what the payload
+// begins with, by the first fragment; `payload` outlives *out.
+enum ht_packet_end ht_packet_resume(struct ht_packet *out, struct ht_span payload, uint8_t proto);

@@ -68,16 +68,19 @@ enum ht_quic_rc ht_quic_crypto(struct ht_quic_sink *s, uint64_t offset, struct h
 	offset -= c->crypto_base;
 	if (r.left.len == 0)
 		return HT_QUIC_MORE;
-	if (offset > s->max_bytes || r.left.len > s->max_bytes - offset)
+	if (offset >= s->max_bytes)
 		return HT_QUIC_LIMIT;
+	bool clipped = r.left.len > s->max_bytes - offset; // what fits may hold the hello's length
+	if (clipped)
+		r.left.len = s->max_bytes - (size_t)offset;
 	struct ht_range hole;
 	uint32_t lo = (uint32_t)offset;
 	if (!ht_ranges_hole(&c->crypto.have, lo, lo + (uint32_t)r.left.len, &hole))
-		return HT_QUIC_MORE; // a retransmission
+		return clipped ? HT_QUIC_LIMIT : HT_QUIC_MORE; // a retransmission
 	switch (ht_assembly_add(&c->crypto, s->arena, offset, r.left, s->max_bytes)) {
 	case HT_OK:
 		s->new_bytes = true;
-		return HT_QUIC_MORE;
+		return clipped ? HT_QUIC_LIMIT : HT_QUIC_MORE;
 	case HT_FULL:
 		return HT_QUIC_NO_ROOM;
 	default:

@@ -57,7 +57,9 @@ struct ht_texts {
 // F(id, type, help): id is the JSON name. In the order in which they are exported.
 #define HT_RECORD_FIELDS(F) \
 	F(record, STR, "kind of record: hello") \
-	F(ts, TIME, "time of the frame that completed the hello, RFC 3339 UTC") \
+	F(ts, TIME, \
+	  "time of the frame that completed the hello, or brought the last part of an incomplete " \
+	  "one") \
 	F(frame, U64, "number of that frame in its file, from 1 (replay only)") \
 	F(src_ip, IP, "client address, innermost") \
 	F(src_port, U16, "client port") \
@@ -74,7 +76,9 @@ struct ht_texts {
 	F(complete, FLAG, "the whole hello was seen and parsed") \
 	F(incomplete_reason, STR, \
 	  "gap, evicted, limit, idle, end_of_capture, snaplen, malformed or decrypt") \
-	F(hello_number, U8, "1, or 2 after a HelloRetryRequest or in clear renegotiation") \
+	F(hello_number, U8, \
+	  "1; 2 for the next one on the connection (after a HelloRetryRequest, with a DTLS " \
+	  "cookie ...)") \
 	F(hello_len, U32, "bytes of the handshake message with its 4-byte header") \
 	F(segments, U16, "TCP segments, UDP datagrams or packets the hello came in") \
 	F(tls_records, U16, "TLS or DTLS records the hello came in") \

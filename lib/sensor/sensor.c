@@ -87,7 +87,7 @@ void flow_renew(struct ht_sensor *s, struct ht_flow *f) {
 	f->dir[0] = f->dir[1] = DIR_NEW;
 	f->seq[0] = f->seq[1] = 0;
 	f->work = 0;
-	f->client = f->hellos = f->flags = 0;
+	f->client = f->hellos = f->flags = f->via = 0;
 	count(s, HT_CTR_FLOWS_BEGUN);
 }
 
@@ -96,8 +96,9 @@ struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct
 	if (f == NULL)
 		return NULL;
 	uint32_t now = ht_flow_ticks(s->now);
-	// Time may go backwards in a merged capture: a negative age is no age.
-	if (HT_UNLIKELY((int32_t)(now - f->seen) > (int32_t)s->flow_idle_ticks))
+	// A jump back in time is another capture, and another connection.
+	int32_t age = (int32_t)(now - f->seen);
+	if (HT_UNLIKELY((age < 0 ? 0u - (uint32_t)age : (uint32_t)age) > s->flow_idle_ticks))
 		flow_renew(s, f);
 	if (f->seen != now) // the line stays clean for most packets of a busy flow
 		f->seen = now;
@@ -166,7 +167,7 @@ static void payload_of(
 // included. What the reassembly lends is good until its next call, so this is done frame by frame.
 static void fragment(struct ht_sensor *s, struct ht_packet *p, const struct ht_frame *f) {
 	for (unsigned depth = 0; p->end == HT_PACKET_FRAGMENT; depth++) {
-		struct ht_span whole;
+		struct ht_frag_whole whole;
 		enum ht_frag_end end = depth < HT_ENCAP_MAX ? ht_frag_add(s->frag, p, f->ts, &whole)
 							    : HT_FRAG_INVALID;
 		if (end != HT_FRAG_DONE) {
@@ -174,7 +175,7 @@ static void fragment(struct ht_sensor *s, struct ht_packet *p, const struct ht_f
 			return;
 		}
 		count(s, HT_CTR_PACKETS_REASSEMBLED);
-		ht_packet_resume(p, whole);
+		ht_packet_resume(p, whole.payload, whole.proto);
 	}
 	count(s, frame_counter[p->end]);
 	if (wants_flow(s, p))
@@ -182,10 +183,13 @@ static void fragment(struct ht_sensor *s, struct ht_packet *p, const struct ht_f
 }
 
 static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
+	uint64_t bytes = 0;
 	for (unsigned i = 0; i < num; i++) { // headers
 		struct ht_packet *p = &s->packets[i];
+		if (i + 4 < num) // the headers of a frame that was not looked at yet
+			__builtin_prefetch(f[i + 4].data);
 		ht_packet_parse(p, &f[i]);
-		s->ctr[HT_CTR_PACKETS_BYTES] += f[i].len;
+		bytes += f[i].len;
 		s->wants[i] = p->end == HT_PACKET_FRAGMENT;
 		if (s->wants[i])
 			continue;
@@ -210,7 +214,8 @@ static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
 			payload_of(s, &s->packets[i], s->refs[i], &f[i]);
 	}
 	s->now = f[num - 1].ts;
-	s->ctr[HT_CTR_FRAMES] += num;
+	ht_stats_count(&s->ctr[HT_CTR_FRAMES], num);
+	ht_stats_count(&s->ctr[HT_CTR_PACKETS_BYTES], bytes);
 }
 
 void ht_sensor_run(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
@@ -222,7 +227,21 @@ void ht_sensor_run(struct ht_sensor *s, const struct ht_frame *f, unsigned num) 
 	}
 }
 
+// What the reassembly counted since the last time. (That the capture ended is no time-out: what
+// is held then is in packets_begun alone.)
+static void count_fragmented(struct ht_sensor *s) {
+	const struct ht_frag_stats now = *ht_frag_stats(s->frag), *told = &s->frag_told;
+	ht_stats_count(&s->ctr[HT_CTR_PACKETS_BEGUN], now.begun - told->begun);
+	ht_stats_count(&s->ctr[HT_CTR_PACKETS_TIMEOUT], now.timeout - told->timeout);
+	ht_stats_count(&s->ctr[HT_CTR_PACKETS_OVERLAP], now.overlap - told->overlap);
+	ht_stats_count(&s->ctr[HT_CTR_PACKETS_EVICTED], now.evicted - told->evicted);
+	s->frag_told = now;
+}
+
 void ht_sensor_finish(struct ht_sensor *s) {
+	for (uint32_t i = 0; i < s->p.max_fragmented; i++) // each call gives up a few
+		ht_frag_expire(s->frag, s->now);
+	count_fragmented(s);
 	hellos_expire(s);
 	hellos_end(s); // in the order of their last packet, not of the table's secret
 	for (uint32_t i = 0; i < ht_flow_capacity(s->flows); i++) {

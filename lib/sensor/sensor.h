@@ -60,25 +60,6 @@ enum ht_incomplete {
 		HT_NUM_INCOMPLETE
 };
 
-// What became of a TCP direction that sent data. (What it was that was no TLS: HT_SPEAKS_LIST.)
-#define HT_STREAM_ENDS(X) \
-	X(HELLO, hello, "a ClientHello was found, or began") \
-	X(TLS_OTHER, tls_other, "TLS, and not the client's side") \
-	X(ANSWERED, answered, "the other side sent the hello") \
-	X(MID_STREAM, mid_stream, "its beginning was not seen and what came is no hello") \
-	X(GAP, gap, "its beginning was lost") \
-	X(LIMIT, limit, "max_hello_bytes came without a decision") \
-	X(IDLE, idle, "it fell silent before a decision") \
-	X(EVICTED, evicted, "a table was full") \
-	X(REUSED, reused, "a new connection took its ports before a decision") \
-	X(OPEN, open, "not decided when the capture ended")
-
-// What became of a flow that was remembered.
-#define HT_FLOW_ENDS(X) \
-	X(HELLO, hello, "gave a ClientHello") \
-	X(NO_HELLO, no_hello, "sent data, none of it a ClientHello") \
-	X(NO_DATA, no_data, "sent no data")
-
 // The ledger: X(ID, group, name, help). Every frame is in one `frames` counter but `total`, and so
 // on:
 //   frames.total   = the other frames counters
@@ -106,6 +87,10 @@ enum ht_incomplete {
 	  "IP fragments refused: table or arena full") \
 	X(PACKETS_REASSEMBLED, "fragments", "reassembled", \
 	  "IP packets put together from fragments") \
+	X(PACKETS_BEGUN, "fragments", "packets_begun", "IP packets of which a fragment came") \
+	X(PACKETS_TIMEOUT, "fragments", "packets_timeout", "never whole within fragment_idle_s") \
+	X(PACKETS_OVERLAP, "fragments", "packets_overlap", "refused: fragments overlapped") \
+	X(PACKETS_EVICTED, "fragments", "packets_evicted", "given up: table or arena full") \
 	X(PACKETS_BYTES, "bytes", "wire", "bytes of the frames on the wire") \
 	X(FLOWS_BEGUN, "flows", "begun", "flows remembered") \
 	X(FLOW_HELLO, "flows", "hello", "flows that gave a ClientHello") \

@@ -47,6 +47,13 @@ static void put_encap(struct ht_record *r, const struct sighting *at) {
 	r->has |= HT_HAS(encap);
 }
 
+static void put_via(struct ht_record *r, const uint8_t *via, unsigned num) {
+	r->via.num = (uint8_t)num;
+	for (unsigned i = 0; i < num; i++)
+		r->via.s[i] = ht_via_name(via[i]);
+	r->has |= HT_HAS(via);
+}
+
 static void
 put_connection(struct ht_sensor *s, struct ht_record *r, const struct emission *e, char *id) {
 	const struct ht_flow *f = e->flow;
@@ -68,12 +75,10 @@ put_connection(struct ht_sensor *s, struct ht_record *r, const struct emission *
 	const char *service = service_name(f->port[!c], f->proto);
 	if (service != NULL)
 		ht_set(r, service, service);
-	if (e->upgrade != NULL && e->upgrade->num_via > 0) {
-		r->via.num = e->upgrade->num_via;
-		for (unsigned i = 0; i < e->upgrade->num_via; i++)
-			r->via.s[i] = ht_via_name(e->upgrade->via[i]);
-		r->has |= HT_HAS(via);
-	}
+	if (e->upgrade != NULL && e->upgrade->num_via > 0)
+		put_via(r, e->upgrade->via, e->upgrade->num_via);
+	else if (f->via > 0)
+		put_via(r, s->vias[f->via - 1].via, s->vias[f->via - 1].num);
 	ht_set(r, hello_number, e->hello_number);
 	if (e->hello_len > 0) // not known before the handshake header was there
 		ht_set(r, hello_len, e->hello_len);
@@ -116,7 +121,8 @@ static void put_hello(struct ht_record *r, const struct ht_hello *h, bool comple
 		ht_set(r, alpn, h->alpn);
 	if (h->seen & HT_SEEN_VERSIONS)
 		ht_set(r, versions, h->versions);
-	if (h->seen & HT_SEEN_EXTENSIONS)
+	// An empty list is one that was sent empty, not one that was never reached.
+	if ((h->seen & HT_SEEN_EXTENSIONS) && (complete || h->num_extensions > 0))
 		ht_set(r, extensions, HT_SPAN(h->extensions, 2 * (size_t)h->num_extensions));
 	if (h->seen & HT_SEEN_GROUPS)
 		ht_set(r, groups, h->groups);
@@ -151,6 +157,16 @@ static const char *protocol_name(const struct emission *e) {
 	if (e->quic != NULL || e->gquic != NULL)
 		return "quic";
 	return e->message->kind == HT_HELLO_DTLS ? "dtls" : "tls";
+}
+
+enum ht_incomplete
+incomplete_reason(enum ht_incomplete ended_by, bool cut, bool undecryptable, bool hole) {
+	if (ended_by != HT_INCOMPLETE_IDLE && ended_by != HT_INCOMPLETE_END_OF_CAPTURE)
+		return ended_by;
+	return cut	       ? HT_INCOMPLETE_SNAPLEN
+	       : undecryptable ? HT_INCOMPLETE_DECRYPT
+	       : hole	       ? HT_INCOMPLETE_GAP
+			       : ended_by;
 }
 
 static void

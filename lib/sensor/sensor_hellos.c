@@ -145,7 +145,9 @@ bool hello_make_room(struct ht_sensor *s, const struct hello *keep) {
 void hellos_expire(struct ht_sensor *s) {
 	while (s->hello_oldest != 0) {
 		struct hello *h = &s->hellos[s->hello_oldest];
-		if (s->now - h->at.ts <= s->hello_idle_ns)
+		// A jump back in time is another capture: what the last one left is as old.
+		if (!ht_older_than(s->now, h->at.ts, s->hello_idle_ns)
+		    && !ht_older_than(h->at.ts, s->now, s->hello_idle_ns))
 			return;
 		give_up(s, h, HT_CTR_STREAM_IDLE, HT_INCOMPLETE_IDLE);
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the files of the sensor share: the worker, the hellos in progress, and who does what.
 //
-//   sensor.c  the burst: headers -> lookup -> payload; creation, the end
+//   sensor.c         the burst: headers -> lookup -> payload; creation, the end
 //   sensor_tcp.c     TCP directions until their first bytes are decided
 //   sensor_udp.c     QUIC and DTLS
 //   sensor_hellos.c  the pool of hellos in progress: oldest first, time-outs, eviction
@@ -58,6 +58,7 @@ struct tcp_side {
 	bool in_tls;
 	bool begun; // the first byte of a ClientHello was there
 	uint32_t tls_at; // offset at which TLS begins, or may begin
+	uint16_t segments_before; // of stream.segments, those that came before the hello's own
 	struct ht_stream stream;
 	struct ht_tls_framer framer;
 	struct ht_upgrade upgrade;
@@ -71,6 +72,7 @@ struct hello {
 	uint32_t flow; // slot of its flow
 	uint8_t kind; // enum hello_kind
 	bool begun; // QUIC, DTLS: counted in hellos.begun
+	bool cut; // QUIC: the snap length took bytes of a datagram of it
 	uint8_t client; // QUIC, DTLS: side of the client
 	uint16_t datagrams;
 	// The last packet that mattered.
@@ -104,6 +106,7 @@ struct ht_sensor {
 	struct ht_quic *quic;
 	struct ht_flow_table *flows;
 	struct ht_frag *frag;
+	struct ht_frag_stats frag_told; // of them, what is in the ledger
 	struct ht_fingerprinter *fingerprinter;
 
 	struct hello *hellos; // [0] is not used
@@ -114,8 +117,16 @@ struct ht_sensor {
 	struct quic_past *past;
 	uint32_t past_next, past_size;
 
-	struct ht_hello view; // scratch of emit.c
-	struct ht_record record; // scratch of emit.c
+	// What was spoken before TLS, told again for a second hello: flow.via counts in it from 1.
+	// The lists that occur are few; should a sender make up 255 of them, later ones are not
+	// remembered.
+	struct via {
+		uint8_t num, via[HT_VIA_MAX];
+	} vias[255];
+	unsigned num_vias;
+
+	struct ht_hello view; // scratch of sensor_emit.c
+	struct ht_record record; // scratch of sensor_emit.c
 	struct ht_packet packets[BURST];
 	struct ht_flow_ref refs[BURST];
 	uint8_t wants[BURST];
@@ -125,7 +136,7 @@ static inline void count(struct ht_sensor *s, enum ht_ledger c) {
 	ht_stats_count(&s->ctr[c], 1);
 }
 
-// --- tcp.c ---
+// --- sensor_tcp.c ---
 void tcp_packet(
 	struct ht_sensor *s,
 	const struct ht_packet *p,
@@ -136,7 +147,7 @@ void tcp_packet(
 // one for a hello that began.
 void tcp_end(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open, enum ht_incomplete why);
 
-// --- udp.c ---
+// --- sensor_udp.c ---
 // udp_wants tells whether a datagram needs a flow lookup; it counts those that do not.
 bool udp_wants(struct ht_sensor *s, const struct ht_packet *p);
 void udp_packet(
@@ -147,7 +158,7 @@ void udp_packet(
 );
 void udp_end(struct ht_sensor *s, struct hello *h, enum ht_incomplete why);
 
-// --- hellos.c ---
+// --- sensor_hellos.c ---
 bool hellos_new(struct ht_sensor *s);
 void hellos_free(struct ht_sensor *s);
 // hello_get takes one for `f` (evicting the oldest when none is left); it is the newest.
@@ -164,8 +175,8 @@ void hellos_end(struct ht_sensor *s);
 struct hello *hello_of(struct ht_sensor *s, const struct ht_flow *f); // NULL when it has none
 
 // --- sensor.c ---
-// flow_get finds the flow or makes one, letting go of another when the bucket is full. A flow that
-// was silent for flow_idle_s is let go and begun anew.
+// flow_find is NULL when the flow is not remembered. One that was silent for flow_idle_s is begun
+// anew. flow_make remembers it, letting go of another when the bucket is full.
 struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref);
 struct ht_flow *flow_make(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref);
 // flow_end counts what became of a flow and lets go of what is held for it. The slot stays.
@@ -173,7 +184,7 @@ void flow_end(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open, enum 
 // flow_renew begins the flow anew in its slot: another connection took its ports.
 void flow_renew(struct ht_sensor *s, struct ht_flow *f);
 
-// --- emit.c ---
+// --- sensor_emit.c ---
 struct emission {
 	const struct ht_flow *flow;
 	uint8_t client; // side of the client
@@ -181,7 +192,7 @@ struct emission {
 	const struct sighting *at;
 	const struct ht_tls_message *message; // NULL: gQUIC
 	uint16_t segments;
-	const struct ht_upgrade *upgrade; // TCP, or NULL
+	const struct ht_upgrade *upgrade; // TCP, or NULL: then flow->via says it
 	const struct ht_quic_conn *quic; // QUIC, or NULL
 	const struct ht_gquic_hello *gquic; // or NULL
 	uint32_t hello_len; // as declared
@@ -198,5 +209,5 @@ const struct ht_hello *emit_hello(struct ht_sensor *s, const struct emission *e)
 // emit_incomplete emits what there is of a hello, and why it is not whole.
 void emit_incomplete(struct ht_sensor *s, const struct emission *e, enum ht_incomplete why);
 
-// --- service.c ---
+// --- sensor_service.c ---
 const char *service_name(uint16_t port, uint8_t proto); // NULL: none

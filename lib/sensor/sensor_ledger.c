@@ -8,6 +8,16 @@ const struct ht_counter ht_ledger[HT_NUM_CTRS] = {
 #undef X
 };
 
+// A stream's and a hello's counter is found by adding to the first of them.
+#define X(id, name, help) \
+	_Static_assert((int)HT_CTR_STREAM_##id == (int)HT_CTR_STREAM_UNKNOWN + HT_SPEAKS_##id, #id);
+HT_SPEAKS_LIST(X)
+#undef X
+#define X(id, name, help) \
+	_Static_assert((int)HT_CTR_HELLO_##id == (int)HT_CTR_HELLO_GAP + HT_INCOMPLETE_##id, #id);
+HT_INCOMPLETE_REASONS(X)
+#undef X
+
 const char *ht_ledger_balance(const uint64_t counters[HT_NUM_CTRS]) {
 	static const char *const groups[] = {"frames", "flows", "streams", "datagrams", "hellos"};
 	for (size_t g = 0; g < HT_ARRAY_LEN(groups); g++) {

@@ -38,7 +38,6 @@ static const struct service services[] = {
 	{3306, 3306, TCP, "mysql"},
 	{3389, 3389, BOTH, "rdp"},
 	{4190, 4190, TCP, "sieve"},
-	{4433, 4433, UDP, "quic-alt"},
 	{5061, 5061, TCP, "sips"},
 	{5222, 5223, TCP, "xmpp-client"},
 	{5269, 5270, TCP, "xmpp-server"},

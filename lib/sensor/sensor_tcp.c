@@ -13,6 +13,10 @@
 // times over; a bulk transfer ends it soon.
 #define AHEAD_BYTES 32768
 
+// Beyond max_hello_bytes, room for what is no part of the hello: record headers, and what an
+// upgrade or a proxy said before.
+#define HOLD_SLACK 8192
+
 struct segment {
 	uint32_t seq;
 	struct ht_span bytes;
@@ -68,25 +72,6 @@ static struct emission emission_of(
 	};
 }
 
-// What a hello means for the flow, once it was emitted.
-static void
-gave_hello(struct ht_sensor *s, struct ht_flow *f, uint8_t side, const struct ht_hello *v) {
-	bool first = f->hellos == 0;
-	if (f->hellos < UINT8_MAX)
-		f->hellos++;
-	f->client = side;
-	if (v->seen & HT_SEEN_EARLY_DATA)
-		f->flags |= FLOW_EARLY_DATA;
-	else
-		f->flags &= (uint8_t)~FLOW_EARLY_DATA;
-	if (!first)
-		return;
-	count(s, HT_CTR_STREAM_HELLO);
-	if (f->dir[!side] == DIR_OPEN)
-		count(s, HT_CTR_STREAM_ANSWERED);
-	f->dir[!side] = DIR_DONE;
-}
-
 // --- directions of which bytes are held ---------------------------------------------------------
 
 // Emits what there is of a hello that began on this side.
@@ -102,37 +87,57 @@ static void emit_begun(
 	uint32_t declared = 0;
 	if (!ht_tls_frame_partial(&t->framer, t->stream.data.buf, &m, &declared))
 		m = (struct ht_tls_message){HT_SPAN_EMPTY, HT_HELLO_TLS, 1, 0};
-	if (t->cut && why != HT_INCOMPLETE_LIMIT)
-		why = HT_INCOMPLETE_SNAPLEN;
-	else if (why != HT_INCOMPLETE_MALFORMED && why != HT_INCOMPLETE_LIMIT && ht_stream_has_hole(&t->stream))
-		why = HT_INCOMPLETE_GAP;
 	struct emission e = emission_of(f, side, &h->at, &m);
-	e.hello_len = declared + 4;
-	e.segments = t->stream.segments;
+	e.hello_len = declared == 0 ? 0 : declared + (m.kind == HT_HELLO_SSL2 ? 0 : 4);
+	e.segments = t->stream.segments - t->segments_before;
 	e.upgrade = &t->upgrade;
-	emit_incomplete(s, &e, why);
+	emit_incomplete(
+		s, &e, incomplete_reason(why, t->cut, false, ht_stream_has_hole(&t->stream))
+	);
+	t->begun = false;
 }
 
-// This side will give no hello any more: `open` says what it was, `why` why a hello that began ends
-// here.
-static void
-give_up(struct ht_sensor *s,
-	struct ht_flow *f,
-	struct hello *h,
-	uint8_t side,
-	enum ht_ledger open,
-	enum ht_incomplete why) {
-	struct tcp_side *t = &h->tcp[side];
-	bool second = t->framer.second;
-	if (t->begun)
-		emit_begun(s, f, h, side, why);
-	if (second) {
-		flow_decided(s, f, h);
-		return;
+// The other side gave a whole hello: this one is the server's. A hello that it had begun all the
+// same (both ends may be made to) will not be waited for.
+static void answered(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side) {
+	if (h->tcp[side].begun) {
+		emit_begun(s, f, h, side, HT_INCOMPLETE_GAP);
+		count(s, HT_CTR_STREAM_HELLO);
+	} else {
+		count(s, HT_CTR_STREAM_ANSWERED);
 	}
-	uint8_t begun = t->begun;
+	f->dir[side] = DIR_DONE;
 	close_side(s, h, side);
-	stream_done(s, f, side, begun ? HT_CTR_STREAM_HELLO : open);
+}
+
+// The number that flow.via keeps for what was spoken before TLS.
+static uint8_t via_number(struct ht_sensor *s, const struct ht_upgrade *u) {
+	struct via v = {.num = u->num_via};
+	memcpy(v.via, u->via, u->num_via);
+	for (unsigned i = 0; i < s->num_vias; i++)
+		if (memcmp(&s->vias[i], &v, sizeof(v)) == 0)
+			return (uint8_t)(i + 1);
+	if (u->num_via == 0 || s->num_vias == HT_ARRAY_LEN(s->vias))
+		return 0;
+	s->vias[s->num_vias++] = v;
+	return (uint8_t)s->num_vias;
+}
+
+// What a hello means for the flow, once it was emitted.
+static void
+gave_hello(struct ht_sensor *s, struct ht_flow *f, uint8_t side, const struct ht_hello *v) {
+	bool first = f->hellos == 0;
+	if (f->hellos < UINT8_MAX)
+		f->hellos++;
+	f->client = side;
+	if (v->seen & HT_SEEN_EARLY_DATA)
+		f->flags |= FLOW_EARLY_DATA;
+	else
+		f->flags &= (uint8_t)~FLOW_EARLY_DATA;
+	if (!first)
+		return;
+	count(s, HT_CTR_STREAM_HELLO);
+	f->dir[!side] = DIR_DONE;
 }
 
 static void whole_hello(
@@ -147,18 +152,76 @@ static void whole_hello(
 	if (!t->begun)
 		count(s, HT_CTR_HELLOS_BEGUN);
 	t->begun = false;
-	struct emission e = emission_of(f, side, at, m);
-	e.segments = t->stream.segments;
-	e.upgrade = &t->upgrade;
-	gave_hello(s, f, side, emit_hello(s, &e));
 	if (h->tcp[!side].open)
-		close_side(s, h, !side);
+		answered(s, f, h, !side);
+	struct emission e = emission_of(f, side, at, m);
+	e.segments = t->stream.segments - t->segments_before;
+	e.upgrade = &t->upgrade;
+	const struct ht_hello *view = emit_hello(s, &e);
+	if (t->upgrade.num_via > 0)
+		f->via = via_number(s, &t->upgrade);
+	gave_hello(s, f, side, view);
+}
+
+// The beginning of a direction was lost, or a SYN that was not its own has told a wrong one, and it
+// ends. A hello that stands right behind the gap is told all the same; one that only began is left
+// as begun. Returns true when it was whole.
+static bool look_behind_gap(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side) {
+	struct tcp_side *t = &h->tcp[side];
+	const struct ht_ranges *have = &t->stream.data.have;
+	uint8_t *buf = t->stream.data.buf;
+	struct ht_tls_message m;
+	for (uint32_t i = 0; i < have->num; i++) {
+		uint32_t lo = have->r[i].lo, hi = have->r[i].hi;
+		if (ht_tls_start(HT_SPAN(buf + lo, hi - lo)) != HT_TLS_RECORD)
+			continue;
+		t->framer = (struct ht_tls_framer){.pos = lo, .begin = lo};
+		enum ht_rc rc = ht_tls_frame(&t->framer, buf, hi, &m);
+		if (rc == HT_OK) {
+			whole_hello(s, f, h, side, &h->at, &m);
+			return true;
+		}
+		if (rc == HT_MORE && ht_tls_frame_begun(&t->framer, buf)) {
+			t->begun = true;
+			count(s, HT_CTR_HELLOS_BEGUN);
+			return false;
+		}
+	}
+	return false;
+}
+
+// This side will give no hello any more: `open` says what it was, `why` why a hello that began ends
+// here.
+static void
+give_up(struct ht_sensor *s,
+	struct ht_flow *f,
+	struct hello *h,
+	uint8_t side,
+	enum ht_ledger open,
+	enum ht_incomplete why) {
+	struct tcp_side *t = &h->tcp[side];
+	bool second = t->framer.second;
+	if (!second && !t->in_tls && ht_stream_prefix(&t->stream) == 0
+	    && look_behind_gap(s, f, h, side)) {
+		flow_decided(s, f, h);
+		return;
+	}
+	bool begun = t->begun;
+	if (begun)
+		emit_begun(s, f, h, side, why);
+	if (second) {
+		flow_decided(s, f, h);
+		return;
+	}
+	close_side(s, h, side);
+	stream_done(s, f, side, begun ? HT_CTR_STREAM_HELLO : open);
 }
 
 // Nothing is known yet of what the held bytes are.
 static void begin_anew(const struct ht_flow *f, struct tcp_side *t, uint8_t side) {
 	t->in_tls = false;
 	t->tls_at = 0;
+	t->segments_before = 0;
 	t->upgrade = (struct ht_upgrade){.port_hint = f->port[!side]};
 }
 
@@ -209,7 +272,7 @@ static enum step step_tls(
 				.second = true,
 				.early_data = f->flags & FLOW_EARLY_DATA,
 			};
-			t->stream.segments = 1;
+			t->segments_before = t->stream.segments - 1;
 			return STEP_AGAIN;
 		}
 		f->seq[side] = t->stream.base + m.stream_end;
@@ -251,8 +314,8 @@ step_start(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side
 	case HT_TLS_SSL2:
 		t->in_tls = true;
 		t->framer = (struct ht_tls_framer){.pos = t->tls_at, .begin = t->tls_at};
-		if (t->tls_at > 0)
-			t->stream.segments = 1; // the record counts the hello's own
+		if (t->tls_at > 0) // the record counts the hello's own
+			t->segments_before = t->stream.segments - 1;
 		return STEP_AGAIN;
 	case HT_TLS_NO:
 		break;
@@ -272,8 +335,9 @@ step_start(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side
 	return STEP_GONE;
 }
 
-// Looks at what is there in order. Each turn moves on in the stream or ends.
-static void
+// Looks at what is there in order. Each turn moves on in the stream or ends. Returns true when the
+// side waits for more, false when it is decided and gone.
+static bool
 look(struct ht_sensor *s,
      struct ht_flow *f,
      struct hello *h,
@@ -283,14 +347,15 @@ look(struct ht_sensor *s,
 	for (;;) {
 		uint32_t prefix = ht_stream_prefix(&t->stream);
 		if (!t->in_tls && prefix <= t->tls_at) {
-			if (ht_ranges_end(&t->stream.data.have) > prefix + AHEAD_BYTES)
-				give_up(s, f, h, side, HT_CTR_STREAM_GAP, HT_INCOMPLETE_GAP);
-			return;
+			if (ht_ranges_end(&t->stream.data.have) <= prefix + AHEAD_BYTES)
+				return true;
+			give_up(s, f, h, side, HT_CTR_STREAM_GAP, HT_INCOMPLETE_GAP);
+			return false;
 		}
 		enum step step = t->in_tls ? step_tls(s, f, h, side, at, prefix)
 					   : step_start(s, f, h, side, prefix);
 		if (step != STEP_AGAIN)
-			return;
+			return step == STEP_WAIT;
 	}
 }
 
@@ -302,11 +367,10 @@ hold(struct ht_sensor *s,
      const struct segment *g,
      const struct sighting *at) {
 	struct tcp_side *t = &h->tcp[side];
-	uint32_t base = t->stream.base;
+	const uint32_t base = t->stream.base, max = s->p.max_hello_bytes + HOLD_SLACK;
 	enum ht_rc rc;
 	t->cut |= g->cut;
-	while ((rc = ht_stream_add(&t->stream, s->arena, g->seq, g->bytes, s->p.max_hello_bytes))
-	       == HT_FULL) {
+	while ((rc = ht_stream_add(&t->stream, s->arena, g->seq, g->bytes, max)) == HT_FULL) {
 		if (!hello_make_room(s, h)) {
 			give_up(s, f, h, side, HT_CTR_STREAM_EVICTED, HT_INCOMPLETE_EVICTED);
 			return;
@@ -315,13 +379,17 @@ hold(struct ht_sensor *s,
 	if (rc == HT_SKIP && !g->cut)
 		return;
 	hello_touch(s, h, at);
-	if (rc == HT_LIMIT) {
-		give_up(s, f, h, side, HT_CTR_STREAM_LIMIT, HT_INCOMPLETE_LIMIT);
-		return;
-	}
 	if (t->stream.base != base) // an earlier beginning
 		begin_anew(f, t, side);
-	look(s, f, h, side, at);
+	if (rc == HT_LIMIT) {
+		// Behind a hole that long the missing bytes are lost; without one it is the cap.
+		bool lost = g->seq - t->stream.base >= max && ht_stream_has_hole(&t->stream);
+		give_up(s, f, h, side, HT_CTR_STREAM_LIMIT,
+			lost ? HT_INCOMPLETE_GAP : HT_INCOMPLETE_LIMIT);
+		return;
+	}
+	if (look(s, f, h, side, at) && ht_stream_prefix(&t->stream) >= max)
+		give_up(s, f, h, side, HT_CTR_STREAM_LIMIT, HT_INCOMPLETE_LIMIT);
 }
 
 static void open_side(
@@ -364,12 +432,12 @@ static bool first_bytes(
 	switch (ht_tls_frame_whole(&m, g->bytes)) {
 	case HT_OK: {
 		count(s, HT_CTR_HELLOS_BEGUN);
+		struct hello *h = hello_of(s, f);
+		if (h != NULL) // what was held of the other side
+			answered(s, f, h, !side);
 		struct emission e = emission_of(f, side, at, &m);
 		e.segments = 1;
 		gave_hello(s, f, side, emit_hello(s, &e));
-		struct hello *h = hello_of(s, f); // what was held of the other side
-		if (h != NULL)
-			hello_put(s, h);
 		f->dir[side] = DIR_AGAIN;
 		f->state = HT_FLOW_DONE;
 		f->seq[side] = g->seq + m.stream_end;
@@ -377,6 +445,8 @@ static bool first_bytes(
 		return g->bytes.len == 0;
 	}
 	case HT_SKIP:
+		if (f->dir[side] != DIR_READY)
+			break; // the middle of a hello may look like that when it comes first
 		stream_done(s, f, side, HT_CTR_STREAM_TLS_OTHER);
 		return true;
 	default:
@@ -433,6 +503,16 @@ payload(struct ht_sensor *s,
 		break;
 	}
 	int32_t ahead = (int32_t)(g->seq - f->seq[side]);
+	// Data that begins below what a SYN told, or far above, says that the SYN was not this
+	// connection's: anybody can send one. The data counts. (The one byte of a keep-alive lies
+	// below, too: RFC 9293 3.8.4.)
+	bool keep_alive = ahead == -1 && g->bytes.len == 1;
+	if (f->dir[side] == DIR_READY && !keep_alive
+	    && (ahead < 0 || ahead > HT_STREAM_REBASE_MAX)) {
+		f->dir[side] = DIR_NEW;
+		f->seq[side] = g->seq;
+		ahead = 0;
+	}
 	if (ahead < 0) { // seen before, or a keep-alive below the beginning
 		uint32_t old = (uint32_t) - (int64_t)ahead;
 		if (old >= g->bytes.len)
@@ -459,7 +539,13 @@ payload(struct ht_sensor *s,
 
 // A SYN says where its side begins. It may come late, again, or open a new connection on the same
 // ports; a SYN-ACK never does that by itself.
-static void syn(struct ht_sensor *s, struct ht_flow *f, uint8_t side, uint32_t begin, bool opens) {
+static void
+syn(struct ht_sensor *s,
+    struct ht_flow *f,
+    uint8_t side,
+    uint32_t begin,
+    bool opens,
+    const struct sighting *at) {
 	struct hello *h = hello_of(s, f);
 	switch (f->dir[side]) {
 	case DIR_NEW:
@@ -474,8 +560,10 @@ static void syn(struct ht_sensor *s, struct ht_flow *f, uint8_t side, uint32_t b
 		struct ht_stream *t = &h->tcp[side].stream;
 		if (t->anchored && t->base - begin < SAME_CONNECTION)
 			return;
-		if (!t->anchored && ht_stream_anchor(t, s->arena, begin, s->p.max_hello_bytes)) {
+		if (!t->anchored
+		    && ht_stream_anchor(t, s->arena, begin, s->p.max_hello_bytes + HOLD_SLACK)) {
 			begin_anew(f, &h->tcp[side], side);
+			look(s, f, h, side, at);
 			return;
 		}
 		if (!opens)
@@ -507,7 +595,7 @@ void tcp_packet(
 		return; // the data of a decided flow: nearly every packet of a link ends here
 	// RFC 9293 3.4: the SYN takes a sequence number; data in it (RFC 7413) comes after.
 	if (is_syn)
-		syn(s, f, ref.side, p->tcp_seq + 1, !(p->tcp_flags & HT_TCP_ACK));
+		syn(s, f, ref.side, p->tcp_seq + 1, !(p->tcp_flags & HT_TCP_ACK), at);
 	if (p->payload.len == 0)
 		return;
 	struct segment g = {p->tcp_seq + is_syn, p->payload, p->payload_wire_len > p->payload.len};

@@ -8,8 +8,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define GQUIC_CHLO 0x43484c4f // "CHLO"
-
 bool udp_wants(struct ht_sensor *s, const struct ht_packet *p) {
 	struct ht_span d = p->payload;
 	if (d.len == 0)
@@ -101,20 +99,36 @@ static void quic_close(struct ht_sensor *s, struct hello *h) {
 	f->state = HT_FLOW_DONE;
 }
 
+// What the CRYPTO bytes begin with.
+enum opening {
+	OPENING_UNKNOWN, // the first byte is not there
+	OPENING_TLS, // client_hello (RFC 8446 4)
+	OPENING_GOOGLE, // CHLO, of gQUIC Q050
+	OPENING_OTHER,
+};
+
+static enum opening opening_of(const struct ht_assembly *a) {
+	uint32_t there = ht_ranges_prefix(&a->have);
+	if (there == 0)
+		return OPENING_UNKNOWN;
+	if (a->buf[0] == 1)
+		return OPENING_TLS;
+	return memcmp(a->buf, "CHLO", there < 4 ? there : 4) == 0 ? OPENING_GOOGLE : OPENING_OTHER;
+}
+
 static void quic_incomplete(struct ht_sensor *s, struct hello *h, enum ht_incomplete why) {
 	const struct ht_assembly *a = &h->quic.crypto;
 	uint32_t there = ht_ranges_prefix(&a->have);
-	bool header = there >= 4;
+	bool header = there >= 4 && opening_of(a) == OPENING_TLS;
 	struct ht_tls_message m = {
 		header ? HT_SPAN(a->buf + 4, there - 4) : HT_SPAN_EMPTY,
 		HT_HELLO_TLS,
 		0,
 		0,
 	};
-	if (h->quic.undecryptable > 0 && why != HT_INCOMPLETE_MALFORMED)
-		why = HT_INCOMPLETE_DECRYPT;
-	else if (ht_ranges_end(&a->have) > there && why != HT_INCOMPLETE_LIMIT)
-		why = HT_INCOMPLETE_GAP;
+	why = incomplete_reason(
+		why, h->cut, h->quic.undecryptable > 0, ht_ranges_end(&a->have) > there
+	);
 	struct emission e = quic_emission(s, h, &h->at, &m);
 	e.hello_len = header ? ht_be24(a->buf + 1) + 4 : 0;
 	emit_incomplete(s, &e, why);
@@ -139,15 +153,20 @@ quic_whole(struct ht_sensor *s, struct hello *h, uint32_t len, const struct sigh
 	quic_close(s, h);
 }
 
-// gQUIC Q050: the CRYPTO bytes are a CHLO message.
-static bool
-quic_google(struct ht_sensor *s, struct hello *h, uint32_t there, const struct sighting *at) {
+enum google {
+	GOOGLE_MORE,
+	GOOGLE_WHOLE, // told; the hello is gone
+	GOOGLE_BAD,
+};
+
+// gQUIC Q050: the CRYPTO bytes are a CHLO message. A second one goes on behind it when the server
+// rejects the first (REJ), as a TLS hello does after a HelloRetryRequest.
+static enum google quic_google(struct ht_sensor *s, struct hello *h, const struct sighting *at) {
+	const struct ht_assembly *a = &h->quic.crypto;
 	struct ht_gquic_hello g;
-	enum ht_rc rc = ht_gquic_message(&g, HT_SPAN(h->quic.crypto.buf, there));
-	if (rc == HT_MORE)
-		return true;
+	enum ht_rc rc = ht_gquic_message(&g, HT_SPAN(a->buf, ht_ranges_prefix(&a->have)));
 	if (rc != HT_OK)
-		return false;
+		return rc == HT_MORE ? GOOGLE_MORE : GOOGLE_BAD;
 	struct ht_flow *f = ht_flow_at(s->flows, h->flow);
 	struct ht_tls_message none = {HT_SPAN_EMPTY, HT_HELLO_TLS, 0, 0};
 	struct emission e = quic_emission(s, h, at, &none);
@@ -156,35 +175,44 @@ quic_google(struct ht_sensor *s, struct hello *h, uint32_t there, const struct s
 	e.gquic = &g;
 	e.hello_len = (uint32_t)g.message.len;
 	emit_hello(s, &e);
-	f->hellos++;
+	if (f->hellos < UINT8_MAX)
+		f->hellos++;
+	remember(s, f, &h->quic, e.hello_len);
 	quic_close(s, h);
-	return true;
+	return GOOGLE_WHOLE;
 }
 
 // Looks whether the hello is whole. Parse nothing until the length in bytes 1 to 3 is covered.
 static void
 quic_look(struct ht_sensor *s, struct hello *h, enum ht_quic_rc rc, const struct sighting *at) {
 	const struct ht_assembly *a = &h->quic.crypto;
-	if (!h->begun && (a->have.num > 0 || rc == HT_QUIC_BAD)) {
+	enum opening opening = opening_of(a);
+	// A client's handshake begins with nothing but a hello, so bytes behind a hole are of one,
+	// and so is what was refused; other first bytes are of no client.
+	if (!h->begun && opening != OPENING_OTHER && (a->have.num > 0 || rc != HT_QUIC_MORE)) {
 		h->begun = true;
 		count(s, HT_CTR_HELLOS_BEGUN);
 	}
 	uint32_t there = ht_ranges_prefix(&a->have);
-	if (there >= 4) {
-		if (a->buf[0] == 1) { // client_hello (RFC 8446 4)
-			uint32_t len = ht_be24(a->buf + 1) + 4;
-			if (there >= len) {
-				quic_whole(s, h, len, at);
-				return;
-			}
-			if (len > s->p.max_hello_bytes)
-				rc = HT_QUIC_LIMIT;
-		} else if (ht_be32(a->buf) != GQUIC_CHLO || !quic_google(s, h, there, at)) {
-			quic_give_up(s, h, HT_INCOMPLETE_MALFORMED);
-			return;
-		} else if (h->kind == HELLO_FREE) {
+	if (opening == OPENING_TLS && there >= 4) {
+		uint32_t len = ht_be24(a->buf + 1) + 4;
+		if (there >= len) {
+			quic_whole(s, h, len, at);
 			return;
 		}
+		if (len - 4 > s->p.max_hello_bytes) {
+			// The rest of the stream is passed over, so that it gives no second record.
+			remember(s, ht_flow_at(s->flows, h->flow), &h->quic, UINT32_MAX);
+			rc = HT_QUIC_LIMIT;
+		}
+	} else if (opening == OPENING_GOOGLE) {
+		enum google g = quic_google(s, h, at);
+		if (g == GOOGLE_WHOLE)
+			return;
+		if (g == GOOGLE_BAD)
+			rc = HT_QUIC_BAD;
+	} else if (opening == OPENING_OTHER) {
+		rc = HT_QUIC_BAD;
 	}
 	if (rc == HT_QUIC_LIMIT)
 		quic_give_up(s, h, HT_INCOMPLETE_LIMIT);
@@ -211,6 +239,8 @@ static void quic_begin(
 	const struct sighting *at
 ) {
 	struct quic_past *past = past_of(s, f);
+	// Until it has a flow, nothing may give it up: quic_feed alone makes room meanwhile, and
+	// keeps it.
 	struct hello *h = hello_get(s, NULL, HELLO_QUIC);
 	enum ht_quic_rc rc = HT_QUIC_NO_KEY;
 	if (past != NULL) {
@@ -230,8 +260,9 @@ static void quic_begin(
 	}
 	count(s, HT_CTR_DATAGRAM_QUIC_CLIENT);
 	// Opened, and no handshake bytes in it that are new; a first Initial has them, or is
-	// broken.
-	if (h->quic.crypto.have.num == 0 && (rc != HT_QUIC_BAD || past != NULL)) {
+	// broken. What breaks a connection that gave its hello takes nothing from it.
+	if (h->quic.crypto.have.num == 0
+	    && (rc == HT_QUIC_MORE || (rc == HT_QUIC_BAD && past != NULL))) {
 		hello_put(s, h);
 		return;
 	}
@@ -269,6 +300,7 @@ static void quic_more(
 	}
 	if (rc == HT_QUIC_NO_KEY) {
 		count(s, HT_CTR_DATAGRAM_QUIC_NO_KEY);
+		h->cut |= p->payload_wire_len > p->payload.len; // then no tag can be right
 		return;
 	}
 	count(s, HT_CTR_DATAGRAM_QUIC_CLIENT);
@@ -292,6 +324,8 @@ static void gquic_clear(
 		return;
 	if (f == NULL)
 		f = flow_make(s, p, ref);
+	else if (f->flags & (FLOW_QUIC | FLOW_DTLS))
+		flow_renew(s, f); // another connection on the same addresses and ports
 	// A CHLO is sent again, with more in it, when the server rejects the first (REJ): the
 	// second is told as number 2, the same bytes again are not.
 	uint32_t hash = (uint32_t)hash_of(s, g.message) | 1;
@@ -329,61 +363,95 @@ static void quic_packet(
 		gquic_clear(s, p, ref, f, at);
 		return;
 	}
-	if (h != NULL && ref.side != h->client) {
-		count(s, q->kind == HT_QUIC_VERSION_NEGOTIATION ? HT_CTR_DATAGRAM_QUIC_VN
-								: HT_CTR_DATAGRAM_QUIC_SERVER);
-		ht_quic_server(s->quic, &h->quic, p->payload);
-		return;
-	}
+	bool known = f != NULL && (f->flags & FLOW_QUIC);
+	bool server = known && ref.side != f->client;
 	switch (q->kind) {
 	case HT_QUIC_INITIAL:
+		if (server)
+			count(s, HT_CTR_DATAGRAM_QUIC_SERVER);
 		break;
 	case HT_QUIC_VERSION_NEGOTIATION:
 		count(s, HT_CTR_DATAGRAM_QUIC_VN);
-		return;
+		break;
 	case HT_QUIC_RETRY:
-		count(s, HT_CTR_DATAGRAM_QUIC_RETRY);
-		return;
-	default:
-		count(s, HT_CTR_DATAGRAM_QUIC_STRAY);
+		count(s, server ? HT_CTR_DATAGRAM_QUIC_SERVER : HT_CTR_DATAGRAM_QUIC_RETRY);
+		break;
+	default: // 0-RTT, Handshake
+		count(s, server	 ? HT_CTR_DATAGRAM_QUIC_SERVER
+			 : known ? HT_CTR_DATAGRAM_QUIC_CLIENT
+				 : HT_CTR_DATAGRAM_QUIC_STRAY);
+		break;
+	}
+	if (server) {
+		if (h != NULL)
+			ht_quic_server(s->quic, &h->quic, p->payload);
 		return;
 	}
+	if (q->kind != HT_QUIC_INITIAL)
+		return;
 	if (h == NULL && f == NULL)
 		h = find_by_dcid(s, q->dcid); // the client's address changed
-	if (h == NULL) {
-		// The server's Initials end here, too, when its client is known.
-		if (f != NULL && (f->flags & FLOW_QUIC) && ref.side != f->client) {
-			count(s, HT_CTR_DATAGRAM_QUIC_SERVER);
-			return;
-		}
+	if (h == NULL)
 		quic_begin(s, p, ref, f, at);
-		return;
-	}
-	quic_more(s, h, p, ref, f, at);
+	else
+		quic_more(s, h, p, ref, f, at);
 }
 
 // --- DTLS ---------------------------------------------------------------------------------------
 
-static void dtls_emit(
+// f->seq of a DTLS flow keeps, for each side, which of its hellos are over (so that a
+// retransmission gives none) in the lower half, and in the upper one a hash of their random.
+static uint16_t dtls_done(const struct ht_flow *f, uint8_t side) {
+	return (uint16_t)f->seq[side];
+}
+
+static void dtls_set_done(struct ht_flow *f, uint8_t side, uint16_t done) {
+	f->seq[side] = (f->seq[side] & 0xffff0000) | done;
+}
+
+static void
+dtls_set_random(struct ht_sensor *s, struct ht_flow *f, uint8_t side, struct ht_span random) {
+	f->seq[side] = dtls_done(f, side) | (uint32_t)(hash_of(s, random) | 1) << 16; // 0: none yet
+}
+
+// RFC 6347 4.2.8: a client that lost its state begins anew on the same ports. A hello that comes
+// again, with a cookie or without, keeps its random (4.2.1), and so does the second one of DTLS 1.3
+// (RFC 8446 4.1.2).
+static bool
+dtls_begins_anew(struct ht_sensor *s, struct ht_flow *f, uint8_t side, struct ht_span datagram) {
+	uint16_t message_seq;
+	struct ht_span random = ht_dtls_first(datagram, &message_seq);
+	uint32_t before = f->seq[side];
+	if (random.len == 0 || (before >> 16 != 0 && message_seq != 0))
+		return false;
+	dtls_set_random(s, f, side, random);
+	return before >> 16 != 0 && f->seq[side] != before;
+}
+
+static void dtls_whole(
 	struct ht_sensor *s,
-	struct ht_flow *f,
-	uint8_t side,
+	struct hello *h,
 	const struct ht_tls_message *m,
-	uint16_t datagrams,
 	const struct sighting *at
 ) {
+	struct ht_flow *f = ht_flow_at(s->flows, h->flow);
 	struct emission e = {
 		.flow = f,
-		.client = side,
+		.client = h->client,
 		.hello_number = (uint8_t)(f->hellos + 1),
 		.at = at,
 		.message = m,
-		.segments = datagrams,
+		.segments = h->datagrams,
 		.hello_len = (uint32_t)m->body.len + 4,
 	};
 	emit_hello(s, &e);
 	if (f->hellos < UINT8_MAX)
 		f->hellos++;
+	dtls_set_done(f, h->client, h->dtls.done_seq);
+	if (m->body.len >= 34) // it may not have been whole in any fragment
+		dtls_set_random(s, f, h->client, HT_SPAN(m->body.p + 2, 32));
+	hello_put(s, h);
+	f->state = HT_FLOW_DONE;
 }
 
 static void dtls_incomplete(struct ht_sensor *s, struct hello *h, enum ht_incomplete why) {
@@ -396,8 +464,6 @@ static void dtls_incomplete(struct ht_sensor *s, struct hello *h, enum ht_incomp
 		h->dtls.records,
 		0,
 	};
-	if (ht_ranges_end(&a->have) > there && why != HT_INCOMPLETE_LIMIT)
-		why = HT_INCOMPLETE_GAP;
 	struct emission e = {
 		.flow = f,
 		.client = h->client,
@@ -407,19 +473,41 @@ static void dtls_incomplete(struct ht_sensor *s, struct hello *h, enum ht_incomp
 		.segments = h->datagrams,
 		.hello_len = h->dtls.length + 4,
 	};
-	emit_incomplete(s, &e, why);
+	emit_incomplete(
+		s, &e, incomplete_reason(why, false, false, ht_ranges_end(&a->have) > there)
+	);
 }
 
 static void dtls_give_up(struct ht_sensor *s, struct hello *h, enum ht_incomplete why) {
 	struct ht_flow *f = ht_flow_at(s->flows, h->flow);
-	if (h->begun)
+	if (h->begun) {
 		dtls_incomplete(s, h, why);
+		// What is too long, cut or gone past will not be better: its other fragments give
+		// no second record, and the hello behind it is the next one.
+		if (why == HT_INCOMPLETE_LIMIT || why == HT_INCOMPLETE_SNAPLEN
+		    || why == HT_INCOMPLETE_GAP) {
+			uint16_t over = (uint16_t)(1u << h->dtls.message_seq);
+			dtls_set_done(f, h->client, h->dtls.done_seq | over);
+			if (f->hellos < UINT8_MAX)
+				f->hellos++;
+		}
+	}
 	hello_put(s, h);
 	f->state = HT_FLOW_DONE;
 }
 
-// f->seq[0] of a DTLS flow keeps which message_seq gave a hello, so that a retransmission gives
-// none.
+static enum ht_dtls_rc dtls_feed(
+	struct ht_sensor *s, struct hello *h, const struct ht_packet *p, struct ht_tls_message *m
+) {
+	bool cut = p->payload_wire_len > p->payload.len;
+	enum ht_dtls_rc rc;
+	while ((rc = ht_dtls_add(&h->dtls, s->arena, p->payload, cut, s->p.max_hello_bytes, m))
+	       == HT_DTLS_FULL)
+		if (!hello_make_room(s, h))
+			break;
+	return rc;
+}
+
 static void dtls_packet(
 	struct ht_sensor *s,
 	const struct ht_packet *p,
@@ -428,56 +516,61 @@ static void dtls_packet(
 	const struct sighting *at
 ) {
 	count(s, HT_CTR_DATAGRAM_DTLS);
-	if (f != NULL && !(f->flags & FLOW_DTLS))
-		flow_renew(s, f);
 	if (f == NULL)
 		f = flow_make(s, p, ref);
+	else if (!(f->flags & FLOW_DTLS))
+		flow_renew(s, f);
+	if (dtls_begins_anew(s, f, ref.side, p->payload)) {
+		uint32_t seq = f->seq[ref.side] & 0xffff0000;
+		flow_renew(s, f);
+		f->seq[ref.side] = seq;
+	}
 	f->flags |= FLOW_DTLS | FLOW_GAVE_DATA;
 	struct hello *h = hello_of(s, f);
 	if (h != NULL && h->client != ref.side)
 		return; // both sides send hellos (WebRTC): one is put together at a time
-	if (h == NULL) {
-		h = hello_get(s, f, HELLO_DTLS);
-		h->client = ref.side;
-		h->dtls.done_seq = (uint16_t)f->seq[0];
-	}
 	f->client = ref.side;
 	struct ht_tls_message m;
-	enum ht_rc rc;
-	uint16_t records = h->dtls.records;
-	while ((rc = ht_dtls_add(&h->dtls, s->arena, p->payload, s->p.max_hello_bytes, &m))
-	       == HT_FULL)
-		if (!hello_make_room(s, h))
-			break;
-	if (h->dtls.begun && !h->begun) {
-		h->begun = true;
-		count(s, HT_CTR_HELLOS_BEGUN);
-	}
-	if (h->dtls.records != records && h->datagrams < UINT16_MAX)
-		h->datagrams++;
-	hello_touch(s, h, at);
+	enum ht_dtls_rc rc;
+	do { // a datagram may begin the next hello, few times: message_seq grows
+		if (h == NULL) {
+			h = hello_get(s, f, HELLO_DTLS);
+			h->client = ref.side;
+			h->dtls.done_seq = dtls_done(f, ref.side);
+		}
+		uint16_t records = h->dtls.records;
+		rc = dtls_feed(s, h, p, &m);
+		if (h->dtls.begun && !h->begun) {
+			h->begun = true;
+			count(s, HT_CTR_HELLOS_BEGUN);
+		}
+		bool more = h->dtls.records != records;
+		if (more && h->datagrams < UINT16_MAX)
+			h->datagrams++;
+		if (more || rc != HT_DTLS_NEXT)
+			hello_touch(s, h, at);
+		if (rc == HT_DTLS_NEXT) {
+			dtls_give_up(s, h, HT_INCOMPLETE_GAP);
+			h = NULL;
+		}
+	} while (h == NULL);
 	switch (rc) {
-	case HT_OK:
-		dtls_emit(s, f, ref.side, &m, h->datagrams, at);
-		f->seq[0] = h->dtls.done_seq;
-		hello_put(s, h);
-		f->state = HT_FLOW_DONE;
+	case HT_DTLS_HELLO:
+		dtls_whole(s, h, &m, at);
 		return;
-	case HT_MORE:
+	case HT_DTLS_MORE:
 		if (p->payload_wire_len > p->payload.len)
 			dtls_give_up(s, h, HT_INCOMPLETE_SNAPLEN);
 		return;
-	case HT_LIMIT:
+	case HT_DTLS_LIMIT:
 		dtls_give_up(s, h, HT_INCOMPLETE_LIMIT);
 		return;
-	case HT_FULL:
+	case HT_DTLS_FULL:
 		dtls_give_up(s, h, HT_INCOMPLETE_EVICTED);
 		return;
 	default:
-		if (!h->begun) {
-			hello_put(s, h);
-			f->state = HT_FLOW_DONE;
-		}
+		if (!h->begun)
+			dtls_give_up(s, h, HT_INCOMPLETE_MALFORMED); // no record: it never was
 		return;
 	}
 }

@@ -50,9 +50,13 @@ enum ht_rc ht_stream_add(
 		payload = HT_SPAN(payload.p + below, payload.len - below);
 		at = 0;
 	}
+	if ((uint32_t)at >= max)
+		return HT_LIMIT;
+	if (payload.len > max - (uint32_t)at)
+		payload.len = max - (uint32_t)at;
 	struct ht_range hole;
-	uint64_t hi = (uint64_t)at + payload.len;
-	if (hi <= UINT32_MAX && !ht_ranges_hole(&s->data.have, (uint32_t)at, (uint32_t)hi, &hole))
+	uint32_t hi = (uint32_t)at + (uint32_t)payload.len;
+	if (!ht_ranges_hole(&s->data.have, (uint32_t)at, hi, &hole))
 		return HT_SKIP;
 	enum ht_rc rc = ht_assembly_add(&s->data, a, (uint32_t)at, payload, max);
 	if (rc == HT_OK && s->segments < UINT16_MAX)

@@ -24,9 +24,10 @@ struct ht_stream {
 
 // ht_stream_add takes a segment's payload. Bytes below the base are cut off; a segment below the
 // base of a stream that is not anchored moves the base down.
+// What lies past `max` bytes is left out.
 //   HT_OK    it brought new bytes
 //   HT_SKIP  nothing new in it
-//   HT_LIMIT it ends past `max` bytes, or left too many holes
+//   HT_LIMIT it begins past `max` bytes, or left too many holes
 //   HT_FULL  the arena has no room
 HT_MUST_USE enum ht_rc ht_stream_add(
 	struct ht_stream *s, struct ht_arena *a, uint32_t seq, struct ht_span payload, uint32_t max

@@ -45,8 +45,7 @@ enum {
 	HT_SEEN_COOKIE = 1 << 14, // extension 44, after a HelloRetryRequest
 	HT_SEEN_EXTENSIONS = 1 << 15, // an extension block, perhaps an empty one
 	HT_SEEN_SNI_EXT = 1 << 16, // extension 0, whatever is in it
-	HT_SEEN_ALPN_EXT = 1 << 17,
-	HT_SEEN_VERSION = 1 << 18, // legacy_version alone (a hello cut behind it)
+	HT_SEEN_VERSION = 1 << 17, // legacy_version alone (a hello cut behind it)
 };
 
 // Borrows from the message given to ht_hello_parse().
@@ -123,6 +122,7 @@ struct ht_tls_framer {
 	uint32_t rec_left; // bytes of the current record still to come
 	uint16_t records; // that brought handshake bytes
 	bool in_records; // a record was seen: no SSL 2.0 hello comes any more
+	bool ssl2; // an SSL 2.0 hello has begun at `begin`
 	bool second; // looking for a hello after the first one
 	bool early_data; // the first one offered early data: application data may stand before
 };
@@ -166,30 +166,44 @@ bool ht_tls_frame_begun(const struct ht_tls_framer *f, const uint8_t *buf);
 // --- DTLS --------------------------------------------------------------------------------------
 
 // ht_dtls_start tells whether a datagram begins with a DTLS handshake record of epoch 0 that
-// carries (a fragment of) a ClientHello.
+// carries (a fragment of) a ClientHello: by their headers alone, since the snap length may have cut
+// what is behind them.
 bool ht_dtls_start(struct ht_span datagram);
+
+// ht_dtls_first looks at the first fragment of a datagram that ht_dtls_start knows: its
+// message_seq, and the hello's random (32 bytes of the datagram) when it is in it, else an empty
+// one.
+struct ht_span ht_dtls_first(struct ht_span datagram, uint16_t *message_seq);
 
 // One ClientHello being put together from handshake fragments (RFC 6347 4.2.3). All zero is empty.
 struct ht_dtls {
 	struct ht_assembly body;
 	uint32_t length; // declared, of the message
 	uint16_t message_seq;
-	uint16_t done_seq; // message_seq of the hellos already given, as a bit set of 0..15
+	uint16_t done_seq; // message_seq of the hellos that are over, as a bit set of 0..15
 	uint16_t records;
 	bool begun;
 };
 
-// ht_dtls_add takes the ClientHello fragments of a datagram.
-//   HT_OK    *out is the body of a whole ClientHello; it borrows from the datagram or from d->body.
-//            Call ht_dtls_next() before the next datagram.
-//   HT_MORE  a fragment was kept, or was there before
-//   HT_SKIP  nothing of a ClientHello in it
-//   HT_LIMIT longer than `max`, or too many fragments
-//   HT_FULL  the arena has no room
-HT_MUST_USE enum ht_rc ht_dtls_add(
+enum ht_dtls_rc {
+	HT_DTLS_HELLO, // *out is the body of a whole ClientHello; it borrows from the datagram or
+		       // from d->body. Call ht_dtls_next() before the next datagram.
+	HT_DTLS_MORE, // a fragment was kept, or was there before
+	HT_DTLS_SKIP, // nothing of a ClientHello in it
+	HT_DTLS_NEXT, // the client began its next hello before this one was whole: nothing of that
+		      // was taken. Finish with this one, call ht_dtls_next() and give the datagram
+		      // again.
+	HT_DTLS_LIMIT, // longer than `max`, or too many fragments
+	HT_DTLS_FULL, // the arena has no room; the datagram may be given again
+};
+
+// ht_dtls_add takes the ClientHello fragments of a datagram. `cut`: the snap length took the end of
+// it, and the last fragment is what there is of it.
+HT_MUST_USE enum ht_dtls_rc ht_dtls_add(
 	struct ht_dtls *d,
 	struct ht_arena *a,
 	struct ht_span datagram,
+	bool cut,
 	uint32_t max,
 	struct ht_tls_message *out
 );

@@ -12,44 +12,75 @@ struct fragment {
 	uint8_t type;
 	uint16_t message_seq;
 	uint32_t length, offset; // of the message; of this fragment in it
-	struct ht_span data;
+	struct ht_span data; // less than the fragment has when the datagram was cut
 };
 
-// DTLSPlaintext (RFC 6347 4.1): type, version, epoch, sequence number, length. Only epoch 0 is in
-// clear. 0x0100 is the version OpenSSL sent before RFC 4347 was final.
-static bool
-take_record(struct ht_reader *r, uint8_t *type, bool *clear, struct ht_reader *payload) {
-	uint16_t version, epoch;
-	if (!ht_u8(r, type) //
+// DTLSPlaintext (RFC 6347 4.1): type, version, epoch, sequence number, length.
+struct record {
+	uint8_t type;
+	bool clear; // only epoch 0 is
+	struct ht_reader payload;
+	size_t missing; // bytes of the payload that the snap length took
+};
+
+// Takes what there is of `n` bytes, and tells how many are missing.
+static bool take_some(struct ht_reader *r, size_t n, struct ht_span *out, size_t *missing) {
+	size_t there = n < r->left.len ? n : r->left.len;
+	*missing = n - there;
+	return ht_take(r, there, out);
+}
+
+// 0x0100 is the version OpenSSL sent before RFC 4347 was final.
+static bool take_record(struct ht_reader *r, struct record *out) {
+	uint16_t version, epoch, n;
+	struct ht_span payload;
+	if (!ht_u8(r, &out->type) //
 	    || !ht_u16(r, &version) //
 	    || (version >> 8 != 0xfe && version != 0x0100) //
 	    || !ht_u16(r, &epoch) //
 	    || !ht_skip(r, 6) //
-	    || !ht_vec16(r, payload))
+	    || !ht_u16(r, &n) //
+	    || !take_some(r, n, &payload, &out->missing))
 		return false;
-	*clear = epoch == 0;
+	out->clear = epoch == 0;
+	out->payload = ht_reader(payload);
 	return true;
 }
 
 // Handshake header (RFC 6347 4.2.2): type, length, message_seq, fragment_offset, fragment_length.
-static bool take_fragment(struct ht_reader *r, struct fragment *f) {
+static bool take_fragment(struct record *rec, struct fragment *f) {
+	struct ht_reader *r = &rec->payload;
 	uint32_t n;
+	size_t missing;
 	return ht_u8(r, &f->type) && ht_u24(r, &f->length) && ht_u16(r, &f->message_seq)
-	       && ht_u24(r, &f->offset) && ht_u24(r, &n) && ht_take(r, n, &f->data)
+	       && ht_u24(r, &f->offset) && ht_u24(r, &n) && take_some(r, n, &f->data, &missing)
+	       && missing <= rec->missing // else it is longer than its record
 	       && f->offset <= f->length && n <= f->length - f->offset;
 }
 
-bool ht_dtls_start(struct ht_span datagram) {
-	struct ht_reader r = ht_reader(datagram), payload;
-	struct fragment f;
-	uint8_t type;
-	bool clear;
-	return datagram.len > 0 && datagram.p[0] == CT_HANDSHAKE
-	       && take_record(&r, &type, &clear, &payload) && clear && take_fragment(&payload, &f)
-	       && f.type == HS_CLIENT_HELLO;
+static bool first_fragment(struct ht_span datagram, struct fragment *f) {
+	struct ht_reader r = ht_reader(datagram);
+	struct record rec;
+	return datagram.len > 0 && datagram.p[0] == CT_HANDSHAKE && take_record(&r, &rec)
+	       && rec.clear && take_fragment(&rec, f) && f->type == HS_CLIENT_HELLO;
 }
 
-static enum ht_rc add_fragment(
+bool ht_dtls_start(struct ht_span datagram) {
+	struct fragment f;
+	return first_fragment(datagram, &f);
+}
+
+// The body begins with client_version and random (RFC 6347 4.3.2).
+struct ht_span ht_dtls_first(struct ht_span datagram, uint16_t *message_seq) {
+	struct fragment f;
+	*message_seq = 0;
+	if (!first_fragment(datagram, &f))
+		return HT_SPAN_EMPTY;
+	*message_seq = f.message_seq;
+	return f.offset == 0 && f.data.len >= 34 ? HT_SPAN(f.data.p + 2, 32) : HT_SPAN_EMPTY;
+}
+
+static enum ht_dtls_rc add_fragment(
 	struct ht_dtls *d,
 	struct ht_arena *a,
 	const struct fragment *f,
@@ -59,16 +90,15 @@ static enum ht_rc add_fragment(
 	// RFC 6347 4.2.1: the hello is message 0, the one with the cookie message 1. A repeat of a
 	// hello that was given is not a new one.
 	if (f->message_seq > 15 || (d->done_seq & 1u << f->message_seq))
-		return HT_SKIP;
-	// A fragment that starts another hello than the one in hand: the newest wins, since a
-	// client that was answered with a cookie does not go back.
-	if (d->begun && (f->message_seq != d->message_seq || f->length != d->length)) {
-		if (f->message_seq <= d->message_seq)
-			return HT_SKIP;
-		ht_dtls_next(d, a);
+		return HT_DTLS_SKIP;
+	// A fragment of another hello than the one in hand: the newest wins, since a client that
+	// was answered with a cookie does not go back.
+	if (d->begun && f->message_seq > d->message_seq) {
+		d->done_seq |= (uint16_t)(1u << d->message_seq);
+		return HT_DTLS_NEXT;
 	}
-	if (f->length > max)
-		return HT_LIMIT;
+	if (d->begun && (f->message_seq != d->message_seq || f->length != d->length))
+		return HT_DTLS_SKIP;
 	if (!d->begun) {
 		d->begun = true;
 		d->message_seq = f->message_seq;
@@ -77,50 +107,59 @@ static enum ht_rc add_fragment(
 	}
 	if (d->records < UINT16_MAX)
 		d->records++;
+	if (f->length > max) {
+		// What there is of it can be told; where that finds no room it is not.
+		size_t room = f->offset < max ? max - f->offset : 0;
+		struct ht_span part = HT_SPAN(f->data.p, f->data.len < room ? f->data.len : room);
+		(void)!ht_assembly_add(&d->body, a, f->offset, part, max);
+		return HT_DTLS_LIMIT;
+	}
 	struct ht_span body;
 	if (f->offset == 0 && f->data.len == f->length) {
 		body = f->data; // the whole hello in one fragment: no copy
 	} else {
 		enum ht_rc rc = ht_assembly_add(&d->body, a, f->offset, f->data, max);
 		if (rc != HT_OK)
-			return rc;
+			return rc == HT_FULL ? HT_DTLS_FULL : HT_DTLS_LIMIT;
 		if (ht_ranges_prefix(&d->body.have) < d->length)
-			return HT_MORE;
+			return HT_DTLS_MORE;
 		body = HT_SPAN(d->body.buf, d->length);
 	}
 	d->done_seq |= (uint16_t)(1u << f->message_seq);
 	*out = (struct ht_tls_message){body, HT_HELLO_DTLS, d->records, 0};
-	return HT_OK;
+	return HT_DTLS_HELLO;
 }
 
-enum ht_rc ht_dtls_add(
+enum ht_dtls_rc ht_dtls_add(
 	struct ht_dtls *d,
 	struct ht_arena *a,
 	struct ht_span datagram,
+	bool cut,
 	uint32_t max,
 	struct ht_tls_message *out
 ) {
 	struct ht_reader r = ht_reader(datagram);
-	enum ht_rc result = HT_SKIP;
+	enum ht_dtls_rc result = HT_DTLS_SKIP;
+	uint16_t records = d->begun ? d->records : 0;
 	while (r.left.len > 0) {
-		struct ht_reader payload;
-		uint8_t type;
-		bool clear;
-		if (!take_record(&r, &type, &clear, &payload))
+		struct record rec;
+		if (!take_record(&r, &rec) || (rec.missing > 0 && !cut))
 			return result;
-		if (type != CT_HANDSHAKE || !clear)
+		if (rec.type != CT_HANDSHAKE || !rec.clear)
 			continue;
-		while (payload.left.len > 0) {
+		while (rec.payload.left.len > 0) {
 			struct fragment f;
-			if (!take_fragment(&payload, &f))
+			if (!take_fragment(&rec, &f))
 				break;
 			if (f.type != HS_CLIENT_HELLO)
 				continue;
-			enum ht_rc rc = add_fragment(d, a, &f, max, out);
-			if (rc != HT_MORE && rc != HT_SKIP)
+			enum ht_dtls_rc rc = add_fragment(d, a, &f, max, out);
+			if (rc == HT_DTLS_FULL)
+				d->records = records; // they all come again
+			if (rc != HT_DTLS_MORE && rc != HT_DTLS_SKIP)
 				return rc;
-			if (rc == HT_MORE)
-				result = HT_MORE;
+			if (rc == HT_DTLS_MORE)
+				result = HT_DTLS_MORE;
 		}
 	}
 	return result;

@@ -154,6 +154,9 @@ ht_tls_frame(struct ht_tls_framer *f, uint8_t *buf, size_t len, struct ht_tls_me
 		if (st != HT_TLS_SSL2)
 			return st == HT_TLS_PERHAPS ? HT_MORE : HT_BAD;
 		size_t n = ht_be16(s.p) & 0x7fff;
+		f->ssl2 = true;
+		f->begin = f->pos;
+		f->gathered = (uint32_t)s.len; // with the length in front; for ht_tls_frame_partial
 		if (n > s.len - 2)
 			return HT_MORE;
 		*out = (struct ht_tls_message
@@ -200,7 +203,7 @@ ht_tls_frame(struct ht_tls_framer *f, uint8_t *buf, size_t len, struct ht_tls_me
 }
 
 bool ht_tls_frame_begun(const struct ht_tls_framer *f, const uint8_t *buf) {
-	return f->gathered > 0 && buf[f->begin] == HS_CLIENT_HELLO;
+	return f->gathered > 0 && (f->ssl2 || buf[f->begin] == HS_CLIENT_HELLO);
 }
 
 bool ht_tls_frame_partial(
@@ -212,6 +215,12 @@ bool ht_tls_frame_partial(
 	if (!ht_tls_frame_begun(f, buf))
 		return false;
 	const uint8_t *hs = buf + f->begin;
+	if (f->ssl2) {
+		*declared = ht_be16(hs) & 0x7fff;
+		*out = (struct ht_tls_message
+		){HT_SPAN(hs + 2, f->gathered - 2), HT_HELLO_SSL2, 1, f->pos};
+		return true;
+	}
 	bool header = f->gathered >= HANDSHAKE_HEADER;
 	*declared = header ? ht_be24(hs + 1) : 0;
 	out->body = header ? HT_SPAN(hs + HANDSHAKE_HEADER, f->gathered - HANDSHAKE_HEADER)

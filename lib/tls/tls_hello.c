@@ -149,7 +149,6 @@ static enum ht_rc read_extension(struct ht_hello *h, uint16_t type, struct ht_re
 		ok = read_sni(h, ext);
 		break;
 	case EXT_ALPN:
-		h->seen |= HT_SEEN_ALPN_EXT;
 		ok = read_alpn(h, ext);
 		break;
 	case EXT_SUPPORTED_VERSIONS:

@@ -161,3 +161,71 @@ def _():
         c = w.Udp(dport=PORT, sport=49152 + i, t=w.T0 + i * 100 * w.MS)
         out += c.c(w.dtls_record(w.dtls_fragment(HELLO, 0, 40))).c(w.dtls_record(frag, 1)).frames()
     return out
+
+
+@case("dtls-hello-too-long.pcap", "A hello of 70000 bytes, more than is kept: one record, however many fragments.")
+def _():
+    h = b"\1\1\x11\x70" + HELLO[4:] + bytes(5000)
+    c = udp()
+    for i in range(4):
+        c.c(w.dtls_record(w.dtls_fragment(h, 1200 * i, 1200), i))
+    return c
+
+
+@case("dtls-snaplen-cut.pcap", "Captured with a snap length of 180: the name is there, the rest is not.", snaplen=180)
+def _():
+    return w.snap(udp().c(datagram(HELLO)[0]).frames(), 180)
+
+
+@case(
+    "dtls-snaplen-cuts-fragment.pcap",
+    "The second of two fragments is cut inside, a third one comes; then the hello with the cookie, cut, too.",
+    snaplen=140,
+)
+def _():
+    c = udp()
+    for d in datagram(HELLO, cuts=[60, 150]):
+        c.c(d)
+    c.s(w.hello_verify_request(COOKIE))
+    return w.snap(c.c(datagram(w.hello_dtls12(dtls_cookie=COOKIE), 1, 3)[0]).frames(), 140)
+
+
+@case(
+    "dtls-new-association.pcap",
+    "The client begins anew on the same ports (RFC 6347 4.2.8), with a cookie both times, and repeats each hello.",
+)
+def _():
+    c = udp()
+    for i, name in enumerate(("first.example.com", "second.example.com")):
+        random = w.noise("association%d" % i, 32)
+        first, second = (w.hello_dtls12(name, dtls_cookie=k, random=random) for k in (b"", COOKIE))
+        c.c(datagram(first)[0]).c(datagram(first, seq=1)[0]).s(w.hello_verify_request(COOKIE))
+        c.c(datagram(second, 1, 2)[0]).c(datagram(second, 1, 3)[0]).wait(10000 * w.MS)
+    return c
+
+
+@case("dtls-new-association-in-fragments.pcap", "The same while the first hello is half there, and by fragments.")
+def _():
+    c = udp()
+    for i, name in enumerate(("first.example.com", "second.example.com")):
+        h = w.hello_dtls12(name, random=w.noise("association%d" % i, 32))
+        for d in datagram(h, cuts=[80])[: 1 + i]:
+            c.c(d)
+    return c
+
+
+@case("dtls-first-hello-half.pcap", "Half of the first hello is lost; the one with the cookie comes in two fragments.")
+def _():
+    c = udp().c(datagram(HELLO, cuts=[100])[0]).s(w.hello_verify_request(COOKIE))
+    for d in datagram(w.hello_dtls12(dtls_cookie=COOKIE), 1, 2, cuts=[100]):
+        c.c(d)
+    return c
+
+
+@case("dtls-both-sides.pcap", "Both sides send a hello, as WebRTC peers may, and each sends it again.")
+def _():
+    other = w.hello_dtls12("other.example.com", random=w.noise("other side", 32))
+    c = udp()
+    for i in range(2):
+        c.c(datagram(HELLO, seq=i)[0]).s(datagram(other, seq=i)[0])
+    return c

@@ -69,6 +69,17 @@ def _():
     return frames(reversed(w.ipv6_fragments(L46, w.C6, w.S6, [120, 240])))
 
 
+@case(
+    "ipv6-fragments-next-header-lies.pcap",
+    "The other fragments' Next Header is not the first one's, which alone counts (RFC 8200 4.5).",
+)
+def _():
+    a, _, _ = w.ipv6_fragments(L46, w.C6, w.S6, [120, 240])
+    _, b, _ = w.ipv6_fragments((17, L46[1]), w.C6, w.S6, [120, 240])
+    _, _, c = w.ipv6_fragments((59, L46[1]), w.C6, w.S6, [120, 240])
+    return frames([a, b, c])
+
+
 @case("ipv6-atomic-fragment.pcap", "A fragment header on a packet that is whole (RFC 6946).")
 def _():
     return frames(w.ipv6_fragments(L46, w.C6, w.S6, []))

@@ -410,3 +410,58 @@ def _():
 def _():
     m = q.chlo(TAGS | {b"VER\0": b"Q050"})
     return w.Udp().c(initial([b"\x08" + q.varint(0) + q.varint(len(m)) + m], version=0x51303530, scid=b""))
+
+
+def q050(message, pn=0, offset=0):
+    """An Initial of Q050 with a CRYPTO frame of that version."""
+    f = b"\x08" + q.varint(offset) + q.varint(len(message)) + message
+    return initial([f], pn, version=0x51303530, scid=b"")
+
+
+@case(
+    "gquic-q050-rejected.pcap",
+    "Q050: the CHLO and its retransmission, then (the server's REJ is left out) a second CHLO behind it.",
+)
+def _():
+    first = q.chlo(TAGS | {b"VER\0": b"Q050"})
+    second = q.chlo(TAGS | {b"VER\0": b"Q050", b"STK\0": w.noise("stk", 56)})
+    return w.Udp().c(q050(first)).c(q050(first, 1)).c(q050(second, 2, len(first)))
+
+
+@case(
+    "gquic-takes-ports.pcap",
+    "Half of a QUIC v1 hello, then a connection of Q043 on the same ports: the first one is incomplete.",
+)
+def _():
+    return w.Udp().c(initial([q.crypto(PQ, 0, 1100)])).c(q.gquic_q043(q.chlo(TAGS), w.noise("gcid", 8)))
+
+
+@case("quic-no-hello.pcap", "The CRYPTO bytes of an Initial that opens are a Finished message: no hello began.")
+def _():
+    return w.Udp().c(initial([q.crypto(b"\x14\0\0\x20" + w.noise("finished", 32), 0)]))
+
+
+@case("quic-hello-too-long.pcap", "A hello of 100000 bytes, more than is kept: one record, however many Initials.")
+def _():
+    h = b"\1\1\x86\xa0" + HELLO[4:] + bytes(5000)
+    c = w.Udp()
+    for i in range(4):
+        c.c(initial([q.crypto(h, 1100 * i, 1100)], i))
+    return c
+
+
+@case("quic-snaplen-cut.pcap", "Snap length of 1250: the second Initial of the hello is cut.", snaplen=1250)
+def _():
+    c = w.Udp().c(initial([q.crypto(PQ, 0, 1100)])).c(initial([q.crypto(PQ, 1100)], 1, pad_to=1400))
+    return w.snap(c.frames(), 1250)
+
+
+@case(
+    "quic-handshake-packets.pcap",
+    "0-RTT of the client while its hello is half there, Handshake packets of both sides behind it.",
+)
+def _():
+    c = w.Udp().c(initial([q.crypto(PQ, 0, 1100)])).c(q.opaque(q.ZERO_RTT, DCID, SCID, n=600))
+    c.c(initial([q.crypto(PQ, 1100)], 1))
+    server_flight(c, n=2).s(q.opaque(q.HANDSHAKE, SCID, SSCID, n=700))
+    return c.c(q.opaque(q.HANDSHAKE, SSCID, SCID, n=90))

@@ -69,7 +69,11 @@ class Options(unittest.TestCase):
         self.assertEqual(missing, [])
 
     def test_version_and_fields(self):
-        self.assertRegex(run("--version").stdout.decode(), r"^hellotap \d+\.\d+\.\d+")
+        self.assertRegex(
+            run("--version").stdout.decode(),
+            r"^hellotap \d+\.\d+\.\d+ \(gzip (yes|no), zstd (yes|no); libpcap \d+\.[^ ;]+; "
+            r"libcrypto \d+\.[^ ;]+; crypto: [a-z0-9, -]+\)\n$",
+        )
         fields = run("--fields").stdout.decode()
         for name in ("sni", "ja4", "quic_transport_parameters"):
             self.assertRegex(fields, r"(?m)^%s\b" % name)
@@ -108,10 +112,20 @@ class Inputs(unittest.TestCase):
             self.skipTest("built without libzstd")
         self.assertEqual(records(p), self.want)
 
-    def test_several_files_are_one_capture(self):
-        p = run("-r", self.plain, "-r", pcap("ipv6.pcap"), "-o", "json")
+    def test_several_files_are_captures_of_their_own(self):
+        # The same addresses, ports and sequence numbers in both: two connections all the same.
+        p = run("-r", pcap("tls12-hello.pcap"), "-r", pcap("tls13-hello.pcap"), "-o", "json", "--stats", "json")
         self.assertEqual(p.returncode, 0)
-        self.assertEqual(len(records(p)), 2)
+        self.assertEqual([r["tls_version"] for r in records(p)], ["TLS 1.2", "TLS 1.3"])
+        self.assertTrue(ledger(p)["balanced"])
+
+    def test_a_sink_never_empties_a_capture_or_another_sink(self):
+        path = self.write("in.pcap", self.data)
+        for sinks in (["json:" + path], ["json", "csv"], ["json:" + self.dir + "/a", "csv:" + self.dir + "/a"]):
+            p = run("-r", path, *sum((["-o", s] for s in sinks), []))
+            self.assertEqual(p.returncode, 2, sinks)
+        with open(path, "rb") as f:
+            self.assertEqual(f.read(), self.data)
 
     def test_a_missing_file_does_not_stop_the_others(self):
         p = run("-r", os.path.join(self.dir, "none.pcap"), "-r", self.plain, "-o", "json")
@@ -135,6 +149,13 @@ class Inputs(unittest.TestCase):
             if not boundary:
                 self.assertRegex(p.stderr.decode(), r"cut\.pcap: offset \d+: ")
             self.assertTrue(ledger(p)["balanced"], n)
+
+    def test_a_link_type_nobody_reads_is_told_once(self):
+        says = "link type is not supported"
+        p = run("-r", pcap("linktype-unknown.pcap"), "-r", self.plain, "-o", "json")
+        self.assertEqual((p.returncode, records(p)), (0, self.want))
+        self.assertEqual(p.stderr.decode().count(says), 1)
+        self.assertNotIn(says, run("-r", self.plain, "-o", "json").stderr.decode())
 
     def test_not_a_capture(self):
         p = run("-r", self.write("x.pcap", b"#!/bin/sh\necho no capture\n" * 10))
@@ -172,6 +193,11 @@ class Outputs(unittest.TestCase):
     def test_no_escape_codes_but_on_a_terminal(self):
         self.assertNotIn(b"\x1b", run("-r", pcap("sni-odd.pcap"), "-o", "table").stdout)
 
+    def test_a_hello_longer_than_the_cap_is_told(self):
+        for c in ("pq-hello.pcap", "dtls-pq.pcap", "quic-two-initials.pcap", "hello-20k.pcap"):
+            rs = records(run("-r", pcap(c), "-o", "json", "--max-hello-bytes", "600"))
+            self.assertEqual([(r["complete"], r["incomplete_reason"]) for r in rs], [(False, "limit")], c)
+
     def test_lost_records_are_told(self):
         p = run("-r", pcap("tls13-hello.pcap"), "-o", "json:/dev/full", "--stats", "json")
         self.assertEqual(p.returncode, 1)
@@ -179,6 +205,55 @@ class Outputs(unittest.TestCase):
         led = ledger(p)
         self.assertEqual(led["sinks"][0]["lost"], led["sinks"][0]["records"])
         self.assertTrue(led["balanced"])
+
+    def many(self):
+        """A capture of more frames than are read at a time, and how many."""
+        with open(pcap("tls13-hello.pcap"), "rb") as f:
+            data = f.read()
+        n, at = 0, 24
+        while at < len(data):
+            n, at = n + 1, at + 16 + int.from_bytes(data[at + 8 : at + 12], "little")
+        times = 60000 // n
+        return data[:24] + data[24:] * times, n * times
+
+    def test_a_lost_record_does_not_end_the_reading(self):
+        data, n = self.many()
+        p = run("-r", "-", "-o", "json:/dev/full", "-q", "--stats", "json", stdin=data)
+        self.assertEqual(p.returncode, 1)
+        led = ledger(p)
+        self.assertGreater(led["sinks"][0]["lost"], 0)
+        self.assertEqual(led["capture"]["frames"], n)
+
+    def test_a_closed_pipe_does(self):
+        data, n = self.many()
+        path = os.path.join(self.dir, "many.pcap")
+        with open(path, "wb") as f:
+            f.write(data)
+        for others, all_read in ([], False), (["-o", "json:/dev/null"], True):
+            r, w = os.pipe()
+            os.close(r)
+            # A record is handed over at once when standard input is a source, too.
+            with open(path, "rb") as f:
+                p = subprocess.run([PROGRAM, "-r", "-", "-o", "json", *others, "-q", "--stats", "json"],
+                                   stdin=f, stdout=w, stderr=subprocess.PIPE, timeout=120)
+            os.close(w)
+            self.assertEqual(p.returncode, 1)
+            led = ledger(p)
+            self.assertEqual(led["capture"]["frames"] == n, all_read)
+            self.assertTrue(led["balanced"])
+
+    def test_any_path_is_json_in_the_ledger(self):
+        for name, want in (
+            (b"plain", "plain"),
+            (b'a "quote" and \\ back', 'a "quote" and \\ back'),
+            (b"tab\tline\nescape\x1b\x7f", "tab\tline\nescape\x1b\x7f"),
+            ("gr\u00fc\u00df \U0001f600".encode(), "gr\u00fc\u00df \U0001f600"),
+            (b"not utf-8: \xff\xc3(", "not utf-8: \\xff\\xc3("),
+        ):
+            spec = b"json:" + os.path.join(self.dir.encode(), name)
+            p = run("-r", pcap("tls13-hello.pcap"), "-o", spec, "-q", "--stats", "json")
+            self.assertEqual(p.returncode, 0, name)
+            self.assertEqual(ledger(p)["sinks"][0]["sink"], "json:%s/%s" % (self.dir, want))
 
     def test_an_output_that_cannot_be_made(self):
         p = run("-r", pcap("tls13-hello.pcap"), "-o", "json:%s/no/such/folder" % self.dir)

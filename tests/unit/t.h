@@ -3,6 +3,8 @@
 
 #pragma once
 
+// cmocka.h wants these before it.
+// clang-format off
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +14,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+// clang-format on
 
 #include "base.h"
 

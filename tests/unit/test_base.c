@@ -3,6 +3,7 @@
 
 #include "arena.h"
 #include "base.h"
+#include "numtext.h"
 #include "t.h"
 
 #include <inttypes.h>
@@ -83,6 +84,42 @@ static void decimal(void **state) {
 			assert_string_equal(got, want);
 		}
 	}
+}
+
+// Every number, asked for first and again: the text, what stands behind it, where it ends.
+static void number_text(void **state) {
+	(void)state;
+	static const char after[] = {',', ' ', '-'};
+	for (size_t a = 0; a < sizeof(after); a++) {
+		struct ht_num_text *t = ht_num_text_new(after[a]);
+		assert_non_null(t);
+		for (unsigned again = 0; again < 2; again++) {
+			for (uint32_t v = 0; v <= UINT16_MAX; v++) {
+				char want[12];
+				char *got = malloc(8); // all the room that it may store to
+				size_t n = (size_t
+				)snprintf(want, sizeof(want), "%" PRIu32 "%c", v, after[a]);
+				assert_int_equal(t->text[v][7], again ? n : 0);
+				if (ht_num_text_put(t, got, (uint16_t)v) != got + n
+				    || memcmp(got, want, n) != 0)
+					fail_msg("%s, look-up %u", want, again + 1);
+				free(got);
+			}
+		}
+		ht_num_text_free(t);
+	}
+	ht_num_text_free(NULL);
+}
+
+static void older_than(void **state) {
+	(void)state;
+	assert_false(ht_older_than(10, 5, 5));
+	assert_true(ht_older_than(11, 5, 5));
+	assert_false(ht_older_than(5, 11, 5)); // a negative age is no age
+	assert_true(ht_older_than(INT64_MAX, INT64_MIN, INT64_MAX));
+	assert_false(ht_older_than(INT64_MIN, INT64_MAX, 0));
+	assert_false(ht_older_than(INT64_MAX, 0, INT64_MAX));
+	assert_true(ht_older_than(INT64_MAX, -1, INT64_MAX));
 }
 
 static void byte_order(void **state) {
@@ -275,6 +312,8 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hex),
 		cmocka_unit_test(decimal),
+		cmocka_unit_test(number_text),
+		cmocka_unit_test(older_than),
 		cmocka_unit_test(byte_order),
 		cmocka_unit_test(spans),
 		cmocka_unit_test(grease),

@@ -1309,6 +1309,8 @@ static void hello(struct ht_record *r) {
 	ht_set(r, ja4, HT_SPAN_STR("t13d1516h2_8daaf6152771_d8a2da3f94cd"));
 }
 
+#define E "\xe2\x80\xa6" // ellipsis
+
 // row is the last line of the table of one record.
 static char *row(unsigned width, const struct ht_record *r) {
 	struct file f;
@@ -1316,7 +1318,8 @@ static char *row(unsigned width, const struct ht_record *r) {
 	open_sink(&f, "table", width, false);
 	ht_sink_write(f.sink, r);
 	char *text = close_sink(&f, &len);
-	const char *line = strchr(strchr(text, '\n') + 1, '\n') + 1;
+	text[len - 1] = '\0';
+	const char *line = strrchr(text, '\n') + 1;
 	memmove(text, line, strlen(line) + 1);
 	return text;
 }
@@ -1327,22 +1330,42 @@ static void expect_row(unsigned width, const struct ht_record *r, const char *wa
 	free(text);
 }
 
+static unsigned columns_of(const char *line) {
+	unsigned columns = 0;
+	for (; *line != '\0' && *line != '\n'; line += t_utf8(line))
+		columns++;
+	return columns;
+}
+
+// expect_cell checks what stands in a row from column `at` on; all before it is ASCII.
+static void expect_cell(unsigned width, const struct ht_record *r, unsigned at, const char *want) {
+	char *text = row(width, r);
+	assert_true(strlen(text) >= at);
+	assert_true(at == 0 || text[at - 1] == ' ');
+	text[at + strlen(want) < strlen(text) ? at + strlen(want) : strlen(text)] = '\0';
+	assert_string_equal(text + at, want);
+	free(text);
+}
+
 static void table_rows(void **state) {
 	(void)state;
 	struct ht_record r;
 	hello(&r);
 	expect_row(
-		120, &r,
-		"01:02:03 192.0.2.1     -> 198.51.100.7:443  TLS1.3  www.example.com  h2 "
-		"h\xe2\x80\xa6 "
-		"t13d1516h2_8daaf6152771_d8a2da3f94cd\n"
+		80, &r,
+		"01:02:03 192.0.2.1       198.51.100.7:443      TLS1.3  www.example.c" E
+		" t13d1516h2"
 	);
 	expect_row(
-		80, &r,
-		"01:02:03 192.0.2.1     -> 198.51.100.7:443  TLS1.3  www.example\xe2\x80\xa6 "
-		"t13d1516h2\xe2\x80\xa6\n"
+		100, &r,
+		"01:02:03 192.0.2.1       198.51.100.7:443      TLS1.3  www.example.com     h2 +1"
+		" t13d1516h2"
 	);
-	ht_set(&r, protocol, "quic");
+	expect_row(
+		120, &r,
+		"01:02:03 192.0.2.1       198.51.100.7:443      TLS1.3  www.example.com "
+		" h2 http/1.1 t13d1516h2_8daaf6152771_d8a2da3f94cd"
+	);
 	r.via.num = 2;
 	r.via.s[0] = "proxy-v2";
 	r.via.s[1] = "smtp";
@@ -1356,74 +1379,209 @@ static void table_rows(void **state) {
 	ht_set(&r, psk, true);
 	ht_set(&r, early_data, true);
 	ht_set(&r, hello_number, 2);
+#define PEERS "192.0.2.1:50000       198.51.100.7:443      TLS1.3  www.example.com"
+#define AFTER " h2 http/1.1 t13d1516h2_8daaf6152771_d8a2da3f94cd "
+	expect_row(160, &r, "01:02:03 " PEERS "                 " AFTER "proxy-v2 smtp vl" E);
 	expect_row(
-		200, &r,
-		"01:02:03.123456 192.0.2.1       -> 198.51.100.7:443     QUIC1.3 www.example.com"
-		"                  h2 http/1.1 t13d1516h2_8daaf6152771_d8a2da3f94cd "
-		"proxy-v2 smtp vlan:10 hrr pq ech psk 0rtt\n"
+		220, &r,
+		"01:02:03.123 " PEERS "                                             " AFTER
+		"proxy-v2 smtp vlan:10 hello:2 pq ech psk 0rtt"
+	);
+	expect_row( // no terminal: the date, and all notes
+		0, &r,
+		"2026-11-21T01:02:03 " PEERS "                 " AFTER
+		"proxy-v2 smtp vlan:10 hello:2 pq ech psk 0rtt"
 	);
 	hello(&r);
 	r.has &= ~(HT_HAS(sni) | HT_HAS(alpn) | HT_HAS(ja4) | HT_HAS(tls_version));
 	ht_set(&r, complete, false);
 	ht_set(&r, incomplete_reason, "gap");
 	ht_set(&r, ech, "grease");
-	char *text = row(120, &r);
-	assert_non_null(strstr(text, "443  tls     -    "));
-	assert_non_null(strstr(text, " incomplete:gap ech:grease\n"));
-	free(text);
+	// Where there is little room for notes they stand in the place of the JA4.
+	expect_row(
+		120, &r,
+		"01:02:03 192.0.2.1       198.51.100.7:443      TLS     -                         "
+		"   incomplete:gap ech:grease"
+	);
+	expect_row(
+		80, &r,
+		"01:02:03 192.0.2.1       198.51.100.7:443      TLS     -              incomplet" E
+	);
 	hello(&r);
 	ht_set(&r, sni, HT_SPAN_STR("a\x1b[31m\xc2\x9b\xe2\x80\xae"));
-	text = row(200, &r);
+	char *text = row(200, &r);
 	assert_non_null(strstr(text, " a\\x1b[31m\\xc2\\x9b\\xe2\\x80\\xae "));
 	free(text);
+}
+
+static void table_protocols(void **state) {
+	(void)state;
+	static const struct {
+		const char *protocol, *tls_version;
+		uint32_t quic_version;
+		const char *want;
+	} cases[] = {
+		{"tls", "TLS 1.3", 0, "TLS1.3  www"},
+		{"tls", "SSL 2.0", 0, "SSL2.0  www"},
+		{"dtls", "DTLS 1.2", 0, "DTLS1.2 www"},
+		{"tls", NULL, 0, "TLS     www"},
+		{"dtls", NULL, 0, "DTLS    www"},
+		{"quic", NULL, 0, "QUIC    www"},
+		{"quic", "TLS 1.3", 0x00000001, "QUICv1  www"},
+		{"quic", "TLS 1.3", 0x6b3343cf, "QUICv2  www"},
+		{"quic", "TLS 1.3", 0xff00001d, "QUIC-29 www"},
+		{"quic", "TLS 1.3", 0xff000063, "QUIC-99 www"},
+		{"quic", "TLS 1.3", 0xff000064, "QUIC    www"},
+		{"quic", "TLS 1.3", 0xfaceb002, "QUIC    www"},
+		{"quic", "TLS 1.3", 0x1a2a3a4a, "QUIC    www"},
+		{"quic", NULL, 0x51303530, "Q050    www"},
+		{"quic", "TLS 1.3", 0x54303531, "T051    www"},
+		{"quic", NULL, 0x51303a30, "QUIC    www"},
+	};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(cases); i++) {
+		struct ht_record r;
+		hello(&r);
+		r.has &= ~HT_HAS(tls_version);
+		ht_set(&r, protocol, cases[i].protocol);
+		if (cases[i].tls_version != NULL)
+			ht_set(&r, tls_version, cases[i].tls_version);
+		if (cases[i].quic_version != 0)
+			ht_set(&r, quic_version, cases[i].quic_version);
+		expect_cell(80, &r, 47, cases[i].want);
+	}
+}
+
+static void table_alpn(void **state) {
+	(void)state;
+	static const struct {
+		struct ht_span alpn;
+		const char *at_100, *at_120;
+	} cases[] = {
+		{HT_SPAN_STR("\x02h2"), "h2    t13", "h2          t13"},
+		{HT_SPAN_STR("\x02h2\x02h3"), "h2 h3 t13", "h2 h3       t13"},
+		{HT_SPAN_STR("\x02h2\x08http/1.1"), "h2 +1 t13", "h2 http/1.1 t13"},
+		{HT_SPAN_STR("\x02h3\x02h2\x08http/1.1"), "h3 +2 t13", "h3 +2       t13"},
+		{HT_SPAN_STR("\x08http/1.1"), "http" E " t13", "http/1.1    t13"},
+		{HT_SPAN_STR("\x08http/1.1\x06spdy/3"), "h" E " +1 t13", "http/1.1 +1 t13"},
+		{HT_SPAN_STR("\x00\x02h2"), " h2   t13", " h2         t13"},
+		{HT_SPAN_STR(""), "      t13", "            t13"},
+		{HT_SPAN_STR("\x09http"), "http  t13", "http        t13"},
+	};
+	struct ht_record r;
+	hello(&r);
+	for (unsigned i = 0; i < HT_ARRAY_LEN(cases); i++) {
+		ht_set(&r, alpn, cases[i].alpn);
+		expect_cell(100, &r, 75, cases[i].at_100);
+		expect_cell(120, &r, 72, cases[i].at_120);
+	}
+	static const uint8_t names[2 * 2000] = {0}; // empty ones
+	ht_set(&r, alpn, HT_SPAN(names, sizeof(names)));
+	expect_cell(100, &r, 75, " +3" E "  t13"); // the number, cut
 }
 
 static void table_peers(void **state) {
 	(void)state;
 	static const uint8_t six[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
+	static const uint8_t long_six[16] = {0x20, 0x01, 0x0d, 0xb8, 0x12, 0x34, [9] = 1, [15] = 1};
+	static const uint8_t four[16]
+		= {[10] = 0xff, 0xff, [12] = 255, [13] = 255, [14] = 255, [15] = 255};
 	struct ht_record r;
 	hello(&r);
 	ht_set(&r, src_ip, six);
 	ht_set(&r, dst_ip, six);
-	char *text = row(160, &r);
-	assert_non_null(strstr(text, " 2001:db8::1     -> [2001:db8::1]:443 "));
-	free(text);
-	static const uint8_t long_six[16] = {0x20, 0x01, 0x0d, 0xb8, 0x12, 0x34, [9] = 1, [15] = 1};
-	ht_set(&r, src_ip, long_six); // what it takes too much, the name gives back
-	expect_row(
-		120, &r,
-		"01:02:03 2001:db8:1234:0:1::1 -> [2001:db8::1]:443 TLS1.3 www.examp\xe2\x80\xa6 "
-		"h2 h\xe2\x80\xa6 "
-		"t13d1516h2_8daaf6152771_d8a2da3f94cd\n"
-	);
+	expect_cell(80, &r, 9, "2001:db8::1     [2001:db8::1]:443     TLS1.3 ");
+	expect_cell(140, &r, 9, "[2001:db8::1]:50000   [2001:db8::1]:443     TLS1.3 ");
+	ht_set(&r, src_ip, long_six);
+	ht_set(&r, dst_ip, long_six);
+	ht_set(&r, dst_port, 65535);
+	expect_cell(80, &r, 9, "2001:db" E ":0:1::1 [2001:d" E "0:1::1]:65535 TLS1.3 ");
+	expect_cell(140, &r, 9, "[2001:d" E "0:1::1]:50000 [2001:d" E "0:1::1]:65535 TLS1.3 ");
+	ht_set(&r, src_ip, four);
+	ht_set(&r, dst_ip, four);
+	expect_cell(80, &r, 9, "255.255.255.255 255.255.255.255:65535 TLS1.3 ");
+	expect_cell(140, &r, 9, "255.255.255.255:50000 255.255.255.255:65535 TLS1.3 ");
 	r.has &= ~(HT_HAS(src_ip) | HT_HAS(dst_ip) | HT_HAS(src_port) | HT_HAS(dst_port));
-	text = row(160, &r);
-	assert_non_null(strstr(text, " -               -> -  "));
-	free(text);
+	expect_cell(80, &r, 9, "-               -                     TLS1.3 ");
 	ht_set(&r, src_mac, six);
 	ht_set(&r, dst_mac, six + 10);
-	text = row(160, &r);
-	assert_non_null(strstr(text, " 20:01:0d:b8:00:00 -> 00:00:00:00:00:01 "));
-	free(text);
+	expect_cell(80, &r, 9, "20:01:0" E "8:00:00 00:00:00:00:00:01     TLS1.3 ");
+	expect_cell(160, &r, 9, "20:01:0d:b8:00:00     00:00:00:00:00:01     TLS1.3 ");
 }
 
+// A record with all cells full, at any width: no line is longer, and columns start where the header
+// says.
 static void table_fits_its_width(void **state) {
 	(void)state;
-	for (unsigned width = 79; width <= 300; width++) {
+	static const uint8_t ip[16] = {0x20, 1,	   0x0d, 0xb8, 0x11, 0x11, 0x22, 0x22,
+				       0x33, 0x33, 0x44, 0x44, 0x55, 0x55, 6,	 6};
+	uint8_t name[3 * 500];
+	for (unsigned i = 0; i < 500; i++)
+		memcpy(name + 3 * i, "\xe2\x82\xac", 3);
+	for (unsigned width = 79; width <= 700; width++) {
 		struct ht_record r;
 		hello(&r);
-		uint8_t name[3 * 500];
-		for (unsigned i = 0; i < 500; i++)
-			memcpy(name + 3 * i, "\xe2\x82\xac", 3);
+		ht_set(&r, src_ip, ip);
+		ht_set(&r, dst_ip, ip);
 		ht_set(&r, sni, HT_SPAN(name, sizeof(name)));
+		r.has |= HT_HAS(encap);
+		r.encap.num = HT_TEXTS_MAX;
+		for (unsigned i = 0; i < HT_TEXTS_MAX; i++) {
+			memset(r.encap.s[i], 'a' + (int)i, HT_TEXT_SIZE);
+			r.encap.len[i] = HT_TEXT_SIZE;
+		}
 		char *text = row(width, &r);
-		unsigned columns = 0;
-		for (size_t i = 0; text[i] != '\n'; i += t_utf8(text + i))
-			columns++;
-		assert_in_range(columns, 70, width);
-		assert_non_null(strstr(text, "\xe2\x82\xac\xe2\x80\xa6 "));
+		assert_in_range(
+			columns_of(text), width >= 120 && width < 123 ? 119 : width - 2, width
+		);
+		assert_non_null(strstr(text, "\xe2\x82\xac" E " "));
+		if (width >= 123)
+			assert_string_equal(text + strlen(text) - 3, E);
+		assert_true(
+			(strstr(text, " t13d1516h2_8daaf6152771_d8a2da3f94cd") != NULL)
+			== (width >= 120)
+		);
+		free(text);
+		r.has &= ~HT_HAS(ja4);
+		text = row(width, &r);
+		assert_int_equal(columns_of(text), width);
 		free(text);
 	}
+	// Notes that fit to the column are not cut; one more character is.
+	struct ht_record r;
+	hello(&r);
+	r.has |= HT_HAS(encap);
+	r.encap.num = 2;
+	memcpy(r.encap.s[0], "abcd", 4);
+	memcpy(r.encap.s[1], "efghi", 5);
+	r.encap.len[0] = 4;
+	r.encap.len[1] = 3;
+	expect_cell(100, &r, 92, "abcd efg");
+	r.encap.len[1] = 4;
+	expect_cell(100, &r, 92, "abcd ef" E);
+}
+
+// Without a terminal: one header, and as many lines more as records.
+static void table_in_a_file(void **state) {
+	(void)state;
+	struct file f;
+	size_t len;
+	struct ht_record r;
+	open_sink(&f, "table", 0, false);
+	hello(&r);
+	for (unsigned i = 0; i < 100; i++) {
+		r.ts += (int64_t)3600 * 1000000000;
+		ht_sink_write(f.sink, &r);
+	}
+	char *text = close_sink(&f, &len);
+	unsigned lines = 0, rows = 0;
+	assert_memory_equal(text, "TIME                CLIENT                SERVER ", 49);
+	for (const char *p = text; (p = strchr(p, '\n')) != NULL; p++)
+		lines++;
+	for (const char *p = text; (p = strstr(p, "\n2026-11-2")) != NULL; p++)
+		rows++;
+	assert_int_equal(lines, 101);
+	assert_int_equal(rows, 100);
+	free(text);
 }
 
 static void table_header_comes_again(void **state) {
@@ -1482,8 +1640,11 @@ int main(void) {
 		cmocka_unit_test(what_cannot_be_opened),
 		cmocka_unit_test(standard_output_is_dash_or_nothing),
 		cmocka_unit_test(table_rows),
+		cmocka_unit_test(table_protocols),
+		cmocka_unit_test(table_alpn),
 		cmocka_unit_test(table_peers),
 		cmocka_unit_test(table_fits_its_width),
+		cmocka_unit_test(table_in_a_file),
 		cmocka_unit_test(table_header_comes_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,7 +55,10 @@ add(struct ht_frag *t,
 	struct ht_packet p = packet(id, lo, hi, more);
 	uint8_t *d = t_dup(content + lo, hi - lo);
 	p.fragment.data = HT_SPAN(d, hi - lo);
-	enum ht_frag_end end = ht_frag_add(t, &p, now, out);
+	struct ht_frag_whole whole;
+	enum ht_frag_end end = ht_frag_add(t, &p, now, &whole);
+	if (end == HT_FRAG_DONE)
+		*out = whole.payload;
 	free(d);
 	return end;
 }
@@ -209,7 +212,7 @@ static void test_rules(void **state) {
 	};
 	for (size_t i = 0; i < HT_ARRAY_LEN(cases); i++) {
 		struct ht_frag *t = table(4, 1 << 20);
-		struct ht_span out = HT_SPAN_EMPTY;
+		struct ht_frag_whole out;
 		for (size_t k = 0; k < 5 && cases[i].f[k].hi != 0; k++) {
 			struct ht_packet p
 				= packet(1, cases[i].f[k].lo, cases[i].f[k].hi, cases[i].f[k].more);
@@ -221,7 +224,7 @@ static void test_rules(void **state) {
 			if (end != cases[i].f[k].end)
 				fail_msg("%s: fragment %zu ends %d", cases[i].name, k, end);
 			if (end == HT_FRAG_DONE)
-				assert_memory_equal(out.p, content, out.len);
+				assert_memory_equal(out.payload.p, content, out.payload.len);
 			free(d);
 		}
 		assert_int_equal(ht_frag_stats(t)->overlap, cases[i].overlap);
@@ -260,7 +263,7 @@ static void test_keys(void **state) {
 				same = v6 == 1;
 				break;
 			}
-			struct ht_span out;
+			struct ht_frag_whole out;
 			assert_int_equal(ht_frag_add(t, &a, 0, &out), HT_FRAG_HELD);
 			assert_int_equal(
 				ht_frag_add(t, &b, 0, &out), same ? HT_FRAG_DONE : HT_FRAG_HELD
@@ -268,6 +271,39 @@ static void test_keys(void **state) {
 			balance(t, same ? 0 : 2);
 			ht_frag_free(t);
 		}
+	}
+}
+
+// RFC 8200 4.5: what the packet begins with is told by the fragment at offset 0, in whatever order
+// they come; an exact repeat of that one changes nothing.
+static void test_next_header(void **state) {
+	(void)state;
+	// The fourth is the first again, with another Next Header.
+	static const uint8_t protos[] = {6, 17, 58, 60};
+	static const struct {
+		unsigned order[4];
+		uint8_t want;
+	} cases[] = {
+		{{0, 1, 3, 2}, 6},  {{0, 3, 2, 1}, 6},	{{1, 2, 0, 3}, 6},  {{1, 0, 3, 2}, 6},
+		{{2, 1, 3, 0}, 60}, {{3, 2, 0, 1}, 60}, {{2, 3, 0, 1}, 60},
+	};
+	for (size_t c = 0; c < HT_ARRAY_LEN(cases); c++) {
+		struct ht_frag *t = table(4, 1 << 20);
+		struct ht_frag_whole out;
+		unsigned done = 0;
+		for (size_t i = 0; i < 4; i++) {
+			unsigned k = cases[c].order[i], lo = k < 3 ? 16 * k : 0;
+			struct ht_packet p = packet(1, lo, lo + 16, k != 2);
+			p.fragment.v6 = true;
+			p.fragment.proto = protos[k];
+			if (ht_frag_add(t, &p, 0, &out) != HT_FRAG_DONE)
+				continue;
+			assert_int_equal(out.proto, cases[c].want);
+			check_whole(out.payload, 48);
+			done++;
+		}
+		assert_int_equal(done, 1);
+		ht_frag_free(t);
 	}
 }
 
@@ -414,11 +450,12 @@ static void test_nested(void **state) {
 	(void)state;
 	struct ht_frag *t = table(4, 1);
 	struct ht_span out, inner;
+	struct ht_frag_whole whole;
 	assert_int_equal(add(t, 1, 0, 1600, true, 0, &out), HT_FRAG_HELD);
 	assert_int_equal(add(t, 1, 1600, 3000, false, 0, &out), HT_FRAG_DONE);
 	struct ht_packet p = packet(2, 0, 1000, true);
 	p.fragment.data = HT_SPAN(out.p, 1000);
-	assert_int_equal(ht_frag_add(t, &p, 0, &inner), HT_FRAG_HELD);
+	assert_int_equal(ht_frag_add(t, &p, 0, &whole), HT_FRAG_HELD);
 	assert_int_equal(add(t, 2, 1000, 1001, false, 0, &inner), HT_FRAG_DONE);
 	check_whole(inner, 1001);
 
@@ -428,8 +465,8 @@ static void test_nested(void **state) {
 	assert_int_equal(add(t, 3, 1600, 3000, false, 0, &out), HT_FRAG_DONE);
 	p = packet(4, 0, 8, true);
 	p.fragment.data = HT_SPAN(out.p, 8);
-	assert_int_equal(ht_frag_add(t, &p, 0, &inner), HT_FRAG_DONE);
-	check_whole(inner, 9);
+	assert_int_equal(ht_frag_add(t, &p, 0, &whole), HT_FRAG_DONE);
+	check_whole(whole.payload, 9);
 	balance(t, 0);
 	ht_frag_free(t);
 }
@@ -486,13 +523,13 @@ static void test_random(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_orders),	   cmocka_unit_test(test_tiny_shuffled),
-		cmocka_unit_test(test_rules),	   cmocka_unit_test(test_keys),
-		cmocka_unit_test(test_timeout),	   cmocka_unit_test(test_expire),
-		cmocka_unit_test(test_id_again),   cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_table_full), cmocka_unit_test(test_arena_full),
-		cmocka_unit_test(test_nested),	   cmocka_unit_test(test_smallest),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_orders),	    cmocka_unit_test(test_tiny_shuffled),
+		cmocka_unit_test(test_rules),	    cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_next_header), cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_expire),	    cmocka_unit_test(test_id_again),
+		cmocka_unit_test(test_refused),	    cmocka_unit_test(test_table_full),
+		cmocka_unit_test(test_arena_full),  cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_smallest),    cmocka_unit_test(test_random),
 	};
 	return cmocka_run_group_tests(tests, fill_content, NULL);
 }

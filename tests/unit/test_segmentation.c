@@ -15,72 +15,23 @@
 
 struct result {
 	unsigned records;
-	struct bytes digest; // of the last record
+	// Of the last record.
+	bool complete, has_sni;
+	char sni[64];
+	struct bytes digest;
 };
-
-static void digest_span(struct bytes *o, struct ht_span s) {
-	put32(o, (uint32_t)s.len);
-	put(o, s.p, s.len);
-}
-
-// Every field of the record, byte for byte.
-static void digest_field(struct bytes *o, const struct ht_record *r, unsigned id) {
-	const void *at = (const char *)r + ht_fields[id].offset;
-	put8(o, id);
-	switch (ht_fields[id].type) {
-	case HT_TYPE_BOOL:
-	case HT_TYPE_FLAG:
-		put8(o, *(const bool *)at);
-		return;
-	case HT_TYPE_U8:
-		put8(o, *(const uint8_t *)at);
-		return;
-	case HT_TYPE_U16:
-		put16(o, *(const uint16_t *)at);
-		return;
-	case HT_TYPE_U32:
-		put32(o, *(const uint32_t *)at);
-		return;
-	case HT_TYPE_U64:
-	case HT_TYPE_TIME:
-		put(o, at, 8);
-		return;
-	case HT_TYPE_STR: {
-		const char *s = *(const char *const *)at;
-		put(o, s, strlen(s) + 1);
-		return;
-	}
-	case HT_TYPE_IP:
-		put(o, *(const uint8_t *const *)at, 16);
-		return;
-	case HT_TYPE_MAC:
-		put(o, *(const uint8_t *const *)at, 6);
-		return;
-	case HT_TYPE_STRS: {
-		const struct ht_strs *l = at;
-		for (unsigned i = 0; i < l->num; i++)
-			put(o, l->s[i], strlen(l->s[i]) + 1);
-		return;
-	}
-	case HT_TYPE_TEXTS: {
-		const struct ht_texts *l = at;
-		for (unsigned i = 0; i < l->num; i++)
-			put(o, l->s[i], l->len[i]);
-		return;
-	}
-	default:
-		digest_span(o, *(const struct ht_span *)at);
-		return;
-	}
-}
 
 static void on_record(void *user, const struct ht_record *r) {
 	struct result *res = user;
 	res->records++;
 	res->digest.len = 0;
-	for (unsigned i = 0; i < HT_NUM_FIELDS; i++)
-		if (r->has & ~OF_THE_SPLIT & (uint64_t)1 << i)
-			digest_field(&res->digest, r, i);
+	digest_record(&res->digest, r, ~OF_THE_SPLIT);
+	res->complete = r->complete;
+	res->has_sni = r->has & HT_HAS(sni);
+	if (res->has_sni)
+		snprintf(
+			res->sni, sizeof(res->sni), "%.*s", (int)r->sni.len, (const char *)r->sni.p
+		);
 }
 
 static struct frames fs;
@@ -130,11 +81,17 @@ static void expect_same(const char *what, const char *shape, unsigned detail) {
 	ht_sensor_free(s);
 }
 
-static void learn_whole(void) {
+// Learns the record of the whole hello, which must be all there: two empty records would be the
+// same, too.
+static void learn_whole(const struct hello_shape *h) {
 	struct result *res = &whole;
 	struct ht_sensor *s = sensor_new(&res);
 	run(s, &whole);
 	assert_int_equal(whole.records, 1);
+	assert_true(whole.complete);
+	assert_int_equal(whole.has_sni, h->extensions);
+	if (h->extensions)
+		assert_string_equal(whole.sni, h->sni);
 	ht_sensor_free(s);
 }
 
@@ -260,7 +217,7 @@ static void tcp_whole(const struct hello_shape *h, struct rng *r) {
 	one_record(&stream, &message);
 	const struct piece all = {0, (uint32_t)stream.len};
 	tcp_pieces(&stream, &all, 1, 1000, SYN_FIRST);
-	learn_whole();
+	learn_whole(h);
 }
 
 static void test_tcp_every_cut(void **state) {
@@ -380,7 +337,7 @@ static void test_upgrades_random(void **state) {
 		put(&stream, tls.b, tls.len);
 		const struct piece all = {0, (uint32_t)stream.len};
 		tcp_pieces(&stream, &all, 1, 1, SYN_FIRST);
-		learn_whole();
+		learn_whole(&tcp_shapes[1]);
 		for (unsigned n = 0; n < SPLITS / 4; n++) {
 			struct piece p[MAX_PIECES];
 			unsigned num
@@ -396,21 +353,6 @@ static void test_upgrades_random(void **state) {
 
 // --- DTLS
 // -----------------------------------------------------------------------------------------
-
-static void dtls_fragment(struct bytes *o, const struct bytes *b, struct piece p, unsigned seq) {
-	put8(o, 22);
-	put16(o, 0xfeff);
-	put16(o, 0); // epoch
-	put16(o, 0);
-	put32(o, seq);
-	put16(o, 12 + p.len);
-	put8(o, 1);
-	put24(o, (unsigned)b->len);
-	put16(o, 0); // message_seq
-	put24(o, p.at);
-	put24(o, p.len);
-	put(o, b->b + p.at, p.len);
-}
 
 static void test_dtls_random(void **state) {
 	(void)state;
@@ -433,9 +375,9 @@ static void test_dtls_random(void **state) {
 	for (unsigned i = 0; i < HT_ARRAY_LEN(shapes); i++) {
 		hello_body(&body, &shapes[i], &r);
 		datagram.len = 0;
-		dtls_fragment(&datagram, &body, (struct piece){0, (uint32_t)body.len}, 0);
+		put_dtls_fragment(&datagram, &body, 0, 0, body.len, 0);
 		udp_add(&fs, FROM_CLIENT, datagram.b, datagram.len);
-		learn_whole();
+		learn_whole(&shapes[i]);
 		for (unsigned n = 0; n < body.len + SPLITS; n++) {
 			struct piece p[MAX_PIECES] = {{0, n}, {n, (uint32_t)body.len - n}};
 			unsigned num = 2;
@@ -445,7 +387,7 @@ static void test_dtls_random(void **state) {
 				);
 			datagram.len = 0;
 			for (unsigned k = 0; k < num; k++) {
-				dtls_fragment(&datagram, &body, p[k], k);
+				put_dtls_fragment(&datagram, &body, 0, p[k].at, p[k].len, k);
 				if (k + 1 < num && rng_below(&r, 3) == 0)
 					continue; // several records in a datagram
 				udp_add(&fs, FROM_CLIENT, datagram.b, datagram.len);
@@ -458,12 +400,6 @@ static void test_dtls_random(void **state) {
 
 // --- QUIC
 // -----------------------------------------------------------------------------------------
-
-static const uint8_t v1_salt[20] = {
-	// RFC 9001 5.2
-	0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17,
-	0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a,
-};
 
 static void quic_pieces(
 	struct rng *r,
@@ -514,7 +450,7 @@ static void test_quic_random(void **state) {
 	struct rng r = {7};
 	struct ht_crypto *crypto = ht_crypto_new();
 	assert_non_null(crypto);
-	struct ht_initial_salt *salt = ht_initial_salt_new(crypto, v1_salt, HT_LABELS_QUIC);
+	struct ht_initial_salt *salt = ht_initial_salt_new(crypto, quic_v1_salt, HT_LABELS_QUIC);
 	struct ht_initial_keys keys;
 	ht_initial_derive(crypto, &keys, salt, HT_INITIAL_CLIENT, HT_SPAN(cid, sizeof(cid)));
 	for (unsigned i = 0; i < HT_ARRAY_LEN(shapes); i++) {
@@ -522,7 +458,7 @@ static void test_quic_random(void **state) {
 		const struct piece all = {0, (uint32_t)message.len};
 		struct rng still = {0};
 		quic_pieces(&still, &keys, HT_SPAN(cid, sizeof(cid)), &all, 1);
-		learn_whole();
+		learn_whole(&shapes[i]);
 		for (unsigned n = 0; n < message.len + SPLITS; n++) {
 			struct piece p[MAX_PIECES] = {{n, (uint32_t)message.len - n}, {0, n}};
 			unsigned num = 2;

@@ -308,7 +308,9 @@ static void limits(void **state) {
 		enum ht_rc want;
 	} cases[] = {
 		{"to the last byte", 90, 10, HT_OK},
-		{"one past it", 91, 10, HT_LIMIT},
+		{"one past it: the rest is kept", 91, 10, HT_OK},
+		{"the last byte", 99, 1, HT_OK},
+		{"begins past it", 100, 1, HT_LIMIT},
 		{"far past it", 1u << 30, 1, HT_LIMIT},
 		{"as far ahead as a sequence number goes", INT32_MAX, 64, HT_LIMIT},
 	};
@@ -411,12 +413,16 @@ model_add(struct model *m, uint32_t at, const uint8_t *p, uint32_t n, uint32_t m
 	uint32_t lo = at < m->base ? m->base : at, hi = at + n;
 	if (hi <= lo)
 		return HT_SKIP;
+	if (lo - m->base >= max)
+		return HT_LIMIT;
+	if (hi - m->base > max) // what fits is kept
+		hi = m->base + max;
 	bool news = false;
 	for (uint32_t i = lo; i < hi; i++)
 		news |= !m->have[i];
 	if (!news)
 		return HT_SKIP;
-	if (hi - m->base > max || model_ranges(m, lo, hi) > HT_RANGES_MAX)
+	if (model_ranges(m, lo, hi) > HT_RANGES_MAX)
 		return HT_LIMIT;
 	for (uint32_t i = lo; i < hi; i++) {
 		if (!m->have[i])

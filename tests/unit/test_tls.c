@@ -169,8 +169,7 @@ static void extension_table(void **state) {
 	enum {
 		SNI_EXT = HT_SEEN_SNI_EXT,
 		SNI = HT_SEEN_SNI_EXT | HT_SEEN_SNI,
-		ALPN_EXT = HT_SEEN_ALPN_EXT,
-		ALPN = HT_SEEN_ALPN_EXT | HT_SEEN_ALPN,
+		ALPN = HT_SEEN_ALPN,
 		QUIC = HT_SEEN_QUIC_PARAMETERS,
 	};
 #define AT(field) offsetof(struct ht_hello, field)
@@ -208,12 +207,11 @@ static void extension_table(void **state) {
 		 "00 02 6832"},
 		{"alpn: empty name alone", 16, "0001 00", HT_OK, ALPN, AT(alpn), "00"},
 		{"alpn: empty list", 16, "0000", HT_OK, ALPN, AT(alpn), ""},
-		{"alpn: empty extension", 16, "", HT_BAD, ALPN_EXT, 0, ""},
-		{"alpn: name past its list", 16, "0003 03 6832", HT_BAD, ALPN_EXT, 0, ""},
-		{"alpn: second name past the list", 16, "0005 02 6832 02 68", HT_BAD, ALPN_EXT, 0,
-		 ""},
-		{"alpn: bytes behind the list", 16, "0003 02 6832 ff", HT_BAD, ALPN_EXT, 0, ""},
-		{"alpn: list past the extension", 16, "0004 02 6832", HT_BAD, ALPN_EXT, 0, ""},
+		{"alpn: empty extension", 16, "", HT_BAD, 0, 0, ""},
+		{"alpn: name past its list", 16, "0003 03 6832", HT_BAD, 0, 0, ""},
+		{"alpn: second name past the list", 16, "0005 02 6832 02 68", HT_BAD, 0, 0, ""},
+		{"alpn: bytes behind the list", 16, "0003 02 6832 ff", HT_BAD, 0, 0, ""},
+		{"alpn: list past the extension", 16, "0004 02 6832", HT_BAD, 0, 0, ""},
 
 		{"versions: two", 43, "04 0304 0303", HT_OK, HT_SEEN_VERSIONS, AT(versions),
 		 "0304 0303"},
@@ -1197,18 +1195,24 @@ static void one_fragment(struct hb *d, uint16_t seq, struct ht_span body, size_t
 }
 
 // Gives an exact-size copy; a body that borrows from it is moved to *out's own block.
-static enum ht_rc
-dtls_add(struct ht_dtls *d, struct ht_span in, uint32_t max, struct ht_tls_message *out) {
+static enum ht_dtls_rc dtls_take(
+	struct ht_dtls *d, struct ht_span in, bool cut, uint32_t max, struct ht_tls_message *out
+) {
 	static uint8_t keep[65536];
 	uint8_t *copy = t_dup(in.p, in.len);
-	enum ht_rc rc = ht_dtls_add(d, arena, HT_SPAN(copy, in.len), max, out);
-	if (rc == HT_OK) {
+	enum ht_dtls_rc rc = ht_dtls_add(d, arena, HT_SPAN(copy, in.len), cut, max, out);
+	if (rc == HT_DTLS_HELLO) {
 		assert_true(out->body.len <= sizeof(keep));
 		memcpy(keep, out->body.p, out->body.len);
 		out->body.p = keep;
 	}
 	free(copy);
 	return rc;
+}
+
+static enum ht_dtls_rc
+dtls_add(struct ht_dtls *d, struct ht_span in, uint32_t max, struct ht_tls_message *out) {
+	return dtls_take(d, in, false, max, out);
 }
 
 #define DTLS_MAX 20000
@@ -1219,6 +1223,7 @@ static void dtls_start_table(void **state) {
 	static const struct {
 		const char *name, *in;
 		bool want;
+		bool cut; // a start whose datagram was cut: nothing for ht_dtls_add as it is
 	} cases[] = {
 		{"a whole hello", RECORD "000d 01 000001 0000 000000 000001 aa", true},
 		{"the first fragment", RECORD "000d 01 000500 0000 000000 000001 aa", true},
@@ -1239,7 +1244,11 @@ static void dtls_start_table(void **state) {
 		 false},
 		{"offset past its message", RECORD "000d 01 000001 0000 000002 000001 aa", false},
 		{"offset and length past it", RECORD "000d 01 000001 0000 000001 000001 aa", false},
-		{"record past the datagram", RECORD "000e 01 000001 0000 000000 000001 aa", false},
+		{"record past the datagram", RECORD "000e 01 000001 0000 000000 000001 aa", true,
+		 true},
+		{"headers alone", RECORD "0010 01 000004 0000 000000 000004", true, true},
+		{"fragment past its cut record", RECORD "000f 01 000004 0000 000000 000004 aa",
+		 false},
 		{"header cut", RECORD "000b 01 000001 0000 000000 0000", false},
 		{"an empty record", RECORD "0000", false},
 		{"a TLS record", "16 0301 0005 01 000001 aa", false},
@@ -1255,18 +1264,23 @@ static void dtls_start_table(void **state) {
 		// What is not a start is nothing for ht_dtls_add, either.
 		struct ht_dtls d = {0};
 		struct ht_tls_message m;
-		enum ht_rc rc = dtls_add(&d, HT_SPAN(in, len), DTLS_MAX, &m);
-		if ((rc != HT_SKIP) != cases[i].want)
+		enum ht_dtls_rc rc = dtls_add(&d, HT_SPAN(in, len), DTLS_MAX, &m);
+		if ((rc != HT_DTLS_SKIP) != (cases[i].want && !cases[i].cut))
 			fail_msg("%s: add gives %d", cases[i].name, rc);
 		if (cases[i].want)
 			ht_dtls_next(&d, arena);
 	}
-	// Cut anywhere, it is no start.
+	// Cut anywhere behind its headers, it is one.
 	hb_browser(&hb, HT_HELLO_DTLS);
 	one_fragment(&stream, 0, hb_span(&hb), 0, 300);
 	for (size_t n = 0; n <= stream.len; n++) {
 		uint8_t *cut = t_dup(stream.b, n);
-		assert_int_equal(ht_dtls_start(HT_SPAN(cut, n)), n == stream.len);
+		assert_int_equal(ht_dtls_start(HT_SPAN(cut, n)), n >= 25);
+		uint16_t seq;
+		struct ht_span random = ht_dtls_first(HT_SPAN(cut, n), &seq);
+		assert_int_equal(random.len, n >= 25 + 34 ? 32 : 0);
+		if (random.len > 0)
+			assert_ptr_equal(random.p, cut + 25 + 2);
 		free(cut);
 	}
 }
@@ -1278,8 +1292,14 @@ static void dtls_truncation(void **state) {
 	struct ht_tls_message m;
 	for (size_t n = 0; n < stream.len; n++) {
 		struct ht_dtls d = {0};
-		assert_int_equal(dtls_add(&d, HT_SPAN(stream.b, n), DTLS_MAX, &m), HT_SKIP);
+		assert_int_equal(dtls_add(&d, HT_SPAN(stream.b, n), DTLS_MAX, &m), HT_DTLS_SKIP);
 		assert_false(d.begun);
+		// Told that it was cut, what is there is taken.
+		enum ht_dtls_rc want = n < 25 ? HT_DTLS_SKIP : HT_DTLS_MORE;
+		assert_int_equal(dtls_take(&d, HT_SPAN(stream.b, n), true, DTLS_MAX, &m), want);
+		assert_int_equal(ht_ranges_prefix(&d.body.have), n < 25 ? 0 : n - 25);
+		assert_int_equal(d.begun ? d.length : 0, n < 25 ? 0 : hb.len);
+		ht_dtls_next(&d, arena);
 	}
 	// Two records of a fragment each: the first one counts when the second one is cut.
 	stream.len = 0;
@@ -1292,7 +1312,9 @@ static void dtls_truncation(void **state) {
 	hb_close(&stream, rec, 2);
 	for (size_t n = 0; n <= stream.len; n++) {
 		struct ht_dtls d = {0};
-		enum ht_rc want = n < first ? HT_SKIP : n < stream.len ? HT_MORE : HT_OK;
+		enum ht_dtls_rc want = n < first	? HT_DTLS_SKIP
+				       : n < stream.len ? HT_DTLS_MORE
+							: HT_DTLS_HELLO;
 		assert_int_equal(dtls_add(&d, HT_SPAN(stream.b, n), DTLS_MAX, &m), want);
 		assert_int_equal(
 			ht_ranges_prefix(&d.body.have), n < first	 ? 0
@@ -1314,15 +1336,16 @@ static void dtls_any_fragments(void **state) {
 		memset(have, 0, hb.len);
 		struct ht_dtls d = {0};
 		struct ht_tls_message m = {0};
-		enum ht_rc rc = HT_MORE, want = HT_MORE;
+		enum ht_dtls_rc rc = HT_DTLS_MORE, want = HT_DTLS_MORE;
 		unsigned given = 0;
-		for (unsigned turn = 0; want == HT_MORE && turn < 500; turn++) {
+		for (unsigned turn = 0; want == HT_DTLS_MORE && turn < 500; turn++) {
 			stream.len = 0;
-			want = HT_SKIP;
-			for (unsigned records = 1 + rnd(3); records > 0 && want != HT_OK;
+			want = HT_DTLS_SKIP;
+			for (unsigned records = 1 + rnd(3); records > 0 && want != HT_DTLS_HELLO;
 			     records--) {
 				size_t rec = open_record(&stream, 0);
-				for (unsigned num = 1 + rnd(3); num > 0 && want != HT_OK; num--) {
+				for (unsigned num = 1 + rnd(3); num > 0 && want != HT_DTLS_HELLO;
+				     num--) {
 					// Fragments of other messages stand between, as from a
 					// server.
 					if (rnd(5) == 0)
@@ -1337,18 +1360,19 @@ static void dtls_any_fragments(void **state) {
 					put_fragment(&stream, 1, 0, hb_span(&hb), at, n);
 					given++;
 					memset(have + at, true, n);
-					want = memchr(have, false, hb.len) == NULL ? HT_OK
-										   : HT_MORE;
+					want = memchr(have, false, hb.len) == NULL ? HT_DTLS_HELLO
+										   : HT_DTLS_MORE;
 				}
 				hb_close(&stream, rec, 2);
 			}
 			rc = dtls_add(&d, hb_span(&stream), DTLS_MAX, &m);
-			if (rc == HT_LIMIT) // too many holes at once: left out, and drawn again
-				want = HT_LIMIT;
+			if (rc
+			    == HT_DTLS_LIMIT) // too many holes at once: left out, and drawn again
+				want = HT_DTLS_LIMIT;
 			else
 				assert_int_equal(rc, want);
 		}
-		if (rc == HT_OK) {
+		if (rc == HT_DTLS_HELLO) {
 			assert_true(ht_span_eq(m.body, hb_span(&hb)));
 			assert_int_equal(m.kind, HT_HELLO_DTLS);
 			assert_int_equal(m.records, given);
@@ -1369,15 +1393,25 @@ static void dtls_every_cut_in_two(void **state) {
 			struct ht_dtls d = {0};
 			size_t at = late ? cut : 0, n = late ? hb.len - cut : cut;
 			one_fragment(&stream, 0, hb_span(&hb), at, n);
-			assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_MORE);
-			assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_MORE);
+			assert_int_equal(
+				dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_MORE
+			);
+			assert_int_equal(
+				dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_MORE
+			);
 			one_fragment(&stream, 0, hb_span(&hb), late ? 0 : cut, hb.len - n);
-			assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_OK);
+			assert_int_equal(
+				dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_HELLO
+			);
 			assert_true(ht_span_eq(m.body, hb_span(&hb)));
 			// The same again is not another hello.
-			assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_SKIP);
+			assert_int_equal(
+				dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_SKIP
+			);
 			ht_dtls_next(&d, arena);
-			assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_SKIP);
+			assert_int_equal(
+				dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_SKIP
+			);
 		}
 	}
 }
@@ -1391,31 +1425,38 @@ static void dtls_cookie_exchange(void **state) {
 	msg = hb;
 	hb_fill(&msg, 20, 0xc0);
 	one_fragment(&stream, 0, hb_span(&hb), 0, hb.len);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_OK);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_HELLO);
 	assert_int_equal(m.body.len, hb.len);
 	ht_dtls_next(&d, arena);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_SKIP); // retransmitted
+	assert_int_equal(
+		dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_SKIP
+	); // retransmitted
 	one_fragment(&stream, 1, hb_span(&msg), 0, 700);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_MORE);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_MORE);
 	one_fragment(&stream, 0, hb_span(&hb), 0, hb.len); // a late copy of the first one
-	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_SKIP);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_SKIP);
 	one_fragment(&stream, 1, hb_span(&msg), 700, msg.len - 700);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_OK);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_HELLO);
 	assert_true(ht_span_eq(m.body, hb_span(&msg)));
 	ht_dtls_next(&d, arena);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_SKIP);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_SKIP);
 
 	// The first one was never completed: the newest wins, and the old one is not gone back to.
 	d = (struct ht_dtls){0};
 	one_fragment(&stream, 0, hb_span(&hb), 0, 100);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_MORE);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_MORE);
 	one_fragment(&stream, 1, hb_span(&msg), 0, 100);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_MORE);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_NEXT);
+	assert_int_equal(d.length, hb.len); // as it was
+	assert_int_equal(d.records, 1);
+	ht_dtls_next(&d, arena);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_MORE);
 	assert_int_equal(d.length, msg.len);
+	assert_int_equal(d.records, 1);
 	one_fragment(&stream, 0, hb_span(&hb), 100, hb.len - 100);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_SKIP);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_SKIP);
 	one_fragment(&stream, 1, hb_span(&msg), 100, msg.len - 100);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_OK);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_HELLO);
 	assert_true(ht_span_eq(m.body, hb_span(&msg)));
 	ht_dtls_next(&d, arena);
 }
@@ -1424,47 +1465,60 @@ static void dtls_contradictions(void **state) {
 	(void)state;
 	static const struct {
 		const char *name, *in; // the record behind its length, after a first fragment of 4
-		enum ht_rc want;
+		enum ht_dtls_rc want;
 	} cases[] = {
-		{"goes on", "01 000008 0000 000004 000004 cccccccc", HT_OK},
-		{"repeats", "01 000008 0000 000000 000004 aaaaaaaa", HT_MORE},
+		{"goes on", "01 000008 0000 000004 000004 cccccccc", HT_DTLS_HELLO},
+		{"repeats", "01 000008 0000 000000 000004 aaaaaaaa", HT_DTLS_MORE},
 		{"another length of the message", "01 000009 0000 000004 000005 cccccccccc",
-		 HT_SKIP},
+		 HT_DTLS_SKIP},
 		{"a shorter length of the message", "01 000004 0000 000000 000004 cccccccc",
-		 HT_SKIP},
-		{"fragment past the message", "01 000008 0000 000005 000004 cccccccc", HT_SKIP},
-		{"fragment past the record", "01 000008 0000 000004 000004 cccccc", HT_SKIP},
-		{"offset past the message", "01 000008 0000 000009 000000", HT_SKIP},
-		{"length of 2^24-1", "01 000008 0000 000000 ffffff cccc", HT_SKIP},
-		{"nothing, at the end", "01 000008 0000 000008 000000", HT_MORE},
-		{"message number 16", "01 000008 0010 000000 000008 cccccccccccccccc", HT_SKIP},
-		{"message number 15", "01 000008 000f 000000 000008 cccccccccccccccc", HT_OK},
-		{"half a header", "01 000008 0000 00", HT_SKIP},
+		 HT_DTLS_SKIP},
+		{"fragment past the message", "01 000008 0000 000005 000004 cccccccc",
+		 HT_DTLS_SKIP},
+		{"fragment past the record", "01 000008 0000 000004 000004 cccccc", HT_DTLS_SKIP},
+		{"offset past the message", "01 000008 0000 000009 000000", HT_DTLS_SKIP},
+		{"length of 2^24-1", "01 000008 0000 000000 ffffff cccc", HT_DTLS_SKIP},
+		{"nothing, at the end", "01 000008 0000 000008 000000", HT_DTLS_MORE},
+		{"message number 16", "01 000008 0010 000000 000008 cccccccccccccccc",
+		 HT_DTLS_SKIP},
+		{"message number 15", "01 000008 000f 000000 000008 cccccccccccccccc",
+		 HT_DTLS_NEXT},
+		{"half a header", "01 000008 0000 00", HT_DTLS_SKIP},
 		{"another message, then the rest",
-		 "0b 000001 0001 000000 000001 dd 01 000008 0000 000004 000004 cccccccc", HT_OK},
+		 "0b 000001 0001 000000 000001 dd 01 000008 0000 000004 000004 cccccccc",
+		 HT_DTLS_HELLO},
 		{"a broken fragment, then the rest",
 		 "01 000008 0000 000005 000004 dddddddd 01 000008 0000 000004 000004 cccccccc",
-		 HT_SKIP},
-		{"bytes behind the rest", "01 000008 0000 000004 000004 cccccccc ff", HT_OK},
+		 HT_DTLS_SKIP},
+		{"bytes behind the rest", "01 000008 0000 000004 000004 cccccccc ff",
+		 HT_DTLS_HELLO},
 	};
 	for (size_t i = 0; i < HT_ARRAY_LEN(cases); i++) {
 		struct ht_dtls d = {0};
 		struct ht_tls_message m;
 		one_fragment(&stream, 0, HT_SPAN_STR("\xaa\xaa\xaa\xaa\xbb\xbb\xbb\xbb"), 0, 4);
-		assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_MORE);
+		assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_MORE);
 		stream.len = 0;
 		size_t rec = open_record(&stream, 0);
 		hb_hex(&stream, cases[i].in);
 		hb_close(&stream, rec, 2);
-		enum ht_rc rc = dtls_add(&d, hb_span(&stream), DTLS_MAX, &m);
+		enum ht_dtls_rc rc = dtls_add(&d, hb_span(&stream), DTLS_MAX, &m);
 		if (rc != cases[i].want)
 			fail_msg("%s: %d", cases[i].name, rc);
-		if (rc != HT_OK) { // what was held is held still, and can be completed
+		if (rc == HT_DTLS_NEXT) { // and is taken when it is given again
+			ht_dtls_next(&d, arena);
+			rc = dtls_add(&d, hb_span(&stream), DTLS_MAX, &m);
+			assert_int_equal(rc, HT_DTLS_HELLO);
+			assert_int_equal(d.message_seq, 15);
+		}
+		if (rc != HT_DTLS_HELLO) { // what was held is held still, and can be completed
 			assert_int_equal(d.length, 8);
 			one_fragment(
 				&stream, 0, HT_SPAN_STR("\xee\xee\xee\xee\xcc\xcc\xcc\xcc"), 2, 6
 			);
-			assert_int_equal(dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_OK);
+			assert_int_equal(
+				dtls_add(&d, hb_span(&stream), DTLS_MAX, &m), HT_DTLS_HELLO
+			);
 		}
 		if (d.message_seq == 0) // the bytes seen first
 			assert_memory_equal(m.body.p, "\xaa\xaa\xaa\xaa\xcc\xcc\xcc\xcc", 8);
@@ -1479,14 +1533,17 @@ static void dtls_limits(void **state) {
 	struct ht_dtls d = {0};
 	uint32_t len = (uint32_t)hb.len;
 	one_fragment(&stream, 0, hb_span(&hb), 0, hb.len);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), len - 1, &m), HT_LIMIT);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), len, &m), HT_OK);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), len - 1, &m), HT_DTLS_LIMIT);
+	assert_true(d.begun); // so that it can be told
+	assert_int_equal(ht_ranges_prefix(&d.body.have), len - 1);
+	assert_int_equal(d.length, len);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), len, &m), HT_DTLS_HELLO);
 	ht_dtls_next(&d, arena);
 	// The message is too long, however short the fragment is.
 	d = (struct ht_dtls){0};
 	one_fragment(&stream, 0, hb_span(&hb), 10, 1);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), len - 1, &m), HT_LIMIT);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), len, &m), HT_MORE);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), len - 1, &m), HT_DTLS_LIMIT);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), len, &m), HT_DTLS_MORE);
 	ht_dtls_next(&d, arena);
 	// Holes.
 	d = (struct ht_dtls){0};
@@ -1494,21 +1551,26 @@ static void dtls_limits(void **state) {
 		one_fragment(&stream, 0, hb_span(&hb), 1 + 2 * i, 1);
 		assert_int_equal(
 			dtls_add(&d, hb_span(&stream), len, &m),
-			i < HT_RANGES_MAX ? HT_MORE : HT_LIMIT
+			i < HT_RANGES_MAX ? HT_DTLS_MORE : HT_DTLS_LIMIT
 		);
 	}
 	one_fragment(&stream, 0, hb_span(&hb), 0, hb.len); // all of it needs no room
-	assert_int_equal(dtls_add(&d, hb_span(&stream), len, &m), HT_OK);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), len, &m), HT_DTLS_HELLO);
 	assert_true(ht_span_eq(m.body, hb_span(&hb)));
 	ht_dtls_next(&d, arena);
 	// No room: the call can be made again.
 	d = (struct ht_dtls){0};
 	uint32_t size;
 	uint8_t *all = ht_arena_get(arena, HT_ARENA_MAX_BLOCK, &size);
-	one_fragment(&stream, 0, hb_span(&hb), 0, 100);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), len, &m), HT_FULL);
+	stream.len = 0;
+	size_t rec = open_record(&stream, 0);
+	put_fragment(&stream, 1, 0, hb_span(&hb), 0, 0); // needs no room
+	put_fragment(&stream, 1, 0, hb_span(&hb), 0, 100);
+	hb_close(&stream, rec, 2);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), len, &m), HT_DTLS_FULL);
 	ht_arena_put(arena, all, size);
-	assert_int_equal(dtls_add(&d, hb_span(&stream), len, &m), HT_MORE);
+	assert_int_equal(dtls_add(&d, hb_span(&stream), len, &m), HT_DTLS_MORE);
+	assert_int_equal(d.records, 2); // each counts once
 	ht_dtls_next(&d, arena);
 	assert_int_equal(ht_arena_used(arena), 0);
 }

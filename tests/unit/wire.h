@@ -72,6 +72,7 @@ struct hello_shape {
 	unsigned key_share; // bytes of the key share
 	unsigned padding; // bytes of extension 21
 	bool extensions; // false: no extension block at all
+	bool early_data; // offered
 	bool dtls, quic;
 };
 
@@ -140,6 +141,10 @@ static inline void hello_body(struct bytes *o, const struct hello_shape *h, stru
 		    10);
 		put_extension(&x, 57, &e);
 	}
+	if (h->early_data) {
+		e.len = 0;
+		put_extension(&x, 42, &e);
+	}
 	if (h->padding > 0) {
 		e.len = 0;
 		for (unsigned i = 0; i < h->padding; i++)
@@ -155,6 +160,37 @@ static inline void hello_message(struct bytes *o, const struct bytes *body) {
 	put8(o, 1);
 	put24(o, (unsigned)body->len);
 	put(o, body->b, body->len);
+}
+
+// Appends a TLS record.
+static inline void put_record(struct bytes *o, unsigned type, const void *p, size_t n) {
+	put8(o, type);
+	put16(o, 0x0301);
+	put16(o, (unsigned)n);
+	put(o, p, n);
+}
+
+// Appends a DTLS record (RFC 9147 4, 5.5) with the `len` bytes at `at` of a ClientHello.
+static inline void put_dtls_fragment(
+	struct bytes *o,
+	const struct bytes *body,
+	unsigned message_seq,
+	size_t at,
+	size_t len,
+	uint32_t record_seq
+) {
+	put8(o, 22);
+	put16(o, 0xfeff);
+	put16(o, 0); // epoch
+	put16(o, 0);
+	put32(o, record_seq);
+	put16(o, 12 + (unsigned)len);
+	put8(o, 1);
+	put24(o, (unsigned)body->len);
+	put16(o, message_seq);
+	put24(o, (unsigned)at);
+	put24(o, (unsigned)len);
+	put(o, body->b + at, len);
 }
 
 // --- frames
@@ -251,42 +287,70 @@ static inline void aes_block(const uint8_t key[16], const uint8_t in[16], uint8_
 	EVP_CIPHER_CTX_free(c);
 }
 
-// Seals `frames` (padded with PADDING to a datagram of 1200 bytes or more) and adds the datagram.
-static inline void quic_add(
+static const uint8_t quic_v1_salt[20] = {
+	// RFC 9001 5.2
+	0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17,
+	0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a,
+};
+
+// AES-128-GCM: `out` gets the n bytes of `plain` sealed, and the tag of 16 bytes behind them.
+static inline void gcm_seal(
+	uint8_t *out,
+	const uint8_t key[16],
+	const uint8_t nonce[12],
+	struct ht_span aad,
+	const uint8_t *plain,
+	size_t n
+) {
+	int l;
+	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+	assert_int_equal(EVP_EncryptInit_ex(c, EVP_aes_128_gcm(), NULL, key, nonce), 1);
+	assert_int_equal(EVP_EncryptUpdate(c, NULL, &l, aad.p, (int)aad.len), 1);
+	if (n > 0)
+		assert_int_equal(EVP_EncryptUpdate(c, out, &l, plain, (int)n), 1);
+	assert_int_equal(EVP_EncryptFinal_ex(c, out + n, &l), 1);
+	assert_int_equal(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, 16, out + n), 1);
+	EVP_CIPHER_CTX_free(c);
+}
+
+// What stands in the header of an Initial. All but `dcid` may be left out: version 1, no token.
+struct quic_initial {
+	uint32_t version;
+	struct ht_span dcid, scid, token;
+	uint32_t pn;
+};
+
+// Seals `frames_in` (padded with PADDING to a datagram of 1200 bytes or more) and adds the
+// datagram.
+static inline void quic_add_initial(
 	struct frames *fs,
 	const struct ht_initial_keys *keys,
-	struct ht_span dcid,
-	uint32_t pn,
+	const struct quic_initial *q,
 	const struct bytes *frames_in
 ) {
-	static struct bytes d, plain;
-	uint8_t nonce[12], mask[16], tag[16];
-	int n;
+	static struct bytes d, plain, sealed;
+	uint8_t nonce[12], mask[16];
 	plain = *frames_in;
 	while (plain.len < 1170)
 		put8(&plain, 0);
 	d.len = 0;
 	put8(&d, 0xc3); // Initial, 4-byte packet number
-	put32(&d, 1);
-	put8(&d, (unsigned)dcid.len);
-	put(&d, dcid.p, dcid.len);
-	put8(&d, 0); // no source connection id
-	put8(&d, 0); // no token
+	put32(&d, q->version != 0 ? q->version : 1);
+	put8(&d, (unsigned)q->dcid.len);
+	put(&d, q->dcid.p, q->dcid.len);
+	put8(&d, (unsigned)q->scid.len);
+	put(&d, q->scid.p, q->scid.len);
+	put8(&d, (unsigned)q->token.len); // below 64: a one-byte integer
+	put(&d, q->token.p, q->token.len);
 	put_varint16(&d, (unsigned)(4 + plain.len + 16));
 	size_t pn_at = d.len;
-	put32(&d, pn);
+	put32(&d, q->pn);
 	memcpy(nonce, keys->iv, 12);
 	for (int i = 0; i < 4; i++)
-		nonce[8 + i] ^= (uint8_t)(pn >> (24 - 8 * i));
-	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-	assert_int_equal(EVP_EncryptInit_ex(c, EVP_aes_128_gcm(), NULL, keys->key, nonce), 1);
-	assert_int_equal(EVP_EncryptUpdate(c, NULL, &n, d.b, (int)d.len), 1);
-	assert_int_equal(EVP_EncryptUpdate(c, d.b + d.len, &n, plain.b, (int)plain.len), 1);
-	assert_int_equal(EVP_EncryptFinal_ex(c, tag, &n), 1);
-	assert_int_equal(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, 16, tag), 1);
-	EVP_CIPHER_CTX_free(c);
-	d.len += plain.len;
-	put(&d, tag, 16);
+		nonce[8 + i] ^= (uint8_t)(q->pn >> (24 - 8 * i));
+	assert_true(plain.len + 16 <= sizeof(sealed.b));
+	gcm_seal(sealed.b, keys->key, nonce, HT_SPAN(d.b, d.len), plain.b, plain.len);
+	put(&d, sealed.b, plain.len + 16);
 	aes_block(keys->hp, d.b + pn_at + 4, mask);
 	d.b[0] ^= mask[0] & 0x0f;
 	for (int i = 0; i < 4; i++)
@@ -294,9 +358,86 @@ static inline void quic_add(
 	udp_add(fs, FROM_CLIENT, d.b, d.len);
 }
 
+static inline void quic_add(
+	struct frames *fs,
+	const struct ht_initial_keys *keys,
+	struct ht_span dcid,
+	uint32_t pn,
+	const struct bytes *frames_in
+) {
+	const struct quic_initial q = {.dcid = dcid, .pn = pn};
+	quic_add_initial(fs, keys, &q, frames_in);
+}
+
 static inline void put_crypto(struct bytes *o, unsigned offset, const uint8_t *p, size_t n) {
 	put8(o, 6);
 	put32(o, 0x80000000u | offset);
 	put_varint16(o, (unsigned)n);
 	put(o, p, n);
+}
+
+// --- records
+// --------------------------------------------------------------------------------------
+
+static inline void digest_span(struct bytes *o, struct ht_span s) {
+	put32(o, (uint32_t)s.len);
+	put(o, s.p, s.len);
+}
+
+// Every field of the record, byte for byte.
+static inline void digest_field(struct bytes *o, const struct ht_record *r, unsigned id) {
+	const void *at = (const char *)r + ht_fields[id].offset;
+	put8(o, id);
+	switch (ht_fields[id].type) {
+	case HT_TYPE_BOOL:
+	case HT_TYPE_FLAG:
+		put8(o, *(const bool *)at);
+		return;
+	case HT_TYPE_U8:
+		put8(o, *(const uint8_t *)at);
+		return;
+	case HT_TYPE_U16:
+		put16(o, *(const uint16_t *)at);
+		return;
+	case HT_TYPE_U32:
+		put32(o, *(const uint32_t *)at);
+		return;
+	case HT_TYPE_U64:
+	case HT_TYPE_TIME:
+		put(o, at, 8);
+		return;
+	case HT_TYPE_STR: {
+		const char *s = *(const char *const *)at;
+		put(o, s, strlen(s) + 1);
+		return;
+	}
+	case HT_TYPE_IP:
+		put(o, *(const uint8_t *const *)at, 16);
+		return;
+	case HT_TYPE_MAC:
+		put(o, *(const uint8_t *const *)at, 6);
+		return;
+	case HT_TYPE_STRS: {
+		const struct ht_strs *l = at;
+		for (unsigned i = 0; i < l->num; i++)
+			put(o, l->s[i], strlen(l->s[i]) + 1);
+		return;
+	}
+	case HT_TYPE_TEXTS: {
+		const struct ht_texts *l = at;
+		for (unsigned i = 0; i < l->num; i++)
+			put(o, l->s[i], l->len[i]);
+		return;
+	}
+	default:
+		digest_span(o, *(const struct ht_span *)at);
+		return;
+	}
+}
+
+// Appends the fields of the record whose bits are in `fields`.
+static inline void digest_record(struct bytes *o, const struct ht_record *r, uint64_t fields) {
+	for (unsigned i = 0; i < HT_NUM_FIELDS; i++)
+		if (r->has & fields & (uint64_t)1 << i)
+			digest_field(o, r, i);
 }
