@@ -38,7 +38,7 @@ struct ht_sensor *ht_sensor_new(const struct ht_sensor_params *p) {
 		ht_sensor_free(s);
 		return NULL;
 	}
-	const struct ht_quic_params quic = {s->crypto, s->arena, p->max_hello_bytes};
+	const struct ht_quic_params quic = {s->crypto, s->arena, p->max_hello_bytes + 4};
 	s->quic = ht_quic_new(&quic);
 	const struct ht_fingerprint_params fp = {s->crypto, p->max_hello_bytes, p->ja4_r};
 	s->fingerprinter = ht_fingerprinter_new(&fp);
@@ -142,10 +142,12 @@ static const enum ht_ledger fragment_counter[HT_FRAG_NUM_ENDS] = {
 	[HT_FRAG_NO_ROOM] = HT_CTR_FRAME_FRAGMENT_NO_ROOM,
 };
 
-// Whether a packet needs the flow table. TCP without data says nothing but where a side begins.
+// Whether a packet needs the flow table. TCP without data says nothing but where a side begins and
+// ends.
 static bool wants_flow(struct ht_sensor *s, const struct ht_packet *p) {
 	if (p->end == HT_PACKET_TCP)
-		return p->payload.len > 0 || (p->tcp_flags & HT_TCP_SYN);
+		return p->payload.len > 0
+		       || (p->tcp_flags & (HT_TCP_SYN | HT_TCP_FIN | HT_TCP_RST));
 	return p->end == HT_PACKET_UDP && udp_wants(s, p);
 }
 

@@ -49,6 +49,7 @@ enum {
 	FLOW_QUIC = 4,
 	FLOW_DTLS = 8,
 	FLOW_DONE_TCP = 16, // both directions decided
+	FLOW_CLOSED = 32, // TCP: a FIN or RST was seen, the next SYN is another connection's
 };
 
 // What is known of one TCP direction that is being put together.
@@ -57,6 +58,7 @@ struct tcp_side {
 	bool cut; // the snap length took bytes of it
 	bool in_tls;
 	bool begun; // the first byte of a ClientHello was there
+	uint8_t beyond; // segments that lay beyond what is held
 	uint32_t tls_at; // offset at which TLS begins, or may begin
 	uint16_t segments_before; // of stream.segments, those that came before the hello's own
 	struct ht_stream stream;

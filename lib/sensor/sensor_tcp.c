@@ -17,6 +17,9 @@
 // upgrade or a proxy said before.
 #define HOLD_SLACK 8192
 
+// Segments beyond what is held, before the direction is given up: one alone may be anybody's.
+#define BEYOND_SEGMENTS 4
+
 struct segment {
 	uint32_t seq;
 	struct ht_span bytes;
@@ -65,7 +68,7 @@ static struct emission emission_of(
 	return (struct emission){
 		.flow = f,
 		.client = side,
-		.hello_number = (uint8_t)(f->hellos + 1),
+		.hello_number = f->hellos < UINT8_MAX ? f->hellos + 1 : UINT8_MAX,
 		.at = at,
 		.message = m,
 		.hello_len = (uint32_t)m->body.len + (m->kind == HT_HELLO_SSL2 ? 0 : 4),
@@ -263,6 +266,8 @@ static enum step step_tls(
 		return mid_stream(s, f, h, side);
 	switch (rc) {
 	case HT_OK: {
+		t->stream.anchored
+			= true; // its bytes are folded together: nothing goes before them now
 		whole_hello(s, f, h, side, at, &m);
 		bool more = ht_ranges_end(&t->stream.data.have) > m.stream_end;
 		if (more) {
@@ -335,6 +340,13 @@ step_start(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side
 	return STEP_GONE;
 }
 
+static uint32_t bytes_held(const struct ht_stream *s) {
+	uint32_t bytes = 0;
+	for (uint32_t i = 0; i < s->data.have.num; i++)
+		bytes += s->data.have.r[i].hi - s->data.have.r[i].lo;
+	return bytes;
+}
+
 // Looks at what is there in order. Each turn moves on in the stream or ends. Returns true when the
 // side waits for more, false when it is decided and gone.
 static bool
@@ -347,7 +359,7 @@ look(struct ht_sensor *s,
 	for (;;) {
 		uint32_t prefix = ht_stream_prefix(&t->stream);
 		if (!t->in_tls && prefix <= t->tls_at) {
-			if (ht_ranges_end(&t->stream.data.have) <= prefix + AHEAD_BYTES)
+			if (bytes_held(&t->stream) <= prefix + AHEAD_BYTES)
 				return true;
 			give_up(s, f, h, side, HT_CTR_STREAM_GAP, HT_INCOMPLETE_GAP);
 			return false;
@@ -357,6 +369,19 @@ look(struct ht_sensor *s,
 		if (step != STEP_AGAIN)
 			return step == STEP_WAIT;
 	}
+}
+
+// Whether TLS in this segment is the beginning of a direction of which nothing better is known:
+// right behind a keep-alive probe, which is one byte of no meaning below the next one (RFC
+// 9293 3.8.4), or far from the stray bytes that are held.
+static bool begins_here(const struct tcp_side *t, const struct segment *g) {
+	const struct ht_assembly *d = &t->stream.data;
+	if (t->stream.anchored || t->in_tls || d->have.num == 0
+	    || ht_tls_start(g->bytes) != HT_TLS_RECORD)
+		return false;
+	int32_t at = (int32_t)(g->seq - t->stream.base);
+	bool keep_alive = at == 1 && ht_ranges_end(&d->have) == 1 && d->buf[0] == 0;
+	return keep_alive || at > HT_STREAM_REBASE_MAX || at < -HT_STREAM_REBASE_MAX;
 }
 
 static void
@@ -369,6 +394,11 @@ hold(struct ht_sensor *s,
 	struct tcp_side *t = &h->tcp[side];
 	const uint32_t base = t->stream.base, max = s->p.max_hello_bytes + HOLD_SLACK;
 	enum ht_rc rc;
+	if (begins_here(t, g)) {
+		ht_stream_drop(&t->stream, s->arena);
+		t->stream.base = g->seq;
+		begin_anew(f, t, side);
+	}
 	t->cut |= g->cut;
 	while ((rc = ht_stream_add(&t->stream, s->arena, g->seq, g->bytes, max)) == HT_FULL) {
 		if (!hello_make_room(s, h)) {
@@ -381,9 +411,14 @@ hold(struct ht_sensor *s,
 	hello_touch(s, h, at);
 	if (t->stream.base != base) // an earlier beginning
 		begin_anew(f, t, side);
+	bool beyond = rc == HT_LIMIT && g->seq - t->stream.base >= max;
+	if (beyond && t->beyond < BEYOND_SEGMENTS) {
+		t->beyond++; // a stray segment, which the receiver drops as out of its window
+		return;
+	}
 	if (rc == HT_LIMIT) {
 		// Behind a hole that long the missing bytes are lost; without one it is the cap.
-		bool lost = g->seq - t->stream.base >= max && ht_stream_has_hole(&t->stream);
+		bool lost = beyond && ht_stream_has_hole(&t->stream);
 		give_up(s, f, h, side, HT_CTR_STREAM_LIMIT,
 			lost ? HT_INCOMPLETE_GAP : HT_INCOMPLETE_LIMIT);
 		return;
@@ -547,6 +582,7 @@ syn(struct ht_sensor *s,
     bool opens,
     const struct sighting *at) {
 	struct hello *h = hello_of(s, f);
+	const bool closed = f->flags & FLOW_CLOSED;
 	switch (f->dir[side]) {
 	case DIR_NEW:
 		break;
@@ -558,7 +594,7 @@ syn(struct ht_sensor *s,
 		break;
 	case DIR_OPEN: {
 		struct ht_stream *t = &h->tcp[side].stream;
-		if (t->anchored && t->base - begin < SAME_CONNECTION)
+		if (t->anchored && !closed && t->base - begin < SAME_CONNECTION)
 			return;
 		if (!t->anchored
 		    && ht_stream_anchor(t, s->arena, begin, s->p.max_hello_bytes + HOLD_SLACK)) {
@@ -572,7 +608,7 @@ syn(struct ht_sensor *s,
 		break;
 	}
 	default: // decided, or behind a first hello: f->seq is where it stood last
-		if (!opens || f->seq[side] - begin < SAME_CONNECTION)
+		if (!opens || (!closed && f->seq[side] - begin < SAME_CONNECTION))
 			return;
 		flow_renew(s, f);
 		break;
@@ -588,15 +624,19 @@ void tcp_packet(
 	const struct sighting *at
 ) {
 	struct ht_flow *f = flow_find(s, p, ref);
-	bool is_syn = p->tcp_flags & HT_TCP_SYN;
-	if (f == NULL)
+	const bool is_syn = p->tcp_flags & HT_TCP_SYN;
+	if (f == NULL) {
+		if (!is_syn && p->payload.len == 0)
+			return; // the end of a connection nothing else was seen of
 		f = flow_make(s, p, ref);
-	else if ((f->flags & FLOW_DONE_TCP) && !is_syn)
-		return; // the data of a decided flow: nearly every packet of a link ends here
+	}
 	// RFC 9293 3.4: the SYN takes a sequence number; data in it (RFC 7413) comes after.
 	if (is_syn)
 		syn(s, f, ref.side, p->tcp_seq + 1, !(p->tcp_flags & HT_TCP_ACK), at);
-	if (p->payload.len == 0)
+	if (p->tcp_flags & (HT_TCP_FIN | HT_TCP_RST))
+		f->flags |= FLOW_CLOSED;
+	// The data of a decided flow: nearly every packet of a link ends here.
+	if ((f->flags & FLOW_DONE_TCP) || p->payload.len == 0)
 		return;
 	struct segment g = {p->tcp_seq + is_syn, p->payload, p->payload_wire_len > p->payload.len};
 	payload(s, f, ref.side, &g, at);

@@ -64,13 +64,19 @@ static uint32_t *dcid_hint(struct ht_sensor *s, struct ht_span dcid) {
 	return &s->quic_by_dcid[hash_of(s, dcid) & s->quic_by_dcid_mask];
 }
 
-static struct hello *find_by_dcid(struct ht_sensor *s, struct ht_span dcid) {
+// Only to the same server: a connection id means something to who chose it, and anybody can copy
+// one.
+static struct hello *
+find_by_dcid(struct ht_sensor *s, struct ht_span dcid, const struct ht_flow_key *key) {
 	uint32_t i = *dcid_hint(s, dcid);
 	struct hello *h = &s->hellos[i];
 	if (i == 0 || h->kind != HELLO_QUIC || h->flow == UINT32_MAX || dcid.len < 8
 	    || !ht_span_eq(HT_SPAN(h->quic.odcid, h->quic.odcid_len), dcid))
 		return NULL;
-	return h;
+	const struct ht_flow *f = ht_flow_at(s->flows, h->flow);
+	bool same_server = f->port[!h->client] == key->dport
+			   && memcmp(f->addr[!h->client], key->dst, sizeof(key->dst)) == 0;
+	return same_server ? h : NULL;
 }
 
 static struct emission quic_emission(
@@ -83,7 +89,7 @@ static struct emission quic_emission(
 	return (struct emission){
 		.flow = f,
 		.client = h->client,
-		.hello_number = (uint8_t)(f->hellos + 1),
+		.hello_number = f->hellos < UINT8_MAX ? f->hellos + 1 : UINT8_MAX,
 		.at = at,
 		.message = m,
 		.segments = h->datagrams,
@@ -339,7 +345,7 @@ static void gquic_clear(
 	struct emission e = {
 		.flow = f,
 		.client = ref.side,
-		.hello_number = (uint8_t)(f->hellos + 1),
+		.hello_number = f->hellos < UINT8_MAX ? f->hellos + 1 : UINT8_MAX,
 		.at = at,
 		.segments = 1,
 		.gquic = &g,
@@ -390,7 +396,7 @@ static void quic_packet(
 	if (q->kind != HT_QUIC_INITIAL)
 		return;
 	if (h == NULL && f == NULL)
-		h = find_by_dcid(s, q->dcid); // the client's address changed
+		h = find_by_dcid(s, q->dcid, &p->key); // the client's address changed
 	if (h == NULL)
 		quic_begin(s, p, ref, f, at);
 	else
@@ -438,7 +444,7 @@ static void dtls_whole(
 	struct emission e = {
 		.flow = f,
 		.client = h->client,
-		.hello_number = (uint8_t)(f->hellos + 1),
+		.hello_number = f->hellos < UINT8_MAX ? f->hellos + 1 : UINT8_MAX,
 		.at = at,
 		.message = m,
 		.segments = h->datagrams,
@@ -467,7 +473,7 @@ static void dtls_incomplete(struct ht_sensor *s, struct hello *h, enum ht_incomp
 	struct emission e = {
 		.flow = f,
 		.client = h->client,
-		.hello_number = (uint8_t)(f->hellos + 1),
+		.hello_number = f->hellos < UINT8_MAX ? f->hellos + 1 : UINT8_MAX,
 		.at = &h->at,
 		.message = &m,
 		.segments = h->datagrams,
