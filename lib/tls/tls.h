@@ -165,9 +165,9 @@ bool ht_tls_frame_begun(const struct ht_tls_framer *f, const uint8_t *buf);
 
 // --- DTLS --------------------------------------------------------------------------------------
 
-// ht_dtls_start tells whether a datagram begins with a DTLS handshake record of epoch 0 that
-// carries (a fragment of) a ClientHello: by their headers alone, since the snap length may have cut
-// what is behind them.
+// ht_dtls_start tells whether one of the first records of a datagram is a DTLS handshake record of
+// epoch 0 that carries (a fragment of) a ClientHello: by their headers alone, since the snap length
+// may have cut what is behind them.
 bool ht_dtls_start(struct ht_span datagram);
 
 // ht_dtls_first looks at the first fragment of a datagram that ht_dtls_start knows: its

@@ -58,11 +58,21 @@ static bool take_fragment(struct record *rec, struct fragment *f) {
 	       && f->offset <= f->length && n <= f->length - f->offset;
 }
 
+// Records that may stand before the hello in its datagram (stacks take what they cannot use and go
+// on): so many are passed over.
+#define LEADING_RECORDS 4
+
 static bool first_fragment(struct ht_span datagram, struct fragment *f) {
 	struct ht_reader r = ht_reader(datagram);
 	struct record rec;
-	return datagram.len > 0 && datagram.p[0] == CT_HANDSHAKE && take_record(&r, &rec)
-	       && rec.clear && take_fragment(&rec, f) && f->type == HS_CLIENT_HELLO;
+	// ContentType 20 to 25: change_cipher_spec to heartbeat (RFC 6520), tls12_cid (RFC 9146).
+	if (datagram.len == 0 || datagram.p[0] < 20 || datagram.p[0] > 25)
+		return false;
+	for (unsigned i = 0; i <= LEADING_RECORDS && take_record(&r, &rec); i++)
+		if (rec.type == CT_HANDSHAKE && rec.clear && take_fragment(&rec, f)
+		    && f->type == HS_CLIENT_HELLO)
+			return true;
+	return false;
 }
 
 bool ht_dtls_start(struct ht_span datagram) {

@@ -229,3 +229,8 @@ def _():
     for i in range(2):
         c.c(datagram(HELLO, seq=i)[0]).s(datagram(other, seq=i)[0])
     return c
+
+
+@case("dtls-hello-second-record.pcap", "An application data record stands before the hello in its datagram.")
+def _():
+    return udp().c(w.dtls_record(bytes(20), 0, 23) + datagram(HELLO, seq=1)[0])

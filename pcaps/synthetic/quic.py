@@ -465,3 +465,10 @@ def _():
     c.c(initial([q.crypto(PQ, 1100)], 1))
     server_flight(c, n=2).s(q.opaque(q.HANDSHAKE, SCID, SSCID, n=700))
     return c.c(q.opaque(q.HANDSHAKE, SSCID, SCID, n=90))
+
+
+@case("quic-same-dcid-other-server.pcap", "Half a hello to one server, a whole one to another with the same connection id.")
+def _():
+    decoy = w.Udp("203.0.113.66", "203.0.113.1", sport=7777, dport=9999).c(initial([q.crypto(HELLO, 0, 100)]))
+    real = w.Udp(t=w.T0 + w.MS).c(initial([q.crypto(PQ, 0, 1100)])).c(initial([q.crypto(PQ, 1100)], 1))
+    return decoy.frames() + real.frames()

@@ -270,3 +270,30 @@ def _():
 def _():
     c = w.Tcp().open()
     return answered(c.c(0, STREAM, w.PSH | w.ACK | 0x20))
+
+
+@case("port-reuse-same-isn.pcap", "The same ports again after a FIN, with the same sequence numbers: two hellos.")
+def _():
+    a = answered(w.Tcp().open().say(STREAM)).close()
+    b = w.Tcp(t=a.t + 1000 * w.MS).open().say(w.records(w.hello13("second.example.com")))
+    return a.frames() + answered(b).frames()
+
+
+@case("stray-byte-out-of-window.pcap", "A byte far above the window before the hello: the receiver drops it.")
+def _():
+    a = w.Tcp().open().c(70000, b"x")
+    a.sent = 0
+    return a.say(STREAM).frames()
+
+
+@case("no-syn-keepalive-first.pcap", "No SYN seen; a keep-alive probe of one zero byte, then the hello.")
+def _():
+    a = w.Tcp().c(-1, b"\0")
+    a.sent = 0
+    return a.say(STREAM).frames()
+
+
+@case("two-records-late-syn.pcap", "A hello over two records and a change_cipher_spec in one segment, its SYN after it.")
+def _():
+    syn = w.Tcp().open().frames()[:1]
+    return w.Tcp().say(w.records(w.hello13(), [100]) + w.CCS).frames() + syn
