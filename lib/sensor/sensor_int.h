@@ -3,7 +3,9 @@
 //
 //   sensor.c         the burst: headers -> lookup -> payload; creation, the end
 //   sensor_tcp.c     TCP directions until their first bytes are decided
-//   sensor_udp.c     QUIC and DTLS
+//   sensor_udp.c     which datagrams are QUIC or DTLS
+//   sensor_quic.c    QUIC and gQUIC
+//   sensor_dtls.c    DTLS
 //   sensor_hellos.c  the pool of hellos in progress: oldest first, time-outs, eviction
 //   sensor_emit.c    a hello view and its circumstances -> a record
 //   sensor_service.c port -> service name
@@ -158,7 +160,30 @@ void udp_packet(
 	struct ht_flow_ref ref,
 	const struct sighting *at
 );
+// keyed_hash is a hash that no sender can choose.
+uint64_t keyed_hash(const struct ht_sensor *s, struct ht_span b);
 void udp_end(struct ht_sensor *s, struct hello *h, enum ht_incomplete why);
+
+// --- sensor_quic.c ---
+void quic_packet(
+	struct ht_sensor *s,
+	const struct ht_packet *p,
+	struct ht_flow_ref ref,
+	struct ht_flow *f,
+	const struct ht_quic_header *q,
+	const struct sighting *at
+);
+void quic_give_up(struct ht_sensor *s, struct hello *h, enum ht_incomplete why);
+
+// --- sensor_dtls.c ---
+void dtls_packet(
+	struct ht_sensor *s,
+	const struct ht_packet *p,
+	struct ht_flow_ref ref,
+	struct ht_flow *f,
+	const struct sighting *at
+);
+void dtls_give_up(struct ht_sensor *s, struct hello *h, enum ht_incomplete why);
 
 // --- sensor_hellos.c ---
 bool hellos_new(struct ht_sensor *s);
