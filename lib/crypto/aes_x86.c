@@ -88,39 +88,6 @@ INLINE bool open_gcm(
 	return open_tail(rk, h, acc, b, 0, ctr, tag_mask, aad.len, out, sealed.p, len, at, slack);
 }
 
-TARGET static bool gcm_open(
-	struct ht_crypto *c,
-	uint8_t *out,
-	const uint8_t key[16],
-	const uint8_t nonce[12],
-	struct ht_span aad,
-	struct ht_span sealed
-) {
-	(void)c;
-	__m128i rk[11];
-	expand(rk, load(key));
-	return open_gcm(rk, first_counter(nonce, 0), out, aad, sealed, EXACT);
-}
-
-TARGET static bool open_initial(
-	struct ht_crypto *c,
-	uint8_t *out,
-	struct ht_initial_opened *o,
-	const struct ht_initial_keys *k,
-	struct ht_span packet,
-	size_t pn_offset
-) {
-	(void)c;
-	__m128i rk[11], hp[11];
-	expand_two(rk, load(k->key), hp, load(k->hp));
-	__m128i mask = encrypt(hp, load(packet.p + pn_offset + HT_SAMPLE_OFFSET));
-	ht_clear_header(out, o, packet, pn_offset, (uint64_t)_mm_cvtsi128_si64(mask));
-	return open_gcm(
-		rk, first_counter(k->iv, o->pn), out + o->header_len, HT_SPAN(out, o->header_len),
-		HT_SPAN(packet.p + o->header_len, packet.len - o->header_len), SLACK
-	);
-}
-
 static const struct ht_aes_ops ops = {
 	.name = "aes-ni",
 	.mask = ht_aes_mask_x86,

@@ -210,3 +210,46 @@ INLINE bool open_tail(
 	__m128i tag = _mm_xor_si128(swap128(acc), tag_mask);
 	return _mm_movemask_epi8(_mm_cmpeq_epi8(tag, load(in + len))) == 0xffff;
 }
+
+// open_gcm is each file's own: decrypts and hashes `sealed` as wide as its vectors are.
+INLINE bool open_gcm(
+	const __m128i rk[11],
+	__m128i j0,
+	uint8_t *out,
+	struct ht_span aad,
+	struct ht_span sealed,
+	enum slack slack
+);
+
+TARGET static bool gcm_open(
+	struct ht_crypto *c,
+	uint8_t *out,
+	const uint8_t key[16],
+	const uint8_t nonce[12],
+	struct ht_span aad,
+	struct ht_span sealed
+) {
+	(void)c;
+	__m128i rk[11];
+	expand(rk, load(key));
+	return open_gcm(rk, first_counter(nonce, 0), out, aad, sealed, EXACT);
+}
+
+TARGET static bool open_initial(
+	struct ht_crypto *c,
+	uint8_t *out,
+	struct ht_initial_opened *o,
+	const struct ht_initial_keys *k,
+	struct ht_span packet,
+	size_t pn_offset
+) {
+	(void)c;
+	__m128i rk[11], hp[11];
+	expand_two(rk, load(k->key), hp, load(k->hp));
+	__m128i mask = encrypt(hp, load(packet.p + pn_offset + HT_SAMPLE_OFFSET));
+	ht_clear_header(out, o, packet, pn_offset, (uint64_t)_mm_cvtsi128_si64(mask));
+	return open_gcm(
+		rk, first_counter(k->iv, o->pn), out + o->header_len, HT_SPAN(out, o->header_len),
+		HT_SPAN(packet.p + o->header_len, packet.len - o->header_len), SLACK
+	);
+}

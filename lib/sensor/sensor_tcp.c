@@ -266,8 +266,8 @@ static enum step step_tls(
 		return mid_stream(s, f, h, side);
 	switch (rc) {
 	case HT_OK: {
-		t->stream.anchored
-			= true; // its bytes are folded together: nothing goes before them now
+		// Its bytes are folded together: nothing goes before them now.
+		t->stream.anchored = true;
 		whole_hello(s, f, h, side, at, &m);
 		bool more = ht_ranges_end(&t->stream.data.have) > m.stream_end;
 		if (more) {
@@ -397,7 +397,6 @@ hold(struct ht_sensor *s,
 	if (begins_here(t, g)) {
 		ht_stream_drop(&t->stream, s->arena);
 		t->stream.base = g->seq;
-		begin_anew(f, t, side);
 	}
 	t->cut |= g->cut;
 	while ((rc = ht_stream_add(&t->stream, s->arena, g->seq, g->bytes, max)) == HT_FULL) {
@@ -409,7 +408,7 @@ hold(struct ht_sensor *s,
 	if (rc == HT_SKIP && !g->cut)
 		return;
 	hello_touch(s, h, at);
-	if (t->stream.base != base) // an earlier beginning
+	if (t->stream.base != base) // another beginning
 		begin_anew(f, t, side);
 	bool beyond = rc == HT_LIMIT && g->seq - t->stream.base >= max;
 	if (beyond && t->beyond < BEYOND_SEGMENTS) {
@@ -476,7 +475,7 @@ static bool first_bytes(
 		f->dir[side] = DIR_AGAIN;
 		f->state = HT_FLOW_DONE;
 		f->seq[side] = g->seq + m.stream_end;
-		advance(g, m.stream_end < g->bytes.len ? m.stream_end : (uint32_t)g->bytes.len);
+		advance(g, m.stream_end); // the record is all in this segment
 		return g->bytes.len == 0;
 	}
 	case HT_SKIP:
