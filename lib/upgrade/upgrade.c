@@ -74,6 +74,7 @@ static enum ht_rc inside(struct ht_upgrade *u, struct ht_span all) {
 	if (u->layer + 1 == HT_VIA_MAX)
 		return up_bad(u, HT_SPEAKS_PLAIN);
 	u->layer++;
+	u->said = u->replies = 0;
 	u->state = UP_START;
 	return up_start(u, all);
 }

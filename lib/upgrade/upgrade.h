@@ -2,8 +2,10 @@
 // upgrade: STARTTLS and its kin. Where in a stream does TLS begin, and what was said before? Also
 // names what a stream is that cannot begin TLS. Uses base, reader.
 //
-// It looks at one direction of a connection alone: the client must wait for the server's answer, so
-// after its trigger (STARTTLS, SSLRequest, CONNECT ...) its own next byte is TLS.
+// Where TLS begins is found in one direction alone: the client must wait for the server's answer,
+// so after its trigger (STARTTLS, SSLRequest, CONNECT ...) its own next byte is TLS. What became of
+// an upgrade takes what both sides said (ht_upgrade_scan, ht_upgrade_answer), each side read by
+// itself, so that neither how they were cut nor how they came interleaved changes the verdict.
 
 #pragma once
 
@@ -68,6 +70,22 @@ enum ht_speaks {
 // before the work begins, and the caller has to keep the bytes until the answer is known.
 #define HT_UPGRADE_MAX (64u * 1024)
 
+// What was said of an upgrade on a connection, as bits. The first are the client's.
+enum ht_said {
+	HT_SAID_ASKED = 1, // for TLS, or a proxy was told where to connect
+	HT_SAID_WENT_ON = 2, // something in clear followed the last request
+	HT_SAID_LOGIN = 4, // a secret that can be read, or can be made readable, was sent
+	HT_SAID_MAIL = 8, // a mail was sent
+	HT_SAID_MANGLED = 16, // a command was overwritten on its way: XXXXXXXX
+	// The server's.
+	HT_SAID_LISTED = 32, // what it can do
+	HT_SAID_OFFERED = 64, // TLS
+	HT_SAID_REQUIRED = 128, // TLS before anything else
+	HT_SAID_OVERWRITTEN = 256, // a line of that list was overwritten on its way: 250-XXXXXXXA
+	HT_SAID_TLS = 512, // its side went on with TLS
+	HT_SAID_PROXIED = 1024, // a proxy granted the connection
+};
+
 // The state of one direction. All zero is a new one.
 struct ht_upgrade {
 	uint16_t port_hint; // the caller may set it: the server's port. It names, it never decides
@@ -79,8 +97,12 @@ struct ht_upgrade {
 	uint8_t num_via;
 	uint8_t via[HT_VIA_MAX]; // enum ht_via, outermost first
 	uint32_t offset; // HT_OK: TLS begins here, or another protocol inside the last `via`
+	uint16_t said; // enum ht_said, the client's bits
+	uint16_t asked_at; // which of the server's replies answers the last request, from 0
+	uint16_t login_at; // which of them answers the first secret sent
 
 	// private to the module
+	uint16_t replies; // that the commands so far will get, the greeting included
 	uint32_t pos; // bytes before it need not be looked at again
 	uint32_t start; // where the line, message or element at hand begins
 	uint32_t head; // where the HTTP request at hand begins
@@ -106,3 +128,87 @@ struct ht_upgrade {
 //   HT_BAD   this direction will not begin TLS; u->speaks says what it is. The answer is final.
 // u->via borrows nothing; after HT_MORE and HT_BAD it lists what led to the last HT_OK.
 HT_MUST_USE enum ht_rc ht_upgrade_scan(struct ht_upgrade *u, struct ht_span sofar);
+
+// What a server answered.
+enum ht_answer {
+	HT_ANSWER_NONE,
+	HT_ANSWER_OTHER, // positive or intermediate, and no go-ahead for TLS
+	HT_ANSWER_YES, // go ahead
+	HT_ANSWER_NO, // refused, by a code that means it: 454, 580, NO, resultCode 52
+	HT_ANSWER_UNKNOWN, // such a command is not known: 500, 502, BAD, protocolError
+};
+
+#define HT_REPLIES_MAX 32 // an upgrade asked for later than that gets no verdict from its answer
+
+// The state of a server's direction. All zero is a new one.
+struct ht_answers {
+	uint16_t port_hint; // as in struct ht_upgrade
+	uint16_t said; // enum ht_said, the server's bits
+	uint16_t listed_at; // which reply listed what the server can do, the first time
+	uint16_t num; // replies so far, also beyond HT_REPLIES_MAX
+	uint8_t reply[HT_REPLIES_MAX]; // enum ht_answer
+	bool done; // nothing that follows is looked at
+
+	// private to the module
+	uint8_t state; // enum up_answer_state
+	uint8_t layer; // proxies gone through
+	uint8_t candidates; // text protocols that the greeting allows
+	uint8_t via; // 1 + enum ht_via of the protocol at hand; 0: not known, or one of
+		     // `candidates`
+	uint8_t flags;
+	uint16_t code; // of the reply of several lines that is being read
+	uint32_t skip; // bytes to pass over
+};
+
+// ht_upgrade_answer reads the server's side: `fresh` is what comes next in order, behind what
+// earlier calls took. `client` is what is known of the other side, or NULL. It returns how many
+// bytes it took; the others are to be given again when more came. A reply longer than
+// HT_ANSWER_BYTES is not waited for: of that many bytes some are always taken.
+#define HT_ANSWER_BYTES 1024u
+size_t
+ht_upgrade_answer(struct ht_answers *a, const struct ht_upgrade *client, struct ht_span fresh);
+
+// What became of an upgrade: the record's upgrade_state.
+#define HT_UPGRADE_STATES(X) \
+	X(COMPLETED, completed, "a hello followed") \
+	X(REFUSED, refused, "the server said no") \
+	X(NOT_OFFERED, not_offered, "the server listed what it can do, and TLS was not there") \
+	X(OFFERED_UNUSED, offered_unused, "offered or granted, and not used") \
+	X(REQUESTED_UNANSWERED, requested_unanswered, "asked for, and no answer was seen") \
+	X(STRIPPED, stripped, "offer or request were tampered with on their way") \
+	X(PLAIN_CREDENTIALS, plain_credentials, \
+	  "a login or a mail in clear though TLS was offered or required")
+
+enum ht_upgrade_state {
+#define X(id, name, help) HT_UPGRADE_##id,
+	HT_UPGRADE_STATES(X)
+#undef X
+		HT_NUM_UPGRADE_STATES
+};
+
+const char *ht_upgrade_state_name(enum ht_upgrade_state state);
+
+struct ht_verdict {
+	enum ht_upgrade_state state;
+	const char *severity; // info, notice, warning or critical
+	const char
+		*evidence; // one line of ASCII, never what a peer sent; NULL: the state says it all
+};
+
+// ht_upgrade_verdict says what became of the upgrade on a connection that is over, or has given its
+// hello. `client` and `server` are NULL for a side that was not seen; `offered_before`: this server
+// offered TLS on an earlier connection. False: what was seen says nothing (a proxy that carried
+// something else, a side alone that tells neither offer nor request).
+HT_MUST_USE bool ht_upgrade_verdict(
+	struct ht_verdict *v,
+	const struct ht_upgrade *client,
+	const struct ht_answers *server,
+	bool hello,
+	bool offered_before
+);
+
+// ht_upgrade_names writes what is spoken on a connection, outermost first, whether or not TLS was
+// asked for, and returns how many names that are; 0: no upgrade protocol.
+unsigned ht_upgrade_names(
+	uint8_t via[HT_VIA_MAX], const struct ht_upgrade *client, const struct ht_answers *server
+);

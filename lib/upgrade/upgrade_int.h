@@ -44,6 +44,84 @@ up_step up_start, up_text, up_text_first, up_greeting, up_http, up_http_first, u
 	up_mysql, up_tds, up_tds_packet, up_adb, up_adb_first, up_rdp, up_socks4, up_socks5,
 	up_proxy_v1, up_proxy_v2;
 
+// --- the server's side ---------------------------------------------------------------------------
+
+// What is spoken by the server that goes on at the next call.
+enum up_answer_state {
+	UP_ANSWER_START, // what begins here is not known yet
+	UP_ANSWER_NUMERIC, // SMTP, FTP, NNTP: replies of three digits
+	UP_ANSWER_IMAP,
+	UP_ANSWER_POP3,
+	UP_ANSWER_SIEVE,
+	UP_ANSWER_IRC,
+	UP_ANSWER_XMPP,
+	UP_ANSWER_LDAP,
+	UP_ANSWER_POSTGRESQL,
+	UP_ANSWER_MYSQL,
+	UP_ANSWER_TDS,
+	UP_ANSWER_RDP,
+	UP_ANSWER_HTTP,
+	UP_ANSWER_SOCKS4,
+	UP_ANSWER_SOCKS5,
+	UP_NUM_ANSWER_STATES
+};
+
+// An answer step looks at the beginning of `fresh` and returns how many bytes it took. With 0 it
+// has either changed a->state (or set a->done), or it wants more.
+typedef size_t
+up_answer(struct ht_answers *a, const struct ht_upgrade *client, struct ht_span fresh);
+
+up_answer up_answer_start, up_answer_numeric, up_answer_imap, up_answer_pop3, up_answer_sieve,
+	up_answer_irc, up_answer_xmpp, up_answer_ldap, up_answer_postgresql, up_answer_mysql,
+	up_answer_tds, up_answer_rdp, up_answer_http, up_answer_socks4, up_answer_socks5;
+
+enum up_answer_flag {
+	UP_LONG_LINE = 1, // the line goes on: its head was looked at
+	UP_PRIVATE = 2, // and up: each state's own
+};
+
+// up_answer_line takes one line of the server, without its end. It returns how many bytes that is
+// with the end, 0 when the end has not come. Of a line longer than HT_ANSWER_BYTES the head is
+// given, and the rest is passed over without another call's notice.
+size_t up_answer_line(struct ht_answers *a, struct ht_span fresh, struct ht_span *line);
+
+// up_answered notes the next of the server's replies.
+static inline void up_answered(struct ht_answers *a, enum ht_answer what) {
+	if (a->num < HT_REPLIES_MAX)
+		a->reply[a->num] = (uint8_t)what;
+	if (a->num < UINT16_MAX)
+		a->num++;
+}
+
+// up_listed notes that the server has listed what it can do; only the first list counts (behind a
+// login, or inside TLS, another one may lack the offer by right).
+static inline bool up_listed(struct ht_answers *a) {
+	if (a->said & HT_SAID_LISTED)
+		return false;
+	a->said |= HT_SAID_LISTED;
+	a->listed_at = a->num;
+	return true;
+}
+
+// up_blotted tells whether a word was overwritten on its way, as firewalls do that must keep the
+// length of what they take out (Cisco "inspect esmtp": XXXXXXXA): four X at least, nothing behind
+// them but X and one letter.
+bool up_blotted(struct ht_span word);
+
+// up_proxied: a proxy granted the connection. What it carries begins anew.
+static inline void up_proxied(struct ht_answers *a) {
+	a->said = HT_SAID_PROXIED;
+	a->num = a->listed_at = 0;
+	a->state = UP_ANSWER_START;
+	a->candidates = a->flags = a->via = 0;
+	if (a->layer < HT_VIA_MAX)
+		a->layer++;
+}
+
+// up_via_at_hand is 1 + the protocol that the client speaks at hand (behind proxies), as far as one
+// name is sure, or 0.
+uint8_t up_via_at_hand(const struct ht_upgrade *client);
+
 // up_line takes the line that begins at u->start, without its end. A bare LF ends a line too: the
 // servers seen accept it. HT_MORE: its end is not there yet; HT_LIMIT: it is longer than `max`.
 HT_MUST_USE enum ht_rc
@@ -95,6 +173,8 @@ static inline enum ht_rc
 up_found(struct ht_upgrade *u, enum ht_via via, size_t offset, enum up_state next) {
 	u->via[u->layer] = (uint8_t)via;
 	u->num_via = (uint8_t)(u->layer + 1);
+	u->said |= HT_SAID_ASKED;
+	u->asked_at = u->replies;
 	u->offset = (uint32_t)offset;
 	u->state = (uint8_t)next;
 	up_go_to(u, offset);
