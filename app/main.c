@@ -31,6 +31,7 @@ static void on_signal(int sig) {
 }
 
 struct sinks {
+	bool hellos; // hello records are wanted
 	struct ht_sink *s[MAX_SINKS];
 	const char *names[MAX_SINKS];
 	unsigned num;
@@ -38,6 +39,8 @@ struct sinks {
 
 static void emit(void *user, const struct ht_record *r) {
 	const struct sinks *k = user;
+	if (!k->hellos && (r->has & HT_HAS(complete)))
+		return;
 	for (unsigned i = 0; i < k->num; i++)
 		ht_sink_write(k->s[i], r);
 }
@@ -177,7 +180,7 @@ static bool close_sinks(struct sinks *k, struct ht_sink_stats *stats) {
 }
 
 static int run(struct options *o) {
-	struct sinks sinks = {0};
+	struct sinks sinks = {.hellos = o->hellos};
 	struct ht_sink_stats stats[MAX_SINKS];
 	struct summary sum;
 	int status = EXIT_DONE;

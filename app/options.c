@@ -46,11 +46,20 @@ usage(struct options *o, const char *format, ...) {
 	o->action = ACTION_USAGE;
 }
 
-// Only hello records so far: every other name is refused, so that nobody waits for what never
-// comes.
 static void records(struct options *o, const char *list) {
-	if (strcmp(list, "hello") != 0)
-		usage(o, "--records %s: this version makes 'hello' records only", list);
+	o->hellos = o->sensor.events = false;
+	for (const char *p = list;; p++) {
+		const size_t n = strcspn(p, ",");
+		if (n == 5 && memcmp(p, "hello", n) == 0)
+			o->hellos = true;
+		else if (n == 5 && memcmp(p, "event", n) == 0)
+			o->sensor.events = true;
+		else
+			usage(o, "--records %s: a list of 'hello' and 'event' was expected", list);
+		p += n;
+		if (*p == '\0')
+			break;
+	}
 }
 
 static void sensor_option(struct options *o, size_t i, const char *text) {
@@ -109,6 +118,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 
 	memset(o, 0, sizeof(*o));
 	ht_sensor_defaults(&o->sensor);
+	o->hellos = o->sensor.events = true;
 	int c;
 	opterr = 0;
 	while (o->action != ACTION_USAGE
@@ -192,7 +202,7 @@ void options_help(void) {
 		printf("                         %-14s %s\n", (*k)->name, (*k)->help);
 	fputs("                       SINK:PATH writes to a file; without it, to standard output.\n"
 	      "                       Default: table on a terminal, json otherwise\n"
-	      "      --records hello  kinds of record (this version: hello)\n"
+	      "      --records LIST   kinds of record: hello, event (default: hello,event)\n"
 	      "      --ja4-r          add the unhashed JA4_r\n"
 	      "      --stats json     at the end, the whole ledger of counters on standard error\n"
 	      "  -q, --quiet          no progress line and no summary\n"

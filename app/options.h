@@ -24,6 +24,7 @@ struct options {
 	const char *sinks[MAX_SINKS];
 	unsigned num_sinks;
 	const char *filter;
+	bool hellos; // hello records are wanted
 	bool stats_json;
 	bool quiet;
 	struct ht_sensor_params sensor;

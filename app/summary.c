@@ -44,6 +44,18 @@ void summary_add(struct summary *s, const struct ht_capture_stats *file) {
 	s->bytes += file->bytes_read;
 }
 
+// Those of `num` counters from `first` on that are not zero: " (gap 1, idle 2)".
+static void print_some(FILE *to, const uint64_t *counters, unsigned first, unsigned num) {
+	const char *sep = " (";
+	for (unsigned i = first; i < first + num; i++) {
+		if (counters[i] == 0)
+			continue;
+		fprintf(to, "%s%s %" PRIu64, sep, ht_ledger[i].name, counters[i]);
+		sep = ", ";
+	}
+	fputs(*sep == ',' ? ")\n" : "\n", to);
+}
+
 void summary_print(struct summary *s, const uint64_t *counters, FILE *to) {
 	double t = since(&s->begun);
 	uint64_t complete = counters[HT_CTR_HELLOS_COMPLETE], incomplete = 0;
@@ -55,16 +67,19 @@ void summary_print(struct summary *s, const uint64_t *counters, FILE *to) {
 	fprintf(to, ", %.1f MB in %.2f s", (double)s->bytes / 1e6, t);
 	if (t > 0.1)
 		fprintf(to, " (%.2f million frames/s)", (double)s->frames / t / 1e6);
-	fprintf(to, "\n%" PRIu64 " hellos complete, %" PRIu64 " incomplete", complete, incomplete);
-	const char *sep = " (";
-	for (unsigned i = 0; i < HT_NUM_INCOMPLETE; i++) {
-		if (counters[HT_CTR_HELLO_GAP + i] == 0)
-			continue;
-		fprintf(to, "%s%s %" PRIu64, sep, ht_ledger[HT_CTR_HELLO_GAP + i].name,
-			counters[HT_CTR_HELLO_GAP + i]);
-		sep = ", ";
+	fprintf(to, "\n%" PRIu64 " hello%s complete, %" PRIu64 " incomplete", complete,
+		complete == 1 ? "" : "s", incomplete);
+	print_some(to, counters, HT_CTR_HELLO_GAP, HT_NUM_INCOMPLETE);
+	const uint64_t upgrades = counters[HT_CTR_UPGRADES_BEGUN];
+	if (upgrades > 0) {
+		fprintf(to, "%" PRIu64 " connection%s with an upgrade protocol", upgrades,
+			upgrades == 1 ? "" : "s");
+		print_some(to, counters, HT_CTR_UPGRADE_COMPLETED, HT_NUM_UPGRADE_STATES);
 	}
-	fputs(incomplete > 0 ? ")\n" : "\n", to);
+	const uint64_t not_tls = counters[HT_CTR_EVENTS_NOT_TLS];
+	if (not_tls > 0)
+		fprintf(to, "%" PRIu64 " connection%s to a TLS port without TLS\n", not_tls,
+			not_tls == 1 ? "" : "s");
 	if (counters[HT_CTR_FRAME_LINKTYPE] > 0)
 		fprintf(to,
 			"%" PRIu64 " frames counted, not read: their link type is not supported\n",

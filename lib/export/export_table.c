@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A table for people: one line a hello. The widths of the columns are settled once, from the width
-// of the terminal; what does not fit a cell is cut with an ellipsis (the JSON has it whole), so
-// that columns stay in line. Without a terminal it is made for grep and wc: one header, the date in
-// each line, and notes that are never cut.
+// A table for people: one line a hello or an event. The widths of the columns are settled once,
+// from the width of the terminal; what does not fit a cell is cut with an ellipsis (the JSON has it
+// whole), so that columns stay in line. Without a terminal it is made for grep and wc: one header,
+// the date in each line, and notes that are never cut.
 
 #include "export_int.h"
 
@@ -168,9 +168,34 @@ static char *put_sent(char *out, struct ht_span text, unsigned columns, const ch
 	return put_plain(out, HT_SPAN(text.p, n), also, true);
 }
 
+static bool is_event(const struct ht_record *r) {
+	return r->has & HT_HAS(kind);
+}
+
+static const char *severity_color(const struct ht_record *r) {
+	const char *severity = r->has & HT_HAS(severity) ? r->severity : "";
+	return strcmp(severity, "critical") == 0  ? red
+	       : strcmp(severity, "warning") == 0 ? yellow
+						  : plain;
+}
+
+// An event says what happened in the place of the server name.
+static void put_event(struct line *l, const struct table *t, const struct ht_record *r) {
+	char cell[CELL_MAX];
+	const char *what = r->has & HT_HAS(upgrade_state) ? r->upgrade_state
+			   : r->has & HT_HAS(seen)	  ? r->seen
+							  : "";
+	const int n = snprintf(cell, sizeof(cell), "%s: %s", r->kind, what);
+	put_cut(l, severity_color(r), HT_SPAN(cell, (size_t)n), t->width[SNI]);
+}
+
 static void put_sni(struct line *l, const struct table *t, const struct ht_record *r) {
 	char cell[ESCAPED_MAX];
 	const unsigned columns = t->width[SNI];
+	if (is_event(r)) {
+		put_event(l, t, r);
+		return;
+	}
 	if (!(r->has & HT_HAS(sni))) {
 		put(l, dim, HT_SPAN_STR("-"));
 		return;
@@ -272,7 +297,9 @@ static char *put_quic(char *out, uint32_t version) {
 static void put_proto(struct line *l, const struct table *t, const struct ht_record *r) {
 	char cell[64];
 	char *out = cell;
-	const char *const protocol = r->has & HT_HAS(protocol) ? r->protocol : "-";
+	const char *const protocol = is_event(r)		 ? "event"
+				     : r->has & HT_HAS(protocol) ? r->protocol
+								 : "-";
 	const char *const version = r->has & HT_HAS(tls_version) ? r->tls_version : "";
 	if (strcmp(protocol, "quic") == 0) {
 		out = put_quic(out, r->has & HT_HAS(quic_version) ? r->quic_version : 0);
@@ -292,13 +319,15 @@ static void put_proto(struct line *l, const struct table *t, const struct ht_rec
 	put_cut(l, color, HT_SPAN(cell, (size_t)(out - cell)), t->width[PROTO]);
 }
 
-// All notes of a hello, ASCII.
+#define NOTE_MAX 96u // the longest evidence
+
+// All notes of a record, ASCII.
 struct notes {
 	struct note {
 		const char *color;
-		char text[64];
+		char text[NOTE_MAX];
 		unsigned len;
-	} note[HT_STRS_MAX + HT_TEXTS_MAX + 8];
+	} note[HT_STRS_MAX + HT_TEXTS_MAX + 9];
 	unsigned num;
 	unsigned len; // with a space between two
 };
@@ -335,6 +364,8 @@ static void find_notes(struct notes *n, const struct ht_record *r) {
 		add_note(n, plain, "psk", none);
 	if (has & HT_HAS(early_data) && r->early_data)
 		add_note(n, plain, "0rtt", none);
+	if (has & HT_HAS(evidence))
+		add_note(n, plain, "", HT_SPAN(r->evidence, strnlen(r->evidence, NOTE_MAX)));
 }
 
 static void put_notes(struct line *l, const struct table *t, const struct ht_record *r) {
@@ -428,7 +459,7 @@ static void table_write(struct ht_sink *s, const struct ht_record *r) {
 
 const struct ht_sink_ops ht_sink_table = {
 	.name = "table",
-	.help = "one line a hello, for people at a terminal",
+	.help = "one line a record, for people at a terminal",
 	.open = table_open,
 	.write = table_write,
 	.close = table_close,

@@ -56,11 +56,13 @@ struct ht_texts {
 
 // F(id, type, help): id is the JSON name. In the order in which they are exported.
 #define HT_RECORD_FIELDS(F) \
-	F(record, STR, "kind of record: hello") \
+	F(record, STR, "kind of record: hello or event") \
 	F(ts, TIME, \
 	  "time of the frame that completed the hello, or brought the last part of an incomplete " \
-	  "one") \
+	  "one; of an event, of the frame that told it") \
 	F(frame, U64, "number of that frame in its file, from 1 (replay only)") \
+	F(kind, STR, "kind of event: upgrade or not_tls_on_tls_port") \
+	F(severity, STR, "of an event: info, notice, warning or critical") \
 	F(src_ip, IP, "client address, innermost") \
 	F(src_port, U16, "client port") \
 	F(dst_ip, IP, "server address, innermost") \
@@ -73,6 +75,12 @@ struct ht_texts {
 	F(service, STR, "service by server port") \
 	F(protocol, STR, "tls, dtls or quic") \
 	F(via, STRS, "what was spoken on this connection before TLS, outermost first") \
+	F(upgrade_state, STR, \
+	  "what became of an upgrade: completed, refused, not_offered, offered_unused, " \
+	  "requested_unanswered, stripped or plain_credentials") \
+	F(evidence, STR, "what an event was concluded from, in words; never a credential") \
+	F(seen, STR, \
+	  "what was spoken where TLS belongs: ssh, http, openvpn, a name of via ..., or unknown") \
 	F(complete, FLAG, "the whole hello was seen and parsed") \
 	F(incomplete_reason, STR, \
 	  "gap, evicted, limit, idle, end_of_capture, snaplen, malformed or decrypt") \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// sensor: one worker's pipeline: frames in, hello records out by callback. No DPDK, no pcap, no
+// sensor: one worker's pipeline: frames in, records out by callback. No DPDK, no pcap, no
 // threads, no clock: time comes from the frames. Uses layers 0 to 3; it is the only place that
 // joins them.
 
@@ -34,6 +34,7 @@ struct ht_sensor_params {
 	HT_SENSOR_OPTIONS(X)
 #undef X
 	bool ja4_r;
+	bool events; // event records are made
 	uint64_t secret[2]; // drawn at start: keys the hashes, so that no sender can choose
 			    // collisions
 	// emit gets each record in the call that saw its last byte. It borrows the record for the
@@ -67,6 +68,7 @@ enum ht_incomplete {
 //   streams.begun  = the other streams counters
 //   flows.begun    = the other flows counters
 //   datagrams.total = the other datagrams counters
+//   upgrades.begun = the other upgrades counters
 #define HT_LEDGER(X) \
 	X(FRAMES, "frames", "total", "frames given to the sensor") \
 	X(FRAME_TCP, "frames", "tcp", "TCP segments") \
@@ -150,7 +152,22 @@ enum ht_incomplete {
 	X(HELLO_END_OF_CAPTURE, "hellos", "end_of_capture", "incomplete: the capture ended") \
 	X(HELLO_SNAPLEN, "hellos", "snaplen", "incomplete: cut by the snap length") \
 	X(HELLO_MALFORMED, "hellos", "malformed", "incomplete: its lengths contradict each other") \
-	X(HELLO_DECRYPT, "hellos", "decrypt", "incomplete: QUIC packets of it could not be opened")
+	X(HELLO_DECRYPT, "hellos", "decrypt", \
+	  "incomplete: QUIC packets of it could not be opened") \
+	X(UPGRADES_BEGUN, "upgrades", "begun", \
+	  "TCP connections of a protocol that has an upgrade") \
+	X(UPGRADE_COMPLETED, "upgrades", "completed", "a hello followed") \
+	X(UPGRADE_REFUSED, "upgrades", "refused", "the server said no") \
+	X(UPGRADE_NOT_OFFERED, "upgrades", "not_offered", "the server did not list TLS") \
+	X(UPGRADE_OFFERED_UNUSED, "upgrades", "offered_unused", \
+	  "offered or granted, and not used") \
+	X(UPGRADE_REQUESTED_UNANSWERED, "upgrades", "requested_unanswered", \
+	  "asked for, and no answer was seen") \
+	X(UPGRADE_STRIPPED, "upgrades", "stripped", "tampered with on the way") \
+	X(UPGRADE_PLAIN_CREDENTIALS, "upgrades", "plain_credentials", \
+	  "a login or a mail in clear though TLS was offered or required") \
+	X(UPGRADE_UNSAID, "upgrades", "unsaid", "what was seen says nothing of an upgrade") \
+	X(EVENTS_NOT_TLS, "events", "not_tls_on_tls_port", "connections told as not TLS")
 
 enum ht_ledger {
 #define X(id, group, name, help) HT_CTR_##id,

@@ -6,7 +6,8 @@
 // Community ID v1, seed 0 (corelight/community-id-spec): "1:" and the base64 of the SHA-1 over
 // seed, smaller end's address, larger end's, protocol, a zero byte, both ports. IPv4 addresses have
 // 4 bytes.
-static size_t community_id(struct ht_sensor *s, char out[30], const struct ht_flow *f) {
+static size_t
+community_id(struct ht_sensor *s, char out[COMMUNITY_ID_MAX], const struct ht_flow *f) {
 	static const char b64[64]
 		= "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -47,34 +48,43 @@ static void put_encap(struct ht_record *r, const struct sighting *at) {
 	r->has |= HT_HAS(encap);
 }
 
-static void put_via(struct ht_record *r, const uint8_t *via, unsigned num) {
+void put_via(struct ht_record *r, const uint8_t *via, unsigned num) {
 	r->via.num = (uint8_t)num;
 	for (unsigned i = 0; i < num; i++)
 		r->via.s[i] = ht_via_name(via[i]);
 	r->has |= HT_HAS(via);
 }
 
-static void
-put_connection(struct ht_sensor *s, struct ht_record *r, const struct emission *e, char *id) {
-	const struct ht_flow *f = e->flow;
-	uint8_t c = e->client;
+void put_connection(
+	struct ht_sensor *s,
+	struct ht_record *r,
+	const char *kind,
+	const struct ht_flow *f,
+	uint8_t client,
+	const struct sighting *at,
+	char id[COMMUNITY_ID_MAX]
+) {
 	r->has = 0;
-	r->ts_is_ns = e->at->ts_is_ns;
-	ht_set(r, record, "hello");
-	ht_set(r, ts, e->at->ts);
-	if (e->at->frame != 0)
-		ht_set(r, frame, e->at->frame);
-	ht_set(r, src_ip, f->addr[c]);
-	ht_set(r, src_port, f->port[c]);
-	ht_set(r, dst_ip, f->addr[!c]);
-	ht_set(r, dst_port, f->port[!c]);
+	r->ts_is_ns = at->ts_is_ns;
+	ht_set(r, record, kind);
+	ht_set(r, ts, at->ts);
+	if (at->frame != 0)
+		ht_set(r, frame, at->frame);
+	ht_set(r, src_ip, f->addr[client]);
+	ht_set(r, src_port, f->port[client]);
+	ht_set(r, dst_ip, f->addr[!client]);
+	ht_set(r, dst_port, f->port[!client]);
 	ht_set(r, transport, f->proto == HT_IPPROTO_TCP ? "tcp" : "udp");
 	ht_set(r, community_id, HT_SPAN(id, community_id(s, id, f)));
-	if (e->at->num_encap > 0)
-		put_encap(r, e->at);
-	const char *service = service_name(f->port[!c], f->proto);
+	if (at->num_encap > 0)
+		put_encap(r, at);
+	const char *service = service_name(f->port[!client], f->proto);
 	if (service != NULL)
 		ht_set(r, service, service);
+}
+
+static void put_pieces(struct ht_sensor *s, struct ht_record *r, const struct emission *e) {
+	const struct ht_flow *f = e->flow;
 	if (e->upgrade != NULL && e->upgrade->num_via > 0)
 		put_via(r, e->upgrade->via, e->upgrade->num_via);
 	else if (f->via > 0)
@@ -190,8 +200,9 @@ emit(struct ht_sensor *s, const struct emission *e, enum ht_rc parsed, enum ht_i
 	struct ht_record *r = &s->record;
 	const struct ht_hello *h = &s->view;
 	struct ht_fingerprints fp;
-	char id[30];
-	put_connection(s, r, e, id);
+	char id[COMMUNITY_ID_MAX];
+	put_connection(s, r, "hello", e->flow, e->client, e->at, id);
+	put_pieces(s, r, e);
 	ht_set(r, protocol, protocol_name(e));
 	put_outcome(s, r, parsed, why);
 	if (e->message != NULL) {

@@ -3,11 +3,14 @@
 //
 //   sensor.c         the burst: headers -> lookup -> payload; creation, the end
 //   sensor_tcp.c     TCP directions until their first bytes are decided
+//   sensor_side.c    those of which bytes are held
+//   sensor_talk.c    both sides of an upgrade, and what became of it
 //   sensor_udp.c     which datagrams are QUIC or DTLS
 //   sensor_quic.c    QUIC and gQUIC
 //   sensor_dtls.c    DTLS
 //   sensor_hellos.c  the pool of hellos in progress: oldest first, time-outs, eviction
 //   sensor_emit.c    a hello view and its circumstances -> a record
+//   sensor_event.c   event records
 //   sensor_service.c port -> service name
 //   sensor_ledger.c  the table of counters and their sums
 
@@ -52,6 +55,13 @@ enum {
 	FLOW_DTLS = 8,
 	FLOW_DONE_TCP = 16, // both directions decided
 	FLOW_CLOSED = 32, // TCP: a FIN or RST was seen, the next SYN is another connection's
+	FLOW_NOT_TLS = 64, // TCP: told as not TLS on a port that belongs to TLS
+};
+
+enum tcp_role {
+	ROLE_OPEN, // a hello may come
+	ROLE_SERVER, // what it says of an upgrade is read, and not kept
+	ROLE_SPENT, // the client of an upgrade protocol, and no hello will come any more
 };
 
 // What is known of one TCP direction that is being put together.
@@ -60,12 +70,14 @@ struct tcp_side {
 	bool cut; // the snap length took bytes of it
 	bool in_tls;
 	bool begun; // the first byte of a ClientHello was there
+	uint8_t role; // enum tcp_role
 	uint8_t beyond; // segments that lay beyond what is held
 	uint32_t tls_at; // offset at which TLS begins, or may begin
 	uint16_t segments_before; // of stream.segments, those that came before the hello's own
 	struct ht_stream stream;
 	struct ht_tls_framer framer;
 	struct ht_upgrade upgrade;
+	struct ht_answers answers; // ROLE_SERVER
 };
 
 enum hello_kind { HELLO_FREE, HELLO_TCP, HELLO_QUIC, HELLO_DTLS };
@@ -76,9 +88,12 @@ struct hello {
 	uint32_t flow; // slot of its flow
 	uint8_t kind; // enum hello_kind
 	bool begun; // QUIC, DTLS: counted in hellos.begun
+	bool talk; // TCP: a protocol that has an upgrade is spoken, counted in upgrades.begun
+	bool fin[2]; // TCP: each side has ended, at fin_at
 	bool cut; // QUIC: the snap length took bytes of a datagram of it
-	uint8_t client; // QUIC, DTLS: side of the client
+	uint8_t client; // side of the client; TCP: if `talk`
 	uint16_t datagrams;
+	uint32_t fin_at[2];
 	// The last packet that mattered.
 	struct sighting at;
 	struct ht_encap encap[HT_ENCAP_MAX];
@@ -128,6 +143,10 @@ struct ht_sensor {
 		uint8_t num, via[HT_VIA_MAX];
 	} vias[255];
 	unsigned num_vias;
+
+	// Servers that offered TLS, by hash of address and port: a hint, written over by others.
+	uint64_t offers[1024];
+	const struct sighting *at; // the packet in hand
 
 	struct ht_hello view; // scratch of sensor_emit.c
 	struct ht_record record; // scratch of sensor_emit.c
@@ -212,6 +231,7 @@ void flow_end(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open, enum 
 void flow_renew(struct ht_sensor *s, struct ht_flow *f);
 
 // --- sensor_emit.c ---
+#define COMMUNITY_ID_MAX 30
 struct emission {
 	const struct ht_flow *flow;
 	uint8_t client; // side of the client
@@ -236,5 +256,38 @@ const struct ht_hello *emit_hello(struct ht_sensor *s, const struct emission *e)
 // emit_incomplete emits what there is of a hello, and why it is not whole.
 void emit_incomplete(struct ht_sensor *s, const struct emission *e, enum ht_incomplete why);
 
+// put_connection begins a record of a connection: what it is, when and where it was seen, and by
+// whom. `id` is room for the community id.
+void put_connection(
+	struct ht_sensor *s,
+	struct ht_record *r,
+	const char *kind,
+	const struct ht_flow *f,
+	uint8_t client,
+	const struct sighting *at,
+	char id[COMMUNITY_ID_MAX]
+);
+void put_via(struct ht_record *r, const uint8_t *via, unsigned num);
+
+// --- sensor_event.c ---
+void emit_upgrade(
+	struct ht_sensor *s,
+	const struct ht_flow *f,
+	uint8_t client,
+	const struct sighting *at,
+	const struct ht_verdict *v,
+	const uint8_t *via,
+	unsigned num_via
+);
+// emit_not_tls tells, once a flow, what was spoken where the port belongs to TLS.
+void emit_not_tls(
+	struct ht_sensor *s,
+	struct ht_flow *f,
+	uint8_t client,
+	const struct sighting *at,
+	const char *seen
+);
+
 // --- sensor_service.c ---
+bool service_always_tls(uint16_t port, uint8_t proto);
 const char *service_name(uint16_t port, uint8_t proto); // NULL: none

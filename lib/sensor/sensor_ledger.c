@@ -17,9 +17,16 @@ HT_SPEAKS_LIST(X)
 	_Static_assert((int)HT_CTR_HELLO_##id == (int)HT_CTR_HELLO_GAP + HT_INCOMPLETE_##id, #id);
 HT_INCOMPLETE_REASONS(X)
 #undef X
+#define X(id, name, help) \
+	_Static_assert( \
+		(int)HT_CTR_UPGRADE_##id == (int)HT_CTR_UPGRADE_COMPLETED + HT_UPGRADE_##id, #id \
+	);
+HT_UPGRADE_STATES(X)
+#undef X
 
 const char *ht_ledger_balance(const uint64_t counters[HT_NUM_CTRS]) {
-	static const char *const groups[] = {"frames", "flows", "streams", "datagrams", "hellos"};
+	static const char *const groups[]
+		= {"frames", "flows", "streams", "datagrams", "hellos", "upgrades"};
 	for (size_t g = 0; g < HT_ARRAY_LEN(groups); g++) {
 		uint64_t total = 0, sum = 0;
 		bool first = true;

@@ -74,3 +74,8 @@ const char *service_name(uint16_t port, uint8_t proto) {
 	}
 	return NULL;
 }
+
+bool service_always_tls(uint16_t port, uint8_t proto) {
+	return proto == HT_IPPROTO_TCP
+	       && (port == 443 || port == 465 || port == 993 || port == 995);
+}

@@ -2,456 +2,7 @@
 // TCP directions until their first bytes are decided. Which side is the client is decided by who
 // sent the hello, so both are looked at, each by itself.
 
-#include "sensor_int.h"
-
-// Of a direction whose beginning was not seen, so much is held in case an earlier segment comes
-// late.
-#define MID_STREAM_SEGMENTS 64
-#define MID_STREAM_BYTES 16384
-
-// Of a direction whose beginning is missing, so much is held behind the gap. A hello fits several
-// times over; a bulk transfer ends it soon.
-#define AHEAD_BYTES 32768
-
-// Beyond max_hello_bytes, room for what is no part of the hello: record headers, and what an
-// upgrade or a proxy said before.
-#define HOLD_SLACK 8192
-
-// Segments beyond what is held, before the direction is given up: one alone may be anybody's.
-#define BEYOND_SEGMENTS 4
-
-struct segment {
-	uint32_t seq;
-	struct ht_span bytes;
-	bool cut; // the snap length took its end
-};
-
-// Moves the segment's beginning n bytes on.
-static void advance(struct segment *g, uint32_t n) {
-	g->seq += n;
-	g->bytes = HT_SPAN(g->bytes.p + n, g->bytes.len - n);
-}
-
-static void stream_done(struct ht_sensor *s, struct ht_flow *f, uint8_t side, enum ht_ledger why) {
-	count(s, why);
-	f->dir[side] = DIR_DONE;
-	if (f->dir[!side] == DIR_DONE) {
-		f->flags |= FLOW_DONE_TCP;
-		f->state = HT_FLOW_DONE;
-	}
-}
-
-// Lets go of what is held of one side; the hello in progress goes with the last of them.
-static void close_side(struct ht_sensor *s, struct hello *h, uint8_t side) {
-	ht_stream_drop(&h->tcp[side].stream, s->arena);
-	h->tcp[side].open = false;
-	if (!h->tcp[!side].open)
-		hello_put(s, h);
-}
-
-// Nothing more is expected of a flow that gave a hello.
-static void flow_decided(struct ht_sensor *s, struct ht_flow *f, struct hello *h) {
-	if (h != NULL)
-		hello_put(s, h);
-	f->dir[0] = f->dir[1] = DIR_DONE;
-	f->flags |= FLOW_DONE_TCP;
-	f->state = HT_FLOW_DONE;
-}
-
-static struct emission emission_of(
-	const struct ht_flow *f,
-	uint8_t side,
-	const struct sighting *at,
-	const struct ht_tls_message *m
-) {
-	// hello_len counts the 4-byte header (RFC 8446 4); an SSL 2.0 hello has none.
-	return (struct emission){
-		.flow = f,
-		.client = side,
-		.hello_number = f->hellos < UINT8_MAX ? f->hellos + 1 : UINT8_MAX,
-		.at = at,
-		.message = m,
-		.hello_len = (uint32_t)m->body.len + (m->kind == HT_HELLO_SSL2 ? 0 : 4),
-	};
-}
-
-// --- directions of which bytes are held ---------------------------------------------------------
-
-// Emits what there is of a hello that began on this side.
-static void emit_begun(
-	struct ht_sensor *s,
-	struct ht_flow *f,
-	struct hello *h,
-	uint8_t side,
-	enum ht_incomplete why
-) {
-	struct tcp_side *t = &h->tcp[side];
-	struct ht_tls_message m;
-	uint32_t declared = 0;
-	if (!ht_tls_frame_partial(&t->framer, t->stream.data.buf, &m, &declared))
-		m = (struct ht_tls_message){HT_SPAN_EMPTY, HT_HELLO_TLS, 1, 0};
-	struct emission e = emission_of(f, side, &h->at, &m);
-	e.hello_len = declared == 0 ? 0 : declared + (m.kind == HT_HELLO_SSL2 ? 0 : 4);
-	e.segments = t->stream.segments - t->segments_before;
-	e.upgrade = &t->upgrade;
-	emit_incomplete(
-		s, &e, incomplete_reason(why, t->cut, false, ht_stream_has_hole(&t->stream))
-	);
-	t->begun = false;
-}
-
-// The other side gave a whole hello: this one is the server's. A hello that it had begun all the
-// same (both ends may be made to) will not be waited for.
-static void answered(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side) {
-	if (h->tcp[side].begun) {
-		emit_begun(s, f, h, side, HT_INCOMPLETE_GAP);
-		count(s, HT_CTR_STREAM_HELLO);
-	} else {
-		count(s, HT_CTR_STREAM_ANSWERED);
-	}
-	f->dir[side] = DIR_DONE;
-	close_side(s, h, side);
-}
-
-// The number that flow.via keeps for what was spoken before TLS.
-static uint8_t via_number(struct ht_sensor *s, const struct ht_upgrade *u) {
-	struct via v = {.num = u->num_via};
-	memcpy(v.via, u->via, u->num_via);
-	for (unsigned i = 0; i < s->num_vias; i++)
-		if (memcmp(&s->vias[i], &v, sizeof(v)) == 0)
-			return (uint8_t)(i + 1);
-	if (u->num_via == 0 || s->num_vias == HT_ARRAY_LEN(s->vias))
-		return 0;
-	s->vias[s->num_vias++] = v;
-	return (uint8_t)s->num_vias;
-}
-
-// What a hello means for the flow, once it was emitted.
-static void
-gave_hello(struct ht_sensor *s, struct ht_flow *f, uint8_t side, const struct ht_hello *v) {
-	bool first = f->hellos == 0;
-	if (f->hellos < UINT8_MAX)
-		f->hellos++;
-	f->client = side;
-	if (v->seen & HT_SEEN_EARLY_DATA)
-		f->flags |= FLOW_EARLY_DATA;
-	else
-		f->flags &= (uint8_t)~FLOW_EARLY_DATA;
-	if (!first)
-		return;
-	count(s, HT_CTR_STREAM_HELLO);
-	f->dir[!side] = DIR_DONE;
-}
-
-static void whole_hello(
-	struct ht_sensor *s,
-	struct ht_flow *f,
-	struct hello *h,
-	uint8_t side,
-	const struct sighting *at,
-	const struct ht_tls_message *m
-) {
-	struct tcp_side *t = &h->tcp[side];
-	if (!t->begun)
-		count(s, HT_CTR_HELLOS_BEGUN);
-	t->begun = false;
-	if (h->tcp[!side].open)
-		answered(s, f, h, !side);
-	struct emission e = emission_of(f, side, at, m);
-	e.segments = t->stream.segments - t->segments_before;
-	e.upgrade = &t->upgrade;
-	const struct ht_hello *view = emit_hello(s, &e);
-	if (t->upgrade.num_via > 0)
-		f->via = via_number(s, &t->upgrade);
-	gave_hello(s, f, side, view);
-}
-
-// The beginning of a direction was lost, or a SYN that was not its own has told a wrong one, and it
-// ends. A hello that stands right behind the gap is told all the same; one that only began is left
-// as begun. Returns true when it was whole.
-static bool look_behind_gap(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side) {
-	struct tcp_side *t = &h->tcp[side];
-	const struct ht_ranges *have = &t->stream.data.have;
-	uint8_t *buf = t->stream.data.buf;
-	struct ht_tls_message m;
-	for (uint32_t i = 0; i < have->num; i++) {
-		uint32_t lo = have->r[i].lo, hi = have->r[i].hi;
-		if (ht_tls_start(HT_SPAN(buf + lo, hi - lo)) != HT_TLS_RECORD)
-			continue;
-		t->framer = (struct ht_tls_framer){.pos = lo, .begin = lo};
-		enum ht_rc rc = ht_tls_frame(&t->framer, buf, hi, &m);
-		if (rc == HT_OK) {
-			whole_hello(s, f, h, side, &h->at, &m);
-			return true;
-		}
-		if (rc == HT_MORE && ht_tls_frame_begun(&t->framer, buf)) {
-			t->begun = true;
-			count(s, HT_CTR_HELLOS_BEGUN);
-			return false;
-		}
-	}
-	return false;
-}
-
-// This side will give no hello any more: `open` says what it was, `why` why a hello that began ends
-// here.
-static void
-give_up(struct ht_sensor *s,
-	struct ht_flow *f,
-	struct hello *h,
-	uint8_t side,
-	enum ht_ledger open,
-	enum ht_incomplete why) {
-	struct tcp_side *t = &h->tcp[side];
-	bool second = t->framer.second;
-	if (!second && !t->in_tls && ht_stream_prefix(&t->stream) == 0
-	    && look_behind_gap(s, f, h, side)) {
-		flow_decided(s, f, h);
-		return;
-	}
-	bool begun = t->begun;
-	if (begun)
-		emit_begun(s, f, h, side, why);
-	if (second) {
-		flow_decided(s, f, h);
-		return;
-	}
-	close_side(s, h, side);
-	stream_done(s, f, side, begun ? HT_CTR_STREAM_HELLO : open);
-}
-
-// Nothing is known yet of what the held bytes are.
-static void begin_anew(const struct ht_flow *f, struct tcp_side *t, uint8_t side) {
-	t->in_tls = false;
-	t->tls_at = 0;
-	t->segments_before = 0;
-	t->upgrade = (struct ht_upgrade){.port_hint = f->port[!side]};
-}
-
-enum step { STEP_AGAIN, STEP_WAIT, STEP_GONE };
-
-// A direction whose beginning was not seen, and that does not begin with a hello: it may be the
-// middle of one whose first segment comes late. So much of it is held, and looked at again when it
-// does.
-static enum step mid_stream(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side) {
-	struct tcp_side *t = &h->tcp[side];
-	if (t->stream.segments >= MID_STREAM_SEGMENTS
-	    || ht_ranges_end(&t->stream.data.have) >= MID_STREAM_BYTES) {
-		give_up(s, f, h, side, HT_CTR_STREAM_MID_STREAM, HT_INCOMPLETE_GAP);
-		return STEP_GONE;
-	}
-	begin_anew(f, t, side);
-	return STEP_WAIT;
-}
-
-// TLS, or what looks like it, begins at t->tls_at.
-static enum step step_tls(
-	struct ht_sensor *s,
-	struct ht_flow *f,
-	struct hello *h,
-	uint8_t side,
-	const struct sighting *at,
-	uint32_t prefix
-) {
-	struct tcp_side *t = &h->tcp[side];
-	uint8_t *buf = t->stream.data.buf;
-	struct ht_tls_message m;
-	enum ht_rc rc = ht_tls_frame(&t->framer, buf, prefix, &m);
-	if (rc != HT_OK && !t->begun && ht_tls_frame_begun(&t->framer, buf)) {
-		t->begun = true;
-		t->stream.anchored = true;
-		count(s, HT_CTR_HELLOS_BEGUN);
-	}
-	if ((rc == HT_SKIP || rc == HT_BAD) && !t->stream.anchored)
-		return mid_stream(s, f, h, side);
-	switch (rc) {
-	case HT_OK: {
-		// Its bytes are folded together: nothing goes before them now.
-		t->stream.anchored = true;
-		whole_hello(s, f, h, side, at, &m);
-		bool more = ht_ranges_end(&t->stream.data.have) > m.stream_end;
-		if (more) {
-			t->framer = (struct ht_tls_framer){
-				.pos = m.stream_end,
-				.begin = m.stream_end,
-				.second = true,
-				.early_data = f->flags & FLOW_EARLY_DATA,
-			};
-			t->segments_before = t->stream.segments - 1;
-			return STEP_AGAIN;
-		}
-		f->seq[side] = t->stream.base + m.stream_end;
-		f->dir[side] = DIR_AGAIN;
-		close_side(s, h, side);
-		f->state = HT_FLOW_DONE; // to give up first when the table is full
-		return STEP_GONE;
-	}
-	case HT_MORE: {
-		uint32_t declared;
-		if (!t->begun || !ht_tls_frame_partial(&t->framer, buf, &m, &declared))
-			return STEP_WAIT;
-		// Bytes that are not in the capture, or more than will be kept: waiting is no use.
-		bool too_long = declared > s->p.max_hello_bytes;
-		if (!t->cut && !too_long)
-			return STEP_WAIT;
-		give_up(s, f, h, side, HT_CTR_STREAM_HELLO,
-			too_long ? HT_INCOMPLETE_LIMIT : HT_INCOMPLETE_SNAPLEN);
-		return STEP_GONE;
-	}
-	case HT_SKIP:
-		give_up(s, f, h, side, HT_CTR_STREAM_TLS_OTHER, HT_INCOMPLETE_MALFORMED);
-		return STEP_GONE;
-	default:
-		give_up(s, f, h, side, HT_CTR_STREAM_UNKNOWN, HT_INCOMPLETE_MALFORMED);
-		return STEP_GONE;
-	}
-}
-
-// Nothing says yet that TLS begins at t->tls_at.
-static enum step
-step_start(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side, uint32_t prefix) {
-	struct tcp_side *t = &h->tcp[side];
-	const uint8_t *buf = t->stream.data.buf;
-	switch (ht_tls_start(HT_SPAN(buf + t->tls_at, prefix - t->tls_at))) {
-	case HT_TLS_PERHAPS:
-		return STEP_WAIT;
-	case HT_TLS_RECORD:
-	case HT_TLS_SSL2:
-		t->in_tls = true;
-		t->framer = (struct ht_tls_framer){.pos = t->tls_at, .begin = t->tls_at};
-		if (t->tls_at > 0) // the record counts the hello's own
-			t->segments_before = t->stream.segments - 1;
-		return STEP_AGAIN;
-	case HT_TLS_NO:
-		break;
-	}
-	switch (ht_upgrade_scan(&t->upgrade, HT_SPAN(buf, prefix))) {
-	case HT_OK:
-		t->tls_at = t->upgrade.offset;
-		return STEP_AGAIN;
-	case HT_MORE:
-		return STEP_WAIT;
-	default:
-		break;
-	}
-	if (!t->stream.anchored)
-		return mid_stream(s, f, h, side);
-	give_up(s, f, h, side, HT_CTR_STREAM_UNKNOWN + t->upgrade.speaks, HT_INCOMPLETE_MALFORMED);
-	return STEP_GONE;
-}
-
-static uint32_t bytes_held(const struct ht_stream *s) {
-	uint32_t bytes = 0;
-	for (uint32_t i = 0; i < s->data.have.num; i++)
-		bytes += s->data.have.r[i].hi - s->data.have.r[i].lo;
-	return bytes;
-}
-
-// Looks at what is there in order. Each turn moves on in the stream or ends. Returns true when the
-// side waits for more, false when it is decided and gone.
-static bool
-look(struct ht_sensor *s,
-     struct ht_flow *f,
-     struct hello *h,
-     uint8_t side,
-     const struct sighting *at) {
-	struct tcp_side *t = &h->tcp[side];
-	for (;;) {
-		uint32_t prefix = ht_stream_prefix(&t->stream);
-		if (!t->in_tls && prefix <= t->tls_at) {
-			if (bytes_held(&t->stream) <= prefix + AHEAD_BYTES)
-				return true;
-			give_up(s, f, h, side, HT_CTR_STREAM_GAP, HT_INCOMPLETE_GAP);
-			return false;
-		}
-		enum step step = t->in_tls ? step_tls(s, f, h, side, at, prefix)
-					   : step_start(s, f, h, side, prefix);
-		if (step != STEP_AGAIN)
-			return step == STEP_WAIT;
-	}
-}
-
-// Whether TLS in this segment is the beginning of a direction of which nothing better is known:
-// right behind a keep-alive probe, which is one byte of no meaning below the next one (RFC
-// 9293 3.8.4), or far from the stray bytes that are held.
-static bool begins_here(const struct tcp_side *t, const struct segment *g) {
-	const struct ht_assembly *d = &t->stream.data;
-	if (t->stream.anchored || t->in_tls || d->have.num == 0
-	    || ht_tls_start(g->bytes) != HT_TLS_RECORD)
-		return false;
-	int32_t at = (int32_t)(g->seq - t->stream.base);
-	bool keep_alive = at == 1 && ht_ranges_end(&d->have) == 1 && d->buf[0] == 0;
-	return keep_alive || at > HT_STREAM_REBASE_MAX || at < -HT_STREAM_REBASE_MAX;
-}
-
-static void
-hold(struct ht_sensor *s,
-     struct ht_flow *f,
-     struct hello *h,
-     uint8_t side,
-     const struct segment *g,
-     const struct sighting *at) {
-	struct tcp_side *t = &h->tcp[side];
-	const uint32_t base = t->stream.base, max = s->p.max_hello_bytes + HOLD_SLACK;
-	enum ht_rc rc;
-	if (begins_here(t, g)) {
-		ht_stream_drop(&t->stream, s->arena);
-		t->stream.base = g->seq;
-	}
-	t->cut |= g->cut;
-	while ((rc = ht_stream_add(&t->stream, s->arena, g->seq, g->bytes, max)) == HT_FULL) {
-		if (!hello_make_room(s, h)) {
-			give_up(s, f, h, side, HT_CTR_STREAM_EVICTED, HT_INCOMPLETE_EVICTED);
-			return;
-		}
-	}
-	if (rc == HT_SKIP && !g->cut)
-		return;
-	hello_touch(s, h, at);
-	if (t->stream.base != base) // another beginning
-		begin_anew(f, t, side);
-	bool beyond = rc == HT_LIMIT && g->seq - t->stream.base >= max;
-	if (beyond && t->beyond < BEYOND_SEGMENTS) {
-		t->beyond++; // a stray segment, which the receiver drops as out of its window
-		return;
-	}
-	if (rc == HT_LIMIT) {
-		// Behind a hole that long the missing bytes are lost; without one it is the cap.
-		bool lost = beyond && ht_stream_has_hole(&t->stream);
-		give_up(s, f, h, side, HT_CTR_STREAM_LIMIT,
-			lost ? HT_INCOMPLETE_GAP : HT_INCOMPLETE_LIMIT);
-		return;
-	}
-	if (look(s, f, h, side, at) && ht_stream_prefix(&t->stream) >= max)
-		give_up(s, f, h, side, HT_CTR_STREAM_LIMIT, HT_INCOMPLETE_LIMIT);
-}
-
-static void open_side(
-	struct ht_sensor *s,
-	struct ht_flow *f,
-	uint8_t side,
-	const struct segment *g,
-	const struct sighting *at
-) {
-	struct hello *h = hello_of(s, f);
-	if (h == NULL)
-		h = hello_get(s, f, HELLO_TCP);
-	struct tcp_side *t = &h->tcp[side];
-	memset(t, 0, sizeof(*t));
-	t->open = true;
-	t->stream.base = f->seq[side];
-	t->stream.anchored = f->dir[side] != DIR_NEW;
-	begin_anew(f, t, side);
-	if (f->dir[side] == DIR_AGAIN) {
-		t->in_tls = true;
-		t->framer.second = true;
-		t->framer.early_data = f->flags & FLOW_EARLY_DATA;
-	}
-	f->dir[side] = DIR_OPEN;
-	hold(s, f, h, side, g, at);
-}
-
-// --- directions of which nothing is held ---------------------------------------------------------
+#include "sensor_tcp.h"
 
 // A segment that begins where the direction begins: most hellos are whole in it, and most of what
 // is no TLS shows at once. Returns false when there is more to do with `g`.
@@ -486,14 +37,15 @@ static bool first_bytes(
 	default:
 		break;
 	}
-	if (ht_tls_start(g->bytes) == HT_TLS_NO && f->dir[side] == DIR_READY) {
+	if (ht_tls_start(g->bytes) == HT_TLS_NO && f->dir[side] == DIR_READY && f->work == 0) {
 		struct ht_upgrade u = {.port_hint = f->port[!side]};
-		if (ht_upgrade_scan(&u, g->bytes) == HT_BAD) {
+		if (ht_upgrade_scan(&u, g->bytes) == HT_BAD && u.speaks != HT_SPEAKS_SERVER
+		    && !ht_upgrade_is_client(&u)) {
 			stream_done(s, f, side, HT_CTR_STREAM_UNKNOWN + u.speaks);
 			return true;
 		}
 	}
-	open_side(s, f, side, g, at);
+	side_open(s, f, side, g, at);
 	return true;
 }
 
@@ -514,7 +66,7 @@ static void after_hello(
 	advance(g, skip);
 	f->seq[side] += skip;
 	if (g->bytes.len > 0)
-		open_side(s, f, side, g, at);
+		side_open(s, f, side, g, at);
 }
 
 static void
@@ -529,7 +81,7 @@ payload(struct ht_sensor *s,
 		f->seq[side] = g->seq;
 		break;
 	case DIR_OPEN:
-		hold(s, f, hello_of(s, f), side, g, at);
+		side_hold(s, f, hello_of(s, f), side, g, at);
 		return;
 	case DIR_DONE:
 		return;
@@ -557,7 +109,7 @@ payload(struct ht_sensor *s,
 	if (f->dir[side] != DIR_AGAIN)
 		count(s, HT_CTR_STREAMS_BEGUN);
 	if (ahead > 0) {
-		open_side(s, f, side, g, at);
+		side_open(s, f, side, g, at);
 		return;
 	}
 	if (f->dir[side] != DIR_AGAIN && first_bytes(s, f, side, g, at))
@@ -597,8 +149,7 @@ syn(struct ht_sensor *s,
 			return;
 		if (!t->anchored
 		    && ht_stream_anchor(t, s->arena, begin, s->p.max_hello_bytes + HOLD_SLACK)) {
-			begin_anew(f, &h->tcp[side], side);
-			look(s, f, h, side, at);
+			side_anchored(s, f, h, side, at);
 			return;
 		}
 		if (!opens)
@@ -632,17 +183,30 @@ void tcp_packet(
 	// RFC 9293 3.4: the SYN takes a sequence number; data in it (RFC 7413) comes after.
 	if (is_syn)
 		syn(s, f, ref.side, p->tcp_seq + 1, !(p->tcp_flags & HT_TCP_ACK), at);
-	if (p->tcp_flags & (HT_TCP_FIN | HT_TCP_RST))
+	const bool ends = p->tcp_flags & (HT_TCP_FIN | HT_TCP_RST);
+	if (ends)
 		f->flags |= FLOW_CLOSED;
 	// The data of a decided flow: nearly every packet of a link ends here.
-	if ((f->flags & FLOW_DONE_TCP) || p->payload.len == 0)
+	if (f->flags & FLOW_DONE_TCP)
 		return;
-	struct segment g = {p->tcp_seq + is_syn, p->payload, p->payload_wire_len > p->payload.len};
-	payload(s, f, ref.side, &g, at);
+	s->at = at;
+	if (p->payload.len > 0) {
+		struct segment g
+			= {p->tcp_seq + is_syn, p->payload, p->payload_wire_len > p->payload.len};
+		payload(s, f, ref.side, &g, at);
+	}
+	struct hello *h = hello_of(s, f);
+	if (h == NULL || !h->talk)
+		return;
+	if (ends) {
+		h->fin[ref.side] = true;
+		h->fin_at[ref.side] = p->tcp_seq + is_syn + p->payload_wire_len;
+	}
+	talk_close(s, f, p->tcp_flags & HT_TCP_RST);
 }
 
 void tcp_end(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open, enum ht_incomplete why) {
 	for (uint8_t side = 0; side < 2; side++)
 		if (f->dir[side] == DIR_OPEN)
-			give_up(s, f, hello_of(s, f), side, open, why);
+			side_give_up(s, f, hello_of(s, f), side, open, why);
 }

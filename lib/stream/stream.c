@@ -74,6 +74,26 @@ bool ht_stream_anchor(struct ht_stream *s, struct ht_arena *a, uint32_t seq, uin
 	return true;
 }
 
+void ht_stream_consume(struct ht_stream *s, struct ht_arena *a, uint32_t n) {
+	struct ht_ranges *have = &s->data.have;
+	if (n == 0)
+		return;
+	s->base += n;
+	if (n == ht_ranges_end(have)) {
+		ht_assembly_drop(&s->data, a);
+		return;
+	}
+	memmove(s->data.buf, s->data.buf + n, ht_ranges_end(have) - n);
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < have->num; i++) {
+		if (have->r[i].hi <= n)
+			continue;
+		uint32_t lo = have->r[i].lo > n ? have->r[i].lo - n : 0;
+		have->r[kept++] = (struct ht_range){lo, have->r[i].hi - n};
+	}
+	have->num = kept;
+}
+
 void ht_stream_drop(struct ht_stream *s, struct ht_arena *a) {
 	ht_assembly_drop(&s->data, a);
 	s->segments = 0;

@@ -49,4 +49,8 @@ static inline bool ht_stream_has_hole(const struct ht_stream *s) {
 	return ht_ranges_end(&s->data.have) > ht_stream_prefix(s);
 }
 
+// ht_stream_consume gives up the first `n` bytes, n <= ht_stream_prefix(): base moves on behind
+// them.
+void ht_stream_consume(struct ht_stream *s, struct ht_arena *a, uint32_t n);
+
 void ht_stream_drop(struct ht_stream *s, struct ht_arena *a);

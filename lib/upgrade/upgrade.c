@@ -68,6 +68,23 @@ bool up_number(struct ht_span digits, uint32_t *v) {
 	return digits.len > 0;
 }
 
+bool ht_upgrade_is_client(const struct ht_upgrade *u) {
+	switch (u->state) {
+	case UP_TEXT:
+	case UP_MAIL:
+	case UP_XMPP:
+	case UP_LDAP:
+	case UP_POSTGRESQL:
+	case UP_ADB:
+	case UP_TDS:
+		return true;
+	case UP_BAD:
+		return u->speaks == HT_SPEAKS_PLAIN;
+	default:
+		return u->num_via > 0;
+	}
+}
+
 static enum ht_rc inside(struct ht_upgrade *u, struct ht_span all) {
 	if (all.len <= u->start)
 		return HT_MORE;

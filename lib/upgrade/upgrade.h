@@ -129,6 +129,10 @@ struct ht_upgrade {
 // u->via borrows nothing; after HT_MORE and HT_BAD it lists what led to the last HT_OK.
 HT_MUST_USE enum ht_rc ht_upgrade_scan(struct ht_upgrade *u, struct ht_span sofar);
 
+// ht_upgrade_is_client tells whether the direction has shown itself as the client of a protocol
+// that has an upgrade. Once true it stays so.
+bool ht_upgrade_is_client(const struct ht_upgrade *u);
+
 // What a server answered.
 enum ht_answer {
 	HT_ANSWER_NONE,

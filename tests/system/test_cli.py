@@ -4,6 +4,7 @@
 
 usage: test_cli.py PROGRAM CAPTURES-FOLDER MAN-PAGE
 """
+import collections
 import glob
 import gzip
 import json
@@ -51,7 +52,8 @@ class Options(unittest.TestCase):
         self.usage_error("--no-such", says="--no-such: no such option")
         self.usage_error("-r", says="-r wants a value")
         self.usage_error("file.pcap", says="captures are named with -r")
-        self.usage_error("-r", pcap("tls13-hello.pcap"), "--records", "flow", says="'hello' records only")
+        self.usage_error("-r", pcap("tls13-hello.pcap"), "--records", "hello,flow", says="a list of 'hello' and 'event'")
+        self.usage_error("-r", pcap("tls13-hello.pcap"), "--records", "", says="a list of 'hello' and 'event'")
         self.usage_error("-r", pcap("tls13-hello.pcap"), "--stats", "xml", says="only 'json'")
         self.usage_error("-r", pcap("tls13-hello.pcap"), "--max-flows", "many", says="not a number")
         self.usage_error("-r", pcap("tls13-hello.pcap"), "--max-flows", "-1", says="not a number")
@@ -198,6 +200,16 @@ class Outputs(unittest.TestCase):
             rs = records(run("-r", pcap(c), "-o", "json", "--max-hello-bytes", "600"))
             self.assertEqual([(r["complete"], r["incomplete_reason"]) for r in rs], [(False, "limit")], c)
 
+    def test_kinds_of_records(self):
+        kinds = {}
+        for wanted in "hello", "event", "hello,event", "event,hello", None:
+            args = ["--records", wanted] if wanted else []
+            kinds[wanted] = [r["record"] for r in records(run("-r", pcap("openssl-starttls-smtp.pcap"), "-o", "json", *args))]
+        self.assertEqual(kinds["hello"], ["hello"])
+        self.assertEqual(kinds["event"], ["event"])
+        for both in "hello,event", "event,hello", None:
+            self.assertEqual(kinds[both], ["hello", "event"])
+
     def test_lost_records_are_told(self):
         p = run("-r", pcap("tls13-hello.pcap"), "-o", "json:/dev/full", "--stats", "json")
         self.assertEqual(p.returncode, 1)
@@ -309,9 +321,16 @@ class EveryCapture(unittest.TestCase):
                 led = ledger(p)
                 self.assertTrue(led["balanced"], led)
                 rs = records(p)
+                hellos = [r for r in rs if r["record"] == "hello"]
                 h = led["hellos"]
-                self.assertEqual(h["complete"], sum(r["complete"] for r in rs))
-                self.assertEqual(h["begun"], len(rs))
+                self.assertEqual(h["complete"], sum(r["complete"] for r in hellos))
+                self.assertEqual(h["begun"], len(hellos))
+                told = collections.Counter(r["upgrade_state"] for r in rs if r.get("kind") == "upgrade")
+                states = {k: n for k, n in led["upgrades"].items() if k not in ("begun", "unsaid") and n > 0}
+                self.assertEqual(states, told)
+                not_tls = [r for r in rs if r.get("kind") == "not_tls_on_tls_port"]
+                self.assertEqual(led["events"]["not_tls_on_tls_port"], len(not_tls))
+                self.assertEqual(len(rs), len(hellos) + sum(told.values()) + len(not_tls))
                 self.assertEqual({s["delivered"] for s in led["sinks"]}, {len(rs)})
 
     def test_a_small_sensor_gives_up_and_says_so(self):

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Event records: what is told of a connection besides its hello.
+
+#include "sensor_int.h"
+
+void emit_upgrade(
+	struct ht_sensor *s,
+	const struct ht_flow *f,
+	uint8_t client,
+	const struct sighting *at,
+	const struct ht_verdict *v,
+	const uint8_t *via,
+	unsigned num_via
+) {
+	struct ht_record *r = &s->record;
+	char id[COMMUNITY_ID_MAX];
+	if (!s->p.events)
+		return;
+	put_connection(s, r, "event", f, client, at, id);
+	ht_set(r, kind, "upgrade");
+	ht_set(r, severity, v->severity);
+	put_via(r, via, num_via);
+	ht_set(r, upgrade_state, ht_upgrade_state_name(v->state));
+	if (v->evidence != NULL)
+		ht_set(r, evidence, v->evidence);
+	s->p.emit(s->p.user, r);
+}
+
+void emit_not_tls(
+	struct ht_sensor *s,
+	struct ht_flow *f,
+	uint8_t client,
+	const struct sighting *at,
+	const char *seen
+) {
+	struct ht_record *r = &s->record;
+	char id[COMMUNITY_ID_MAX];
+	if (f->flags & FLOW_NOT_TLS)
+		return;
+	f->flags |= FLOW_NOT_TLS;
+	count(s, HT_CTR_EVENTS_NOT_TLS);
+	if (!s->p.events)
+		return;
+	put_connection(s, r, "event", f, client, at, id);
+	ht_set(r, kind, "not_tls_on_tls_port");
+	ht_set(r, severity, "notice");
+	ht_set(r, seen, seen);
+	s->p.emit(s->p.user, r);
+}

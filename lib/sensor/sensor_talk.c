@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Both sides of a connection that speaks a protocol with an upgrade, and what became of it. The
+// client's side is held until its hello, as any side is; the server's is read as it comes and not
+// kept, but for what stands behind a hole.
+
+#include "sensor_tcp.h"
+
+#define AHEAD_OF_SERVER 16384 // bytes held of the server's side behind a hole
+
+static const struct ht_upgrade *client_of(const struct hello *h) {
+	const struct tcp_side *t = &h->tcp[h->client];
+	return t->open && t->role != ROLE_SERVER ? &t->upgrade : NULL;
+}
+
+static const struct ht_answers *server_of(const struct hello *h) {
+	const struct tcp_side *t = &h->tcp[!h->client];
+	return t->open && t->role == ROLE_SERVER ? &t->answers : NULL;
+}
+
+static void begin(struct ht_sensor *s, struct hello *h, uint8_t client) {
+	if (h->talk)
+		return;
+	h->talk = true;
+	h->client = client;
+	count(s, HT_CTR_UPGRADES_BEGUN);
+}
+
+static void serve(struct ht_sensor *s, struct hello *h, struct tcp_side *t) {
+	uint32_t prefix = ht_stream_prefix(&t->stream);
+	if (prefix > 0) {
+		struct ht_span fresh = HT_SPAN(t->stream.data.buf, prefix);
+		size_t taken = ht_upgrade_answer(&t->answers, client_of(h), fresh);
+		ht_stream_consume(&t->stream, s->arena, (uint32_t)taken);
+	}
+	if (t->answers.done)
+		ht_stream_drop(&t->stream, s->arena);
+}
+
+bool talk_serves(const struct hello *h, uint8_t side) {
+	return h->talk && h->client != side;
+}
+
+void talk_serve(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side) {
+	struct tcp_side *t = &h->tcp[side];
+	begin(s, h, !side);
+	t->role = ROLE_SERVER;
+	t->answers = (struct ht_answers){.port_hint = f->port[side]};
+	serve(s, h, t);
+}
+
+void talk_client(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side) {
+	struct tcp_side *other = &h->tcp[!side];
+	if (h->talk || !ht_upgrade_is_client(&h->tcp[side].upgrade))
+		return;
+	begin(s, h, side);
+	if (other->open && other->stream.anchored && !other->in_tls)
+		talk_serve(s, f, h, !side);
+}
+
+void talk_hold(
+	struct ht_sensor *s,
+	struct hello *h,
+	uint8_t side,
+	const struct segment *g,
+	const struct sighting *at
+) {
+	struct tcp_side *t = &h->tcp[side];
+	struct segment left = *g;
+	hello_touch(s, h, at);
+	if (t->answers.done)
+		return;
+	if (t->stream.data.have.num == 0 && left.seq == t->stream.base) { // nearly always
+		size_t taken = ht_upgrade_answer(&t->answers, client_of(h), left.bytes);
+		t->stream.base += (uint32_t)taken;
+		advance(&left, (uint32_t)taken);
+		if (t->answers.done || left.bytes.len == 0)
+			return;
+	}
+	enum ht_rc rc;
+	do {
+		rc = ht_stream_add(&t->stream, s->arena, left.seq, left.bytes, AHEAD_OF_SERVER);
+	} while (rc == HT_FULL && hello_make_room(s, h));
+	if (rc == HT_FULL || rc == HT_LIMIT || g->cut)
+		t->answers.done = true; // what it says from here on is not known
+	serve(s, h, t);
+}
+
+void talk_spend(struct ht_sensor *s, struct hello *h, uint8_t side) {
+	struct tcp_side *t = &h->tcp[side];
+	t->role = ROLE_SPENT;
+	ht_stream_drop(&t->stream, s->arena);
+}
+
+// --- what became of it
+// ---------------------------------------------------------------------------
+
+// The place of a server in the memory of offers, and what stands there for it.
+static uint64_t *
+offer_of(struct ht_sensor *s, const struct ht_flow *f, uint8_t side, uint64_t *key) {
+	uint8_t server[18];
+	memcpy(server, f->addr[side], 16);
+	ht_put_be16(server + 16, f->port[side]);
+	*key = keyed_hash(s, HT_SPAN(server, sizeof(server)));
+	return &s->offers[*key % HT_ARRAY_LEN(s->offers)];
+}
+
+bool talk_verdict(
+	struct ht_sensor *s,
+	const struct ht_flow *f,
+	const struct hello *h,
+	bool hello,
+	struct ht_verdict *v
+) {
+	const struct ht_answers *server = server_of(h);
+	uint64_t key, *offer = offer_of(s, f, !h->client, &key);
+	const bool before = *offer == key;
+	if (server != NULL && (server->said & HT_SAID_OFFERED))
+		*offer = key;
+	return ht_upgrade_verdict(v, client_of(h), server, hello, before);
+}
+
+static bool only_proxy_headers(const uint8_t *via, unsigned num) {
+	for (unsigned i = 0; i < num; i++)
+		if (via[i] != HT_VIA_PROXY_V1 && via[i] != HT_VIA_PROXY_V2)
+			return false;
+	return true;
+}
+
+void talk_tell(
+	struct ht_sensor *s,
+	struct ht_flow *f,
+	struct hello *h,
+	const struct sighting *at,
+	const struct ht_verdict *v
+) {
+	uint8_t via[HT_VIA_MAX];
+	const unsigned num = ht_upgrade_names(via, client_of(h), server_of(h));
+	h->talk = false;
+	if (num > 0 && v->state != HT_UPGRADE_COMPLETED
+	    && service_always_tls(f->port[!h->client], f->proto))
+		emit_not_tls(s, f, h->client, at, ht_via_name(via[num - 1]));
+	if (only_proxy_headers(via, num)) {
+		count(s, HT_CTR_UPGRADE_UNSAID);
+		return;
+	}
+	count(s, HT_CTR_UPGRADE_COMPLETED + v->state);
+	emit_upgrade(s, f, h->client, at, v, via, num);
+}
+
+void talk_over(
+	struct ht_sensor *s,
+	struct ht_flow *f,
+	struct hello *h,
+	enum ht_ledger open,
+	enum ht_incomplete why
+) {
+	struct ht_verdict v;
+	const struct tcp_side *client = &h->tcp[h->client];
+	const bool hello = client->open && client->begun;
+	const bool known = talk_verdict(s, f, h, hello, &v);
+	bool begun[2];
+	for (uint8_t side = 0; side < 2; side++) {
+		begun[side] = h->tcp[side].open && h->tcp[side].begun;
+		if (begun[side])
+			emit_begun(s, f, h, side, why);
+	}
+	if (known)
+		talk_tell(s, f, h, &h->at, &v);
+	for (uint8_t side = 0; side < 2; side++) {
+		const struct tcp_side *t = &h->tcp[side];
+		if (!t->open)
+			continue;
+		stream_done(
+			s, f, side,
+			begun[side]		 ? HT_CTR_STREAM_HELLO
+			: t->role == ROLE_SERVER ? HT_CTR_STREAM_SERVER
+			: t->role == ROLE_SPENT	 ? HT_CTR_STREAM_PLAIN
+						 : open
+		);
+	}
+	hello_put(s, h);
+}
+
+// Whether all was seen that this side said until it ended.
+static bool all_seen(const struct ht_flow *f, const struct hello *h, uint8_t side) {
+	const struct tcp_side *t = &h->tcp[side];
+	if (!t->open)
+		return f->dir[side] != DIR_READY || f->seq[side] == h->fin_at[side];
+	if (t->role == ROLE_SPENT || (t->role == ROLE_SERVER && t->answers.done))
+		return true;
+	return t->stream.base + ht_stream_prefix(&t->stream) == h->fin_at[side];
+}
+
+void talk_close(struct ht_sensor *s, struct ht_flow *f, bool reset) {
+	struct hello *h = hello_of(s, f);
+	const struct ht_answers *server = server_of(h);
+	// Nothing that may follow would change the verdict.
+	const bool exhausted
+		= h->tcp[h->client].role == ROLE_SPENT && server != NULL && server->done;
+	bool over[2];
+	for (uint8_t side = 0; side < 2; side++)
+		over[side] = h->fin[side] && all_seen(f, h, side);
+	if (!exhausted && (reset ? !over[0] && !over[1] : !over[0] || !over[1]))
+		return;
+	talk_over(s, f, h, HT_CTR_STREAM_PLAIN, HT_INCOMPLETE_GAP);
+	f->dir[0] = f->dir[1] = DIR_DONE;
+	f->flags |= FLOW_DONE_TCP;
+	f->state = HT_FLOW_DONE;
+}
