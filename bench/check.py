@@ -18,7 +18,9 @@ wants = {
     "flows": (ledger["flows"]["begun"], made["flows"]),
     "hellos begun": (ledger["hellos"]["begun"], hellos),
     "hellos complete": (ledger["hellos"]["complete"], hellos),
-    "records delivered": (ledger["sinks"][0]["delivered"], hellos),
+    "upgrades begun": (ledger["upgrades"]["begun"], made["upgrades"]),
+    "upgrades without a verdict": (ledger["upgrades"]["unsaid"], 0),
+    "records delivered": (ledger["sinks"][0]["delivered"], hellos + made["upgrades"]),
 }
 wrong = [f"{what}: {got}, not {want}" for what, (got, want) in wants.items() if got != want]
 for line in wrong:

@@ -2,7 +2,8 @@
 // What the files of the capture generator share. Everything comes from a seed: the same seed, the
 // same bytes.
 //
-//   generate.c     the three captures: which flows there are, and whose frame is next
+//   generate.c     the captures: which flows there are, and whose frame is next
+//   gen_mail.c     what is said on mail ports before TLS, or instead of it
 //   gen_hello.c    a real client's ClientHello -> one of a flow of its own
 //   gen_quic.c     version 1 Initials sealed with their own keys, and what comes behind them
 //   gen_frame.c    Ethernet, IP, TCP and UDP headers, the pcap file
@@ -79,6 +80,24 @@ size_t gen_hello(
 // gen_server_hello writes a ServerHello that answers with X25519 (RFC 8446 4.1.3).
 #define GEN_SERVER_HELLO 90
 void gen_server_hello(uint8_t out[GEN_SERVER_HELLO], struct gen_rng *r);
+
+// --- gen_mail.c ---------------------------------------------------------------------------------
+
+// What one side says at a time; without a text, it is the client's hello.
+struct gen_turn {
+	unsigned side;
+	const char *text;
+	size_t len;
+};
+
+struct gen_dialogue {
+	const struct gen_turn *turn;
+	size_t num;
+	uint32_t percent; // of the connections
+	uint16_t port;
+};
+
+struct gen_dialogue gen_mail(struct gen_rng *r);
 
 // --- gen_quic.c ---------------------------------------------------------------------------------
 

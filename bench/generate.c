@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // generate: makes the captures that are measured. Prints what is in them as one JSON object.
 //
-//   generate mixed|hello|quic FILE [--templates FOLDER] [--flows N] [--seed N]
+//   generate mixed|hello|quic|mail FILE [--templates FOLDER] [--flows N] [--seed N]
 
 #include "gen.h"
 
@@ -10,13 +10,14 @@
 
 #define NOISE 65536
 
-enum kind { MIXED, HELLO, QUIC };
+enum kind { MIXED, HELLO, QUIC, MAIL };
 
 // A flow between its first and its last frame.
 struct slot {
 	struct gen_ends ends;
 	struct gen_cid dcid, scid, server; // QUIC: the client's first choice, its own, the server's
 	uint32_t step, data_left;
+	struct gen_dialogue talk; // MAIL
 	bool udp, swapped;
 	uint8_t acks; // full segments since the client's last ACK
 	uint32_t record_left[2]; // bytes to the next TLS record header, by side
@@ -29,7 +30,7 @@ struct gen {
 	enum kind kind;
 	uint32_t flows; // in all
 	uint32_t begun;
-	uint32_t hellos_tcp, hellos_quic, split;
+	uint32_t hellos_tcp, hellos_quic, split, talks;
 	struct gen_rng rng;
 	struct gen_templates templates;
 	struct gen_quic *quic;
@@ -101,6 +102,15 @@ static void begin(struct gen *g, struct slot *s) {
 	memset(s, 0, offsetof(struct slot, hello));
 	gen_ends_draw(&s->ends, g->begun++, &g->rng);
 	s->data_left = 32 + gen_below(&g->rng, 36);
+	if (g->kind == MAIL) {
+		s->talk = gen_mail(&g->rng);
+		s->ends.port[1] = s->talk.port;
+		s->data_left = 6;
+		g->talks++;
+		if (s->talk.turn[s->talk.num - 1].text == NULL)
+			begin_tcp(g, s);
+		return;
+	}
 	if (g->kind == QUIC || (g->kind == MIXED && gen_chance(&g->rng, 15)))
 		begin_quic(g, s);
 	else
@@ -203,9 +213,33 @@ static bool behind_hello_tcp(struct gen *g, struct slot *s, uint32_t step) {
 	}
 }
 
+static bool step_tcp(struct gen *g, struct slot *s);
+
+// A dialogue; false after its last frame. At the hello it goes on as any flow does.
+static bool step_mail(struct gen *g, struct slot *s) {
+	const uint32_t turn = s->step - 3;
+	if (turn < s->talk.num && s->talk.turn[turn].text == NULL) {
+		s->talk.num = 0;
+		s->step = 3;
+		return step_tcp(g, s);
+	}
+	s->step++;
+	if (turn < s->talk.num) {
+		const struct gen_turn *t = &s->talk.turn[turn];
+		gen_tcp(&g->out, &s->ends, t->side, GEN_ACK | GEN_PSH, s->ends.seq[t->side],
+			HT_SPAN(t->text, t->len));
+		return true;
+	}
+	const unsigned side = turn == s->talk.num; // the server ends first
+	gen_tcp(&g->out, &s->ends, side, GEN_ACK | GEN_FIN, s->ends.seq[side], HT_SPAN_EMPTY);
+	return side == 1;
+}
+
 // Writes the next frame of the flow; false after its last one.
 static bool step_tcp(struct gen *g, struct slot *s) {
 	bool two = s->first_len < s->hello_len;
+	if (s->step >= 3 && s->talk.num > 0)
+		return step_mail(g, s);
 	uint32_t step = s->step++;
 	switch (step) {
 	case 0:
@@ -299,7 +333,8 @@ static bool generate(struct gen *g, uint32_t active) {
 }
 
 static int usage(void) {
-	fputs("usage: generate mixed|hello|quic FILE [--templates FOLDER] [--flows N] [--seed N]\n",
+	fputs("usage: generate mixed|hello|quic|mail FILE [--templates FOLDER] [--flows N] [--seed "
+	      "N]\n",
 	      stderr);
 	return 2;
 }
@@ -312,6 +347,7 @@ int main(int argc, char **argv) {
 		[MIXED] = {"mixed", 60000, 4096},
 		[HELLO] = {"hello", 400000, 4096},
 		[QUIC] = {"quic", 100000, 256},
+		[MAIL] = {"mail", 200000, 4096},
 	};
 	const char *templates = "bench/templates";
 	static struct gen g;
@@ -355,7 +391,7 @@ int main(int argc, char **argv) {
 	}
 	printf("{\"frames\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"flows\":%" PRIu32
 	       ",\"hellos_tcp\":%" PRIu32 ",\"hellos_quic\":%" PRIu32 ",\"hellos_split\":%" PRIu32
-	       "}\n",
-	       g.out.frames, g.out.bytes, g.begun, g.hellos_tcp, g.hellos_quic, g.split);
+	       ",\"upgrades\":%" PRIu32 "}\n",
+	       g.out.frames, g.out.bytes, g.begun, g.hellos_tcp, g.hellos_quic, g.split, g.talks);
 	return 0;
 }

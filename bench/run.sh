@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Builds a release, makes the three captures, and measures everything side by side.
+# Builds a release, makes the captures, and measures everything side by side.
 set -eu
 
 usage() {
@@ -13,7 +13,7 @@ usage() {
 	  --program FILE  measure this hellotap instead of the one that is built
 	  --keep          leave the captures there; a run with the same --scratch uses them again
 	  --no-callgrind  leave out the instruction counts (also left out where valgrind is missing)
-	  --only LIST     of: mixed hello quic micro callgrind (default: all; comma-separated)
+	  --only LIST     of: mixed hello quic mail micro callgrind (default: all; comma-separated)
 	END
 }
 
@@ -22,7 +22,7 @@ say() {
 }
 
 here=$(cd "$(dirname "$0")" && pwd)
-quick=0 runs=7 scratch='' build='' program='' keep=0 only=mixed,hello,quic,micro,callgrind
+quick=0 runs=7 scratch='' build='' program='' keep=0 only=mixed,hello,quic,mail,micro,callgrind
 while [ $# -gt 0 ]; do
 	case $1 in
 	--quick) quick=1 ;;
@@ -89,23 +89,23 @@ generate() {
 count() {
 	python3 -c 'import json, sys
 made = json.load(open(sys.argv[1]))
-print(made["frames"] if sys.argv[2] == "frames" else made["hellos_tcp"] + made["hellos_quic"])' \
+print(made["hellos_tcp"] + made["hellos_quic"] if sys.argv[2] == "hellos" else made[sys.argv[2]])' \
 		"$capture.made" "$1"
 }
 
 flows() { # KIND
-	case $1 in mixed) n=60000 ;; hello) n=400000 ;; quic) n=100000 ;; esac
+	case $1 in mixed) n=60000 ;; hello) n=400000 ;; quic) n=100000 ;; mail) n=200000 ;; esac
 	echo $((n / ${2:-1}))
 }
 
 say "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores; $("$program" --version)"
 say "load before: $(cut -d' ' -f1-3 /proc/loadavg)"
 tenth=$([ $quick = 1 ] && echo 10 || echo 1)
-for kind in mixed hello quic; do
+for kind in mixed hello quic mail; do
 	wanted $kind || continue
 	generate $kind "$(flows $kind $tenth)"
 	say
-	say "$kind: $(count frames) frames, $(wc -c <"$capture") bytes, $(count hellos) hellos, all found, ledger balanced"
+	say "$kind: $(count frames) frames, $(wc -c <"$capture") bytes, $(count flows) flows, $(count hellos) hellos, all found, ledger balanced"
 	"$here/pair.py" --runs "$runs" --frames "$(count frames)" --hellos "$(count hellos)" \
 		"read_floor=$build/bench/read_floor $capture" \
 		"pcap_floor=$build/bench/pcap_floor $capture" \
@@ -123,7 +123,7 @@ fi
 if wanted callgrind && command -v valgrind >/dev/null; then
 	say
 	say "instructions (callgrind; valgrind's CPU has no SHA instructions, so hashes are counted as libcrypto does them)"
-	for kind in mixed hello quic; do
+	for kind in mixed hello quic mail; do
 		generate $kind "$(flows $kind 10)"
 		valgrind --tool=callgrind --callgrind-out-file="$work/callgrind.$kind" \
 			"$program" -r "$capture" -o json:/dev/null -q >"$work/callgrind.log" 2>&1 ||
