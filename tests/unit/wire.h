@@ -205,6 +205,7 @@ struct frames {
 	struct ht_frame f[4096];
 	unsigned num;
 	uint16_t client_port;
+	uint16_t server_port; // 0: 443
 };
 
 static inline void frames_clear(struct frames *fs) {
@@ -242,8 +243,9 @@ static inline void put_ipv4(struct bytes *o, int from, uint8_t proto, size_t pay
 }
 
 static inline void put_ports(struct bytes *o, const struct frames *fs, int from) {
-	put16(o, from == FROM_CLIENT ? fs->client_port : 443);
-	put16(o, from == FROM_CLIENT ? 443 : fs->client_port);
+	const uint16_t server_port = fs->server_port != 0 ? fs->server_port : 443;
+	put16(o, from == FROM_CLIENT ? fs->client_port : server_port);
+	put16(o, from == FROM_CLIENT ? server_port : fs->client_port);
 }
 
 static inline void
