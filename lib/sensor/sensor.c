@@ -15,6 +15,8 @@ struct ht_sensor *ht_sensor_new(const struct ht_sensor_params *p) {
 	if (s == NULL)
 		return NULL;
 	s->p = *p;
+	if (p->services == NULL)
+		s->p.services = s->own_services = ht_services_new();
 	s->hello_idle_ns = p->hello_idle_s * NS_PER_S;
 	s->flow_idle_ticks = ht_flow_ticks(p->flow_idle_s * NS_PER_S);
 	s->crypto = ht_crypto_new();
@@ -33,8 +35,8 @@ struct ht_sensor *ht_sensor_new(const struct ht_sensor_params *p) {
 	while (s->quic_by_dcid_mask < p->max_hellos)
 		s->quic_by_dcid_mask = 2 * s->quic_by_dcid_mask + 1;
 	s->quic_by_dcid = calloc((size_t)s->quic_by_dcid_mask + 1, sizeof(s->quic_by_dcid[0]));
-	if (s->crypto == NULL || s->arena == NULL || s->flows == NULL || s->frag == NULL
-	    || s->past == NULL || s->quic_by_dcid == NULL || !hellos_new(s)) {
+	if (s->p.services == NULL || s->crypto == NULL || s->arena == NULL || s->flows == NULL
+	    || s->frag == NULL || s->past == NULL || s->quic_by_dcid == NULL || !hellos_new(s)) {
 		ht_sensor_free(s);
 		return NULL;
 	}
@@ -59,6 +61,7 @@ void ht_sensor_free(struct ht_sensor *s) {
 	ht_frag_free(s->frag);
 	ht_arena_free(s->arena);
 	ht_crypto_free(s->crypto);
+	ht_services_free(s->own_services);
 	free(s->quic_by_dcid);
 	free(s->past);
 	free(s);

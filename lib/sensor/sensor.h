@@ -10,6 +10,7 @@
 #include "frame.h"
 #include "packet.h"
 #include "record.h"
+#include "service.h"
 #include "stats.h"
 #include "upgrade.h"
 
@@ -35,6 +36,9 @@ struct ht_sensor_params {
 #undef X
 	bool ja4_r;
 	bool events; // event records are made
+	// Borrowed while the sensor lives, and while records of it are in use. NULL: the built-in
+	// table.
+	const struct ht_services *services;
 	uint64_t secret[2]; // drawn at start: keys the hashes, so that no sender can choose
 			    // collisions
 	// emit gets each record in the call that saw its last byte. It borrows the record for the

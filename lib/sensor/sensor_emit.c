@@ -78,9 +78,9 @@ void put_connection(
 	ht_set(r, community_id, HT_SPAN(id, community_id(s, id, f)));
 	if (at->num_encap > 0)
 		put_encap(r, at);
-	const char *service = service_name(f->port[!client], f->proto);
-	if (service != NULL)
-		ht_set(r, service, service);
+	const struct ht_service *known = ht_service_of(s->p.services, f->port[!client], f->proto);
+	if (known != NULL)
+		ht_set(r, service, known->name);
 }
 
 static void put_pieces(struct ht_sensor *s, struct ht_record *r, const struct emission *e) {

@@ -11,7 +11,6 @@
 //   sensor_hellos.c  the pool of hellos in progress: oldest first, time-outs, eviction
 //   sensor_emit.c    a hello view and its circumstances -> a record
 //   sensor_event.c   event records
-//   sensor_service.c port -> service name
 //   sensor_ledger.c  the table of counters and their sums
 
 #pragma once
@@ -115,6 +114,7 @@ struct quic_past {
 
 struct ht_sensor {
 	struct ht_sensor_params p;
+	struct ht_services *own_services; // where p.services is the built-in table
 	uint64_t ctr[HT_NUM_CTRS];
 	int64_t now; // of the frame in hand
 	int64_t hello_idle_ns;
@@ -287,7 +287,3 @@ void emit_not_tls(
 	const struct sighting *at,
 	const char *seen
 );
-
-// --- sensor_service.c ---
-bool service_always_tls(uint16_t port, uint8_t proto);
-const char *service_name(uint16_t port, uint8_t proto); // NULL: none

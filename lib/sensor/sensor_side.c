@@ -26,8 +26,10 @@ static void look_for_tls(struct ht_sensor *s, struct ht_flow *f, uint8_t side, e
 	if (f->flags & FLOW_NOT_TLS || why < HT_CTR_STREAM_UNKNOWN || why > HT_CTR_STREAM_SMB
 	    || why == HT_CTR_STREAM_SERVER || why == HT_CTR_STREAM_PLAIN)
 		return;
-	const bool client = service_always_tls(f->port[!side], f->proto);
-	if (client || (why != HT_CTR_STREAM_UNKNOWN && service_always_tls(f->port[side], f->proto)))
+	const bool client = ht_service_always_tls(s->p.services, f->port[!side], f->proto);
+	if (client
+	    || (why != HT_CTR_STREAM_UNKNOWN
+		&& ht_service_always_tls(s->p.services, f->port[side], f->proto)))
 		emit_not_tls(
 			s, f, client ? side : !side, s->at, names[why - HT_CTR_STREAM_UNKNOWN]
 		);

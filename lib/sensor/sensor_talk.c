@@ -137,7 +137,7 @@ void talk_tell(
 	const unsigned num = ht_upgrade_names(via, client_of(h), server_of(h));
 	h->talk = false;
 	if (num > 0 && v->state != HT_UPGRADE_COMPLETED
-	    && service_always_tls(f->port[!h->client], f->proto))
+	    && ht_service_always_tls(s->p.services, f->port[!h->client], f->proto))
 		emit_not_tls(s, f, h->client, at, ht_via_name(via[num - 1]));
 	if (only_proxy_headers(via, num)) {
 		count(s, HT_CTR_UPGRADE_UNSAID);

@@ -20,6 +20,7 @@
 struct seen {
 	bool complete, has_sni, has_len, has_ja4;
 	char sni[64], reason[16], via[64], protocol[8], transport[8];
+	char service[HT_SERVICE_NAME_MAX + 1];
 	unsigned number, segments, tls_records, len;
 	uint16_t src_port;
 	int64_t ts;
@@ -70,6 +71,8 @@ static void on_record(void *user, const struct ht_record *r) {
 		size_t n = strlen(s->via);
 		snprintf(s->via + n, sizeof(s->via) - n, "%s%s", i > 0 ? "+" : "", r->via.s[i]);
 	}
+	if (r->has & HT_HAS(service))
+		snprintf(s->service, sizeof(s->service), "%s", r->service);
 	snprintf(s->protocol, sizeof(s->protocol), "%s", r->protocol);
 	snprintf(s->transport, sizeof(s->transport), "%s", r->transport);
 	s->number = r->hello_number;
@@ -696,6 +699,31 @@ static void via_of_a_second_hello(void **state) {
 	expect_records(2);
 	assert_string_equal(seen[0].via, "smtp");
 	assert_string_equal(seen[1].via, "");
+}
+
+// The server's port names the service, by the caller's table where there is one.
+static void service_of_the_port(void **state) {
+	(void)state;
+	struct ht_services *services = ht_services_new();
+	assert_non_null(services);
+	struct ht_services_error err;
+	static const char lines[] = "443/tcp intranet never\n40000/tcp client implicit\n";
+	assert_int_equal(ht_services_parse(services, HT_SPAN_STR(lines), &err), HT_OK);
+	for (unsigned v = 0; v < 2; v++) {
+		struct ht_sensor_params p = small();
+		p.services = v == 0 ? NULL : services;
+		start(p);
+		make_tls("service.example");
+		piece(0, record.len);
+		finish();
+		expect_records(1);
+		expect_whole(0, "service.example"); // on a port that "never" has TLS, too
+		assert_int_equal(seen[0].src_port, 40000);
+		assert_string_equal(seen[0].service, v == 0 ? "https" : "intranet");
+	}
+	start(small()); // the sensor goes before its table
+	finish();
+	ht_services_free(services);
 }
 
 // --- caps
@@ -1600,6 +1628,7 @@ int main(void) {
 		CASE(both_sides_begin),
 		CASE(hello_retry_request),
 		CASE(via_of_a_second_hello),
+		CASE(service_of_the_port),
 		CASE(huge_segment_behind_a_hello),
 		CASE(longer_than_the_cap),
 		CASE(cut_by_the_snap_length),
