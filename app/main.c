@@ -8,6 +8,7 @@
 #include "ht_config.h"
 #include "options.h"
 #include "sensor.h"
+#include "services.h"
 #include "summary.h"
 
 #include <openssl/crypto.h>
@@ -88,7 +89,7 @@ static bool same_file(const char *a, const char *b) {
 	       && x.st_ino == y.st_ino;
 }
 
-// Opening a sink empties its file: that must not be a capture to read, nor another sink's.
+// Opening a sink empties its file: that must be no file to read, nor another sink's.
 static bool destinations_ok(const struct options *o) {
 	for (unsigned i = 0; i < o->num_sinks; i++) {
 		const char *path = destination(o->sinks[i]);
@@ -96,6 +97,13 @@ static bool destinations_ok(const struct options *o) {
 			if (!same_file(path, o->inputs[k]))
 				continue;
 			fprintf(stderr, "hellotap: -o %s: is the capture to read\n", o->sinks[i]);
+			return false;
+		}
+		for (unsigned k = 0; path != NULL && k < o->num_services; k++) {
+			if (!same_file(path, o->services[k]))
+				continue;
+			fprintf(stderr, "hellotap: -o %s: is a table of services to read\n",
+				o->sinks[i]);
 			return false;
 		}
 		for (unsigned k = 0; k < i; k++) {
@@ -235,6 +243,24 @@ static void print_version(void) {
 	ht_crypto_free(crypto);
 }
 
+// The table of services in force. False: that was said, and *status is what to end with.
+static bool load_services(struct ht_services **out, const struct options *o, int *status) {
+	enum ht_rc rc = services_load(out, o->services, o->num_services);
+	*status = rc == HT_OK ? EXIT_DONE : rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
+	return rc == HT_OK;
+}
+
+static int
+print_services(const struct options *o, void (*print)(const struct ht_services *t, FILE *out)) {
+	struct ht_services *services;
+	int status;
+	if (!load_services(&services, o, &status))
+		return status;
+	print(services, stdout);
+	ht_services_free(services);
+	return EXIT_DONE;
+}
+
 int main(int argc, char **argv) {
 	static struct options o;
 	options_parse(&o, argc, argv);
@@ -253,12 +279,23 @@ int main(int argc, char **argv) {
 	case ACTION_FIELDS_MD:
 		ht_print_fields_md(stdout);
 		return EXIT_DONE;
+	case ACTION_SERVICES:
+		return print_services(&o, services_print);
+	case ACTION_SERVICES_MD:
+		return print_services(&o, services_print_md);
 	case ACTION_RUN:
 		break;
 	}
+	struct ht_services *services;
+	int status;
+	if (!load_services(&services, &o, &status))
+		return status;
+	o.sensor.services = services;
 	const struct sigaction act = {.sa_handler = on_signal};
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	signal(SIGPIPE, SIG_IGN); // a sink whose reader went away counts what it loses
-	return run(&o);
+	status = run(&o);
+	ht_services_free(services);
+	return status;
 }

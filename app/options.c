@@ -12,7 +12,16 @@
 #include <stdlib.h>
 
 // Long options without a letter. The sensor's own follow, in the order of its table.
-enum { OPT_RECORDS = 256, OPT_FIELDS, OPT_STATS, OPT_JA4_R, OPT_VERSION, OPT_SENSOR };
+enum {
+	OPT_RECORDS = 256,
+	OPT_FIELDS,
+	OPT_STATS,
+	OPT_JA4_R,
+	OPT_SERVICES,
+	OPT_SERVICES_TABLE,
+	OPT_VERSION,
+	OPT_SENSOR
+};
 
 static const struct {
 	const char *name; // as in the table, with "_"
@@ -104,6 +113,8 @@ void options_parse(struct options *o, int argc, char **argv) {
 		{"fields", optional_argument, NULL, OPT_FIELDS},
 		{"stats", required_argument, NULL, OPT_STATS},
 		{"ja4-r", no_argument, NULL, OPT_JA4_R},
+		{"services", required_argument, NULL, OPT_SERVICES},
+		{"services-table", optional_argument, NULL, OPT_SERVICES_TABLE},
 		{"version", no_argument, NULL, OPT_VERSION},
 	};
 	static char names[NUM_SENSOR_OPTIONS][32];
@@ -150,6 +161,18 @@ void options_parse(struct options *o, int argc, char **argv) {
 			else
 				usage(o, "--fields=%s: only 'md' is known", optarg);
 			return;
+		case OPT_SERVICES:
+			add(o, o->services, &o->num_services, MAX_SERVICES, "files of services",
+			    optarg);
+			break;
+		case OPT_SERVICES_TABLE: // goes on: the files may be named behind it
+			if (optarg == NULL)
+				o->action = ACTION_SERVICES;
+			else if (strcmp(optarg, "md") == 0)
+				o->action = ACTION_SERVICES_MD;
+			else
+				usage(o, "--services-table=%s: only 'md' is known", optarg);
+			break;
 		case OPT_RECORDS:
 			records(o, optarg);
 			break;
@@ -179,7 +202,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 		return;
 	if (optind < argc)
 		usage(o, "%s: captures are named with -r", argv[optind]);
-	else if (o->num_inputs == 0)
+	else if (o->action == ACTION_RUN && o->num_inputs == 0)
 		usage(o, "nothing to read: name a capture with -r FILE (- is standard input)");
 }
 
@@ -204,9 +227,14 @@ void options_help(void) {
 	      "                       Default: table on a terminal, json otherwise\n"
 	      "      --records LIST   kinds of record: hello, event (default: hello,event)\n"
 	      "      --ja4-r          add the unhashed JA4_r\n"
+	      "      --services FILE  name ports by the lines of FILE, 'PORT[-PORT]/tcp|udp NAME "
+	      "MODE',\n"
+	      "                       over the built-in table; may be given more than once\n"
 	      "      --stats json     at the end, the whole ledger of counters on standard error\n"
 	      "  -q, --quiet          no progress line and no summary\n"
 	      "      --fields[=md]    print the table of record fields and exit\n"
+	      "      --services-table[=md]\n"
+	      "                       print the table of services by port in force and exit\n"
 	      "      --version        print the version, and what it was built with, and exit\n"
 	      "\n"
 	      "Caps: all state is reserved at start; what does not fit is given up and counted\n",

@@ -7,11 +7,14 @@
 
 #define MAX_INPUTS 1024
 #define MAX_SINKS 8
+#define MAX_SERVICES 16
 
 enum action {
 	ACTION_RUN,
 	ACTION_FIELDS,
 	ACTION_FIELDS_MD,
+	ACTION_SERVICES,
+	ACTION_SERVICES_MD,
 	ACTION_VERSION,
 	ACTION_HELP,
 	ACTION_USAGE
@@ -23,6 +26,8 @@ struct options {
 	unsigned num_inputs;
 	const char *sinks[MAX_SINKS];
 	unsigned num_sinks;
+	const char *services[MAX_SERVICES]; // files
+	unsigned num_services;
 	const char *filter;
 	bool hellos; // hello records are wanted
 	bool stats_json;

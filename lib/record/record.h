@@ -72,7 +72,7 @@ struct ht_texts {
 	F(transport, STR, "tcp, udp or eapol") \
 	F(community_id, ASCII, "Community ID flow hash, version 1, seed 0") \
 	F(encap, TEXTS, "encapsulations, outermost first") \
-	F(service, STR, "service by server port") \
+	F(service, STR, "service by server port: docs/services.md, or `--services`") \
 	F(protocol, STR, "tls, dtls or quic") \
 	F(via, STRS, "what was spoken on this connection before TLS, outermost first") \
 	F(upgrade_state, STR, \

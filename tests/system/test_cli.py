@@ -81,6 +81,100 @@ class Options(unittest.TestCase):
             self.assertRegex(fields, r"(?m)^%s\b" % name)
 
 
+class Services(unittest.TestCase):
+    """--services and --services-table."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.dir)
+
+    def write(self, name, text):
+        path = os.path.join(self.dir, name)
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+    def service(self, *args, capture="tls13-hello.pcap"):
+        p = run("-r", pcap(capture), "-o", "json", "-q", *args)
+        self.assertEqual((p.returncode, p.stderr), (0, b""))
+        return records(p)[0].get("service")
+
+    def table(self, *args):
+        p = run("--services-table", *args)
+        self.assertEqual((p.returncode, p.stderr), (0, b""))
+        return [line.split("#")[0].split() for line in p.stdout.decode().splitlines()]
+
+    def by_port(self, rows):
+        ports = {}
+        for where, *what in rows:
+            first, last, proto = re.fullmatch(r"(\d+)(?:-(\d+))?/(tcp|udp)", where).groups()
+            ports.update({(n, proto): what for n in range(int(first), int(last or first) + 1)})
+        return ports
+
+    def test_a_file_overrides_and_the_last_one_wins(self):
+        a = self.write("a", "# ours\n443/tcp intranet never\n1-65535/udp any either\n")
+        b = self.write("b", "443/tcp second implicit")
+        gone = self.write("gone", "443/tcp -\n")
+        self.assertEqual(self.service(), "https")
+        self.assertEqual(self.service("--services", a), "intranet")
+        self.assertEqual(self.service("--services", a, "--services", b), "second")
+        self.assertEqual(self.service("--services", b, "--services", a), "intranet")
+        self.assertEqual(self.service("--services", gone), None)
+        self.assertEqual(self.service("--services", a, capture="quic-v1.pcap"), "any")
+
+    def test_the_table_in_force_can_be_read_again(self):
+        a = self.write("a", "1/tcp one never\n9250/tcp -\n443/udp -\n8000-8100/udp many either\n")
+        rows = self.table("--services", a)
+        self.assertEqual(rows, self.table("--services=" + a))
+        self.assertEqual(rows[0], ["1/tcp", "one", "never"])
+        for row in (["9200-9249/tcp", "elasticsearch", "either"], ["9251-9300/tcp", "elasticsearch", "either"],
+                    ["443/tcp", "https", "implicit"], ["8000-8100/udp", "many", "either"]):
+            self.assertIn(row, rows)
+        self.assertNotIn("443/udp", [r[0] for r in rows])
+        p = run("--services-table", "--services", a)
+        everything = self.write("b", "1-65535/tcp -\n1-65535/udp -\n" + p.stdout.decode())
+        # But for neighbours of one name and mode, which are one range now.
+        self.assertEqual(self.by_port(self.table("--services", everything)), self.by_port(rows))
+        self.assertEqual(run("--services", a, "--services-table").stdout, p.stdout)  # in either order
+        md = run("--services-table=md", "--services", a).stdout.decode()
+        self.assertIn("| 8000-8100/udp | `many` | either | set by the user |\n", md)
+
+    def test_what_is_wrong_is_told_by_file_and_line(self):
+        for text, says in (
+            ("443/tcp https implicit\n\n0/tcp x never\n", ":3: a port is a number from 1 to 65535"),
+            ("443 https implicit", ":1: behind the port or the range comes /tcp or /udp"),
+            ("2-1/tcp x never", ":1: the range ends below its beginning"),
+            ("443/tcp HTTPS implicit", ":1: a name is"),
+            ("443/tcp https always", ":1: a mode is implicit, upgrade, either or never"),
+            ("443/tcp - never", ":1: nothing follows -"),
+            ("#" * (1 << 20), ": too long"),
+        ):
+            path = self.write("wrong", text)
+            for args in (["-r", pcap("tls13-hello.pcap"), "-o", "json"], ["--services-table"]):
+                p = run("--services", path, *args)
+                self.assertEqual((p.returncode, p.stdout), (2, b""), text[:80])
+                self.assertIn("hellotap: " + path + says, p.stderr.decode())
+        for path, says in ((os.path.join(self.dir, "none"), "No such file"), (self.dir, "Is a directory")):
+            p = run("--services", path, "-r", pcap("tls13-hello.pcap"))
+            self.assertEqual((p.returncode, p.stdout), (1, b""))
+            self.assertIn("%s: %s" % (path, says), p.stderr.decode())
+
+    def test_wrong_usage(self):
+        a = self.write("a", "443/tcp intranet never\n")
+        for args, says in (
+            (["--services-table=xml"], "only 'md' is known"),
+            (["--services-table", "md"], "captures are named with -r"),
+            (["--services"], "wants a value"),
+            (["--services", a], "nothing to read"),
+            (["-r", pcap("tls13-hello.pcap"), "--services", a, "-o", "json:" + a], "is a table of services"),
+        ):
+            p = run(*args)
+            self.assertEqual(p.returncode, 2, args)
+            self.assertIn(says, p.stderr.decode())
+        with open(a) as f:
+            self.assertEqual(f.read(), "443/tcp intranet never\n")
+
+
 class Inputs(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.mkdtemp()

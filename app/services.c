@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "services.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+
+#define MAX_BYTES (1u << 20) // of a file: more is not a table somebody wrote
+
+// --- reading ------------------------------------------------------------------------------------
+
+static enum ht_rc read_file(const char *path, uint8_t text[MAX_BYTES], size_t *len) {
+	FILE *f = fopen(path, "rb");
+	if (f == NULL) {
+		fprintf(stderr, "hellotap: %s: %s\n", path, strerror(errno));
+		return HT_ERROR;
+	}
+	enum ht_rc rc = HT_OK;
+	*len = fread(text, 1, MAX_BYTES, f);
+	if (ferror(f)) {
+		fprintf(stderr, "hellotap: %s: %s\n", path, strerror(errno));
+		rc = HT_ERROR;
+	} else if (*len == MAX_BYTES) {
+		fprintf(stderr, "hellotap: %s: too long for a table of services\n", path);
+		rc = HT_BAD;
+	}
+	fclose(f);
+	return rc;
+}
+
+static enum ht_rc add_file(struct ht_services *t, const char *path) {
+	static uint8_t text[MAX_BYTES];
+	struct ht_services_error err;
+	size_t len;
+	enum ht_rc rc = read_file(path, text, &len);
+	if (rc != HT_OK)
+		return rc;
+	rc = ht_services_parse(t, HT_SPAN(text, len), &err);
+	if (rc != HT_OK)
+		fprintf(stderr, "hellotap: %s:%u: %s\n", path, err.line, err.reason);
+	return rc;
+}
+
+enum ht_rc services_load(struct ht_services **out, const char *const *files, unsigned num_files) {
+	struct ht_services *t = ht_services_new();
+	if (t == NULL) {
+		fputs("hellotap: no memory for the table of services\n", stderr);
+		return HT_ERROR;
+	}
+	for (unsigned i = 0; i < num_files; i++) {
+		enum ht_rc rc = add_file(t, files[i]);
+		if (rc != HT_OK) {
+			ht_services_free(t);
+			return rc;
+		}
+	}
+	*out = t;
+	return HT_OK;
+}
+
+// --- printing -----------------------------------------------------------------------------------
+
+// "9200-9300/tcp"
+static const char *ports(char out[24], const struct ht_service_ports *p) {
+	const char *proto = p->proto == IPPROTO_TCP ? "tcp" : "udp";
+	if (p->first == p->last)
+		snprintf(out, 24, "%u/%s", p->first, proto);
+	else
+		snprintf(out, 24, "%u-%u/%s", p->first, p->last, proto);
+	return out;
+}
+
+void services_print(const struct ht_services *t, FILE *out) {
+	struct ht_service_ports p;
+	char text[24];
+	for (uint32_t at = 0; ht_services_next(t, &at, &p);)
+		fprintf(out, "%-15s %-*s %-9s # %s\n", ports(text, &p), HT_SERVICE_NAME_MAX,
+			p.service->name, ht_service_mode_name(p.service->mode), p.service->help);
+}
+
+static const char head[]
+	= "# Services by port\n"
+	  "\n"
+	  "Made by `hellotap --services-table=md` from the table in `lib/service/service.c`; do "
+	  "not "
+	  "edit.\n"
+	  "\n"
+	  "The port of the server gives a record its `service`, and that is all it does: hellos "
+	  "are "
+	  "looked\n"
+	  "for on every port. A port that is not in the table gives no `service`.\n"
+	  "\n"
+	  "`--services FILE` adds to the table and overrides it; `--services-table` prints the one "
+	  "in force,\n"
+	  "in the same form:\n"
+	  "\n"
+	  "```\n"
+	  "# PORT[-PORT]/tcp|udp  NAME  MODE\n"
+	  "4433/tcp      intranet  implicit\n"
+	  "7000-7009/tcp backend   either    # later lines win\n"
+	  "9093/tcp      -                   # - takes a port out\n"
+	  "```\n"
+	  "\n"
+	  "A name is 1 to 24 characters of a-z, 0-9 and `-`. The modes:\n"
+	  "\n";
+
+void services_print_md(const struct ht_services *t, FILE *out) {
+	struct ht_service_ports p;
+	char text[24];
+	fputs(head, out);
+	fputs("| mode | how TLS begins |\n| --- | --- |\n", out);
+	for (unsigned i = 0; i < HT_NUM_SERVICE_MODES; i++) {
+		enum ht_service_mode m = (enum ht_service_mode)i;
+		fprintf(out, "| `%s` | %s |\n", ht_service_mode_name(m), ht_service_mode_help(m));
+	}
+	fputs("\n## The table\n\n| port | service | mode | what runs there |\n"
+	      "| --- | --- | --- | --- |\n",
+	      out);
+	for (uint32_t at = 0; ht_services_next(t, &at, &p);)
+		fprintf(out, "| %s | `%s` | %s | %s |\n", ports(text, &p), p.service->name,
+			ht_service_mode_name(p.service->mode), p.service->help);
+}
