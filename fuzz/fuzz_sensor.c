@@ -62,10 +62,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	char err[256];
 	if (s == NULL)
 		s = make();
-	if (ht_capture_open_memory(
-		    &c, HT_SPAN(data, size), 1 << 16, 1 << 16, NULL, err, sizeof(err)
-	    )
-	    != HT_OK)
+	const struct ht_capture_how how
+		= {.chunk = 1 << 16, .block = 1 << 16, .ahead_after = UINT64_MAX};
+	if (ht_capture_open_memory(&c, HT_SPAN(data, size), &how, NULL, err, sizeof(err)) != HT_OK)
 		return 0;
 	struct ht_frame f[16];
 	for (unsigned n; (n = ht_capture_file.read(c, f, 16)) > 0;) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Capture files. Frames are parsed where read(2) put them: a block is read, walked, and what is
-// left of a frame at its end is moved before the next one.
+// Capture files. Frames are parsed where read(2) or the decompressor put them: a block is read,
+// walked, and what is left of a frame at its end is moved before the next one. The first blocks are
+// read here, those of a longer capture by a thread of its own.
 
 #include "asan.h"
 #include "capture_int.h"
@@ -30,56 +31,104 @@ void ht_capture_note(struct ht_capture *c, uint64_t offset, const char *fmt, ...
 		);
 }
 
-// make_room moves the bytes from pos on, or takes a larger buffer, so that `need` of them fit and
-// at least one more can be read.
+uint8_t *ht_capture_alloc(size_t size) {
+	return aligned_alloc(4096, (size + 4095) & ~(size_t)4095);
+}
+
+// use makes `buf`, with `left` bytes from `pos` on, the place where frames are taken. A block that
+// was it before goes back.
+static void use(struct ht_capture *c, uint8_t *buf, size_t cap, size_t pos, size_t left) {
+	if (c->buf != c->own)
+		ht_ahead_give_back(c->ahead);
+	c->buf = buf;
+	c->cap = cap;
+	c->pos = pos;
+	c->len = pos + left;
+}
+
+// make_room moves the bytes from pos on to, or in, the capture's own buffer, or takes a larger one,
+// so that `need` of them fit and at least one more can be read.
 static bool make_room(struct ht_capture *c, size_t need) {
 	size_t left = c->len - c->pos, to = left <= HT_CAPTURE_HEAD ? HT_CAPTURE_HEAD - left : 0;
-	if (left > 0 && c->pos + need <= c->cap)
+	if (c->buf == c->own && left > 0 && c->pos + need <= c->cap)
 		return true;
-	if (to + need > c->cap)
+	if (to + need > c->own_cap)
 		to = 0;
-	if (need > c->cap) {
-		size_t cap = c->cap;
+	if (need > c->own_cap) {
+		size_t cap = c->own_cap;
 		while (cap < need)
 			cap *= 2;
-		uint8_t *grown = aligned_alloc(4096, (cap + 4095) & ~(size_t)4095);
+		uint8_t *grown = ht_capture_alloc(cap);
 		if (grown == NULL) {
 			ht_capture_fail(c, ht_capture_at(c), "out of memory");
 			return false;
 		}
 		memcpy(grown + to, c->buf + c->pos, left);
-		free(c->buf);
-		c->buf = grown;
-		c->cap = cap;
+		bool in_own = c->buf == c->own;
+		free(c->own);
+		c->own = grown;
+		c->own_cap = cap;
+		if (in_own)
+			c->buf = grown;
 	} else {
-		memmove(c->buf + to, c->buf + c->pos, left);
+		memmove(c->own + to, c->buf + c->pos, left);
 	}
-	c->pos = to;
-	c->len = to + left;
+	use(c, c->own, c->own_cap, to, left);
 	return true;
+}
+
+// read_here reads behind what is left, and waits for it. HT_MORE: the data ended.
+static enum ht_rc read_here(struct ht_capture *c, size_t need) {
+	size_t got;
+	if (!make_room(c, need))
+		return HT_ERROR;
+	if (ht_source_read(&c->source, c->buf + c->len, c->cap - c->len, &got) == HT_ERROR) {
+		ht_capture_fail(c, c->offset, "%s", c->source.why);
+		return HT_ERROR;
+	}
+	c->len += got;
+	c->offset += got;
+	c->bytes_read = c->source.bytes_read;
+	return got > 0 ? HT_OK : HT_MORE;
+}
+
+// take_block goes on with the next block that was read ahead. HT_MORE: the data ended.
+static enum ht_rc take_block(struct ht_capture *c, size_t need) {
+	const struct ht_block *b = ht_ahead_next(c->ahead);
+	if (b->why != NULL) {
+		ht_capture_fail(c, c->offset, "%s", b->why);
+		return HT_ERROR;
+	}
+	c->bytes_read = b->bytes_read;
+	const size_t got = b->len, left = c->len - c->pos;
+	if (got == 0)
+		return HT_MORE;
+	// The shorter part is moved to the longer one, so that a frame that comes in small pieces
+	// is not moved once for each.
+	if (left <= got && left <= HT_CAPTURE_HEAD) {
+		size_t to = HT_CAPTURE_HEAD - left;
+		memcpy(b->buf + to, c->buf + c->pos, left);
+		use(c, b->buf, HT_CAPTURE_HEAD + c->how.block, to, left + got);
+	} else {
+		if (!make_room(c, need > left + got ? need : left + got))
+			return HT_ERROR;
+		memcpy(c->buf + c->len, b->buf + HT_CAPTURE_HEAD, got);
+		c->len += got;
+		ht_ahead_give_back(c->ahead);
+	}
+	c->offset += got;
+	return HT_OK;
 }
 
 enum ht_rc ht_capture_fill(struct ht_capture *c, size_t need) {
 	HT_UNPOISON(c->buf, c->cap);
-	enum ht_rc rc = HT_OK;
-	while (c->len - c->pos < need) {
-		size_t got;
-		if (!make_room(c, need)) {
-			rc = HT_ERROR;
-			break;
-		}
-		rc = ht_source_read(&c->source, c->buf + c->len, c->cap - c->len, &got);
-		if (rc == HT_ERROR) {
-			ht_capture_fail(c, c->offset, "%s", c->source.why);
-			break;
-		}
-		if (got == 0) {
-			rc = HT_MORE;
-			break;
-		}
-		c->len += got;
-		c->offset += got;
+	if (c->offset >= c->how.ahead_after) {
+		c->ahead = ht_ahead_start(&c->source, c->how.block);
+		c->how.ahead_after = UINT64_MAX;
 	}
+	enum ht_rc rc = HT_OK;
+	while (rc == HT_OK && c->len - c->pos < need)
+		rc = c->ahead != NULL ? take_block(c, need) : read_here(c, need);
 	// Bytes that hold no data, and frames given back: reading them is reported.
 	HT_POISON(c->buf + c->len, c->cap - c->len);
 	return rc;
@@ -153,12 +202,13 @@ static enum ht_rc open_format(struct ht_capture *c) {
 static void file_close(struct ht_capture *c) {
 	if (c == NULL)
 		return;
+	if (c->buf != NULL)
+		HT_UNPOISON(c->buf, c->cap);
+	ht_ahead_stop(c->ahead);
 	ht_source_close(&c->source);
 	ht_filters_free(&c->filters);
 	free(c->ifaces);
-	if (c->buf != NULL)
-		HT_UNPOISON(c->buf, c->cap);
-	free(c->buf);
+	free(c->own);
 	free(c->name);
 	free(c);
 }
@@ -167,8 +217,7 @@ static enum ht_rc open_with(
 	struct ht_capture **out,
 	const char *path,
 	struct ht_span mem,
-	size_t chunk,
-	size_t block,
+	const struct ht_capture_how *how,
 	const char *filter,
 	char *err,
 	size_t err_len
@@ -178,10 +227,11 @@ static enum ht_rc open_with(
 		snprintf(err, err_len, "out of memory");
 		return HT_ERROR;
 	}
-	c->source = (struct ht_source){.fd = -1, .mem = mem, .chunk = chunk};
+	c->source = (struct ht_source){.fd = -1, .mem = mem, .chunk = how->chunk};
+	c->how = *how;
 	c->pos = c->len = HT_CAPTURE_HEAD;
-	c->cap = HT_CAPTURE_HEAD + block;
-	c->buf = aligned_alloc(4096, (c->cap + 4095) & ~(size_t)4095);
+	c->cap = c->own_cap = HT_CAPTURE_HEAD + how->block;
+	c->buf = c->own = ht_capture_alloc(c->cap);
 	c->name = strdup(
 		path == NULL		 ? "memory"
 		: strcmp(path, "-") == 0 ? "standard input"
@@ -208,21 +258,20 @@ static enum ht_rc open_with(
 
 static enum ht_rc
 file_open(struct ht_capture **out, const struct ht_capture_params *p, char *err, size_t err_len) {
-	return open_with(
-		out, p->source, HT_SPAN_EMPTY, 0, HT_CAPTURE_BLOCK, p->filter, err, err_len
-	);
+	const struct ht_capture_how how
+		= {.block = HT_CAPTURE_BLOCK, .ahead_after = HT_CAPTURE_AHEAD_AFTER};
+	return open_with(out, p->source, HT_SPAN_EMPTY, &how, p->filter, err, err_len);
 }
 
 enum ht_rc ht_capture_open_memory(
 	struct ht_capture **out,
 	struct ht_span bytes,
-	size_t chunk,
-	size_t block,
+	const struct ht_capture_how *how,
 	const char *filter,
 	char *err,
 	size_t err_len
 ) {
-	return open_with(out, NULL, bytes, chunk, block, filter, err, err_len);
+	return open_with(out, NULL, bytes, how, filter, err, err_len);
 }
 
 static unsigned file_read(struct ht_capture *c, struct ht_frame *f, unsigned max_f) {
@@ -242,7 +291,7 @@ static void file_stats(const struct ht_capture *c, struct ht_capture_stats *out)
 	*out = (struct ht_capture_stats){
 		.frames = c->frames,
 		.filtered = c->filtered,
-		.bytes_read = c->source.bytes_read,
+		.bytes_read = c->bytes_read,
 		.bytes_total = c->source.bytes_total,
 	};
 }

@@ -5,9 +5,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+// await waits until a read would not wait. False: told to stop.
+static bool await(const struct ht_source *s) {
+	struct pollfd fds[] = {{s->fd, POLLIN, 0}, {s->stop_fd, POLLIN, 0}};
+	while (poll(fds, HT_ARRAY_LEN(fds), -1) < 0 && errno == EINTR)
+		;
+	return fds[1].revents == 0;
+}
 
 enum ht_rc ht_source_raw(struct ht_source *s, uint8_t *to, size_t max, size_t *got) {
 	if (s->fd < 0) {
@@ -17,13 +26,18 @@ enum ht_rc ht_source_raw(struct ht_source *s, uint8_t *to, size_t max, size_t *g
 		s->mem = HT_SPAN(s->mem.p + n, s->mem.len - n);
 		*got = n;
 	} else {
+		if (s->stop_fd >= 0 && !await(s)) {
+			*got = 0;
+			s->ended = true;
+			return HT_OK;
+		}
 		ssize_t n = read(s->fd, to, max);
 		if (n < 0) {
 			// Not tried again: a program that catches a signal without SA_RESTART
 			// wants to be let go of a pipe that says nothing.
 			snprintf(
 				s->why, sizeof(s->why), "%s",
-				errno == EINTR ? "interrupted by a signal" : strerror(errno)
+				errno == EINTR ? HT_SOURCE_INTERRUPTED : strerror(errno)
 			);
 			return HT_ERROR;
 		}
@@ -55,7 +69,7 @@ static enum ht_rc look(struct ht_source *s) {
 }
 
 enum ht_rc ht_source_open(struct ht_source *s, const char *path) {
-	s->fd = -1;
+	s->fd = s->stop_fd = -1;
 	if (path != NULL) {
 		struct stat st;
 		s->fd = strcmp(path, "-") == 0 ? STDIN_FILENO
@@ -65,7 +79,8 @@ enum ht_rc ht_source_open(struct ht_source *s, const char *path) {
 			ht_source_close(s);
 			return HT_ERROR;
 		}
-		if (S_ISREG(st.st_mode)) {
+		s->waits = !S_ISREG(st.st_mode);
+		if (!s->waits) {
 			s->bytes_total = (uint64_t)st.st_size;
 			(void)posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 		}

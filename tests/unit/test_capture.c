@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -172,11 +173,20 @@ static struct seen *drain(struct ht_capture *c, struct seen *s, unsigned burst) 
 	return s;
 }
 
-// The ways to read: reads of `chunk` bytes, blocks of `block`, `burst` frames at a time.
+// The ways to read: `burst` frames at a time, in one thread and in two.
 static const struct way {
-	size_t chunk, block;
+	struct ht_capture_how how;
 	unsigned burst;
-} ways[] = {{1u << 20, HT_CAPTURE_BLOCK, 64}, {1, 64, 1}, {7, 64, 3}, {100, 100, 64}};
+} ways[] = {
+	{{1u << 20, HT_CAPTURE_BLOCK, UINT64_MAX}, 64},
+	{{1, 64, UINT64_MAX}, 1},
+	{{7, 64, UINT64_MAX}, 3},
+	{{100, 100, UINT64_MAX}, 64},
+	{{1u << 20, HT_CAPTURE_BLOCK, 0}, 64},
+	{{7, 64, 0}, 3},
+	{{64, 64, 100}, 64},
+	{{1000, 1000, 200}, 64},
+};
 
 static struct seen *see_way(const void *p, size_t n, const char *filter, const struct way *w) {
 	struct seen *s = calloc(1, sizeof(*s));
@@ -184,7 +194,7 @@ static struct seen *see_way(const void *p, size_t n, const char *filter, const s
 	struct ht_capture *c;
 	uint8_t *copy = t_dup(p, n);
 	s->rc = ht_capture_open_memory(
-		&c, HT_SPAN(copy, n), w->chunk, w->block, filter, s->error, sizeof(s->error)
+		&c, HT_SPAN(copy, n), &w->how, filter, s->error, sizeof(s->error)
 	);
 	if (s->rc == HT_OK)
 		drain(c, s, w->burst);
@@ -659,8 +669,8 @@ count(const struct made *m,
 	struct ht_capture *c;
 	struct ht_frame f[2];
 	unsigned sum = 0;
-	if (ht_capture_open_memory(&c, HT_SPAN(m->b, m->len), 50, 64, filter, err, err_len)
-	    != HT_OK)
+	const struct ht_capture_how how = {50, 64, 1000};
+	if (ht_capture_open_memory(&c, HT_SPAN(m->b, m->len), &how, filter, err, err_len) != HT_OK)
 		return 0;
 	for (unsigned n; (n = ht_capture_file.read(c, f, 2)) > 0; sum += n)
 		*last = f[n - 1].number;
@@ -924,23 +934,218 @@ static void test_files(void **state) {
 	free(m);
 }
 
+// Two frames of 60000 bytes are more than a pipe holds, forty more than is read in the caller's
+// thread.
+#define BIG 60000u
+#define BIG_NUM 40u
+#define BIG_SIZE (16 + BIG)
+
+static struct made *make_big(void) {
+	struct made *m = made_new(false);
+	pcap_header(m, 0xa1b2c3d4, 4, 1);
+	pcap_frame(m, 1, 0, BIG, BIG);
+	return m;
+}
+
+static bool two_cpus(void) {
+	cpu_set_t set;
+	assert_int_equal(sched_getaffinity(0, sizeof(set), &set), 0);
+	return CPU_COUNT(&set) > 1;
+}
+
+// A capture being written into a pipe.
+struct live {
+	struct made *m;
+	struct ht_capture *c;
+	int to, lowest_fd; // lowest_fd: free before anything was opened
+};
+
+static int lowest_fd(void) {
+	int fd = dup(STDOUT_FILENO);
+	assert_true(fd >= 0);
+	close(fd);
+	return fd;
+}
+
+static void live_open(struct live *l) {
+	char path[64], err[512];
+	int fd[2];
+	*l = (struct live){.m = make_big(), .lowest_fd = lowest_fd()};
+	assert_int_equal(pipe(fd), 0);
+	l->to = fd[1];
+	assert_int_equal(write(l->to, l->m->b, 24), 24);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd[0]);
+	struct ht_capture_params p = {.source = path};
+	assert_int_equal(ht_capture_file.open(&l->c, &p, err, sizeof(err)), HT_OK);
+	close(fd[0]);
+}
+
+// live_frames writes frames, each when the one before was delivered.
+static void live_frames(struct live *l, unsigned num) {
+	struct ht_frame f[4];
+	for (unsigned i = 0; i < num; i++) {
+		assert_int_equal(write(l->to, l->m->b + 24, BIG_SIZE), BIG_SIZE);
+		assert_int_equal(ht_capture_file.read(l->c, f, 4), 1);
+		assert_memory_equal(f[0].data, l->m->b + 40, BIG);
+		ht_capture_file.release(l->c);
+	}
+}
+
+static void live_close(struct live *l) {
+	ht_capture_file.close(l->c);
+	if (l->to >= 0)
+		close(l->to);
+	free(l->m);
+	assert_int_equal(lowest_fd(), l->lowest_fd);
+}
+
+static void test_slow_pipe(void **state) {
+	(void)state;
+	struct live l;
+	struct ht_frame f[4];
+	struct ht_capture_stats st;
+	live_open(&l);
+	live_frames(&l, 10);
+	assert_null(l.c->ahead); // not worth it yet
+	live_frames(&l, BIG_NUM);
+	assert_int_equal(l.c->ahead != NULL, two_cpus());
+	const uint64_t at = 24 + (10 + BIG_NUM) * (uint64_t)BIG_SIZE;
+	ht_capture_file.stats(l.c, &st);
+	assert_int_equal(st.bytes_read, at);
+	assert_int_equal(st.bytes_total, 0);
+	assert_int_equal(write(l.to, l.m->b + 24, 100), 100);
+	close(l.to);
+	l.to = -1;
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(ht_capture_file.read(l.c, f, 4), 0);
+	char want[128];
+	snprintf(want, sizeof(want), ": offset %" PRIu64 ": cut short in frame 51, ", at);
+	assert_non_null(strstr(ht_capture_file.error(l.c), want));
+	live_close(&l);
+}
+
+// The caller goes away while the reader waits for a pipe.
+static void test_early_close_pipe(void **state) {
+	(void)state;
+	struct live l;
+	live_open(&l);
+	live_frames(&l, BIG_NUM);
+	live_close(&l);
+}
+
+// A file of BIG_NUM big frames. The caller closes fd and unlinks path.
+static int big_file(char *path) {
+	struct made *m = make_big();
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, m->b, 24), 24);
+	for (unsigned i = 0; i < BIG_NUM; i++)
+		assert_int_equal(write(fd, m->b + 24, BIG_SIZE), BIG_SIZE);
+	free(m);
+	return fd;
+}
+
+static unsigned read_frames(struct ht_capture *c, unsigned max) {
+	struct ht_frame f[1];
+	unsigned num = 0;
+	for (; num < max && ht_capture_file.read(c, f, 1) > 0; num++) {
+		assert_int_equal(f->caplen, BIG);
+		assert_int_equal(f->data[BIG - 1], (uint8_t)(BIG + (BIG - 1) * 7));
+		ht_capture_file.release(c);
+	}
+	return num;
+}
+
+// One CPU: no thread. Everything else is the same, at each place where the caller may stop.
+static void test_big_file(void **state) {
+	(void)state;
+	char err[512], path[] = "/tmp/test_capture.XXXXXX";
+	cpu_set_t all, one;
+	int lowest = lowest_fd(), fd = big_file(path);
+	struct ht_capture_params p = {.source = path};
+	struct ht_capture *c;
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	for (unsigned cpus = 1; cpus <= 2; cpus++) {
+		assert_int_equal(sched_setaffinity(0, sizeof(all), cpus == 1 ? &one : &all), 0);
+		for (unsigned stop = 0; stop <= BIG_NUM; stop++) {
+			assert_int_equal(ht_capture_file.open(&c, &p, err, sizeof(err)), HT_OK);
+			assert_int_equal(read_frames(c, stop), stop);
+			if (stop == BIG_NUM)
+				assert_int_equal(c->ahead != NULL, cpus == 2 && two_cpus());
+			ht_capture_file.close(c);
+		}
+		assert_int_equal(ht_capture_file.open(&c, &p, err, sizeof(err)), HT_OK);
+		assert_int_equal(read_frames(c, UINT_MAX), BIG_NUM);
+		assert_null(ht_capture_file.error(c));
+		struct ht_capture_stats st;
+		ht_capture_file.stats(c, &st);
+		assert_int_equal(st.bytes_read, 24 + (uint64_t)BIG_NUM * BIG_SIZE);
+		assert_int_equal(st.bytes_total, st.bytes_read);
+		ht_capture_file.close(c);
+
+		// read(2) fails where the thread would begin: the file has become a folder.
+		assert_int_equal(ht_capture_file.open(&c, &p, err, sizeof(err)), HT_OK);
+		assert_int_equal(read_frames(c, 17), 17);
+		int folder = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_true(dup2(folder, c->source.fd) >= 0);
+		close(folder);
+		assert_int_equal(read_frames(c, UINT_MAX), 0);
+		assert_non_null(strstr(ht_capture_file.error(c), path));
+		assert_non_null(strstr(ht_capture_file.error(c), ": offset 1048576: Is a directory")
+		);
+		ht_capture_file.close(c);
+	}
+	close(fd);
+	unlink(path);
+	assert_int_equal(lowest_fd(), lowest);
+}
+
+// What was given back must not be read: each side of the ring holds the other up now and then.
+static void test_ahead_uneven(void **state) {
+	(void)state;
+	static const unsigned bursts[] = {1, 2, 64};
+	struct made *m = make_many(true, 1000);
+	for (size_t i = 0; i < HT_ARRAY_LEN(bursts); i++) {
+		const struct ht_capture_how how = {3000, 4096, 0};
+		struct ht_capture *c;
+		struct ht_frame f[64];
+		char err[512];
+		unsigned num = 0;
+		assert_int_equal(
+			ht_capture_open_memory(
+				&c, HT_SPAN(m->b, m->len), &how, NULL, err, sizeof(err)
+			),
+			HT_OK
+		);
+		for (unsigned n; (n = ht_capture_file.read(c, f, bursts[i])) > 0; num += n) {
+			if (num % 97 < n)
+				usleep(300);
+			for (unsigned k = 0; k < n; k++)
+				for (uint32_t at = 0; at < f[k].caplen; at++)
+					assert_int_equal(
+						f[k].data[at], (uint8_t)(f[k].caplen + at * 7)
+					);
+			ht_capture_file.release(c);
+		}
+		assert_int_equal(num, 1000);
+		ht_capture_file.close(c);
+	}
+	free(m);
+}
+
 static void on_alarm(int sig) {
 	(void)sig;
 }
 
-static void test_interrupted(void **state) {
-	(void)state;
-	char path[64], err[512];
-	int fd[2];
-	assert_int_equal(pipe(fd), 0);
-	struct made *m = make_many(false, 1);
-	assert_int_equal(write(fd[1], m->b, m->len), m->len);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd[0]);
-	struct ht_capture_params p = {.source = path};
-	struct ht_capture *c;
+// Before there is a thread, and with it.
+static void interrupted_after(unsigned frames) {
+	struct live l;
 	struct ht_frame f[4];
-	assert_int_equal(ht_capture_file.open(&c, &p, err, sizeof(err)), HT_OK);
-	assert_int_equal(ht_capture_file.read(c, f, 4), 1);
+	live_open(&l);
+	live_frames(&l, frames);
+	struct ht_capture *c = l.c;
 	struct sigaction alarm_action = {.sa_handler = on_alarm}, old; // no SA_RESTART
 	assert_int_equal(sigaction(SIGALRM, &alarm_action, &old), 0);
 	// Again and again: the first may come before read(2) waits.
@@ -951,10 +1156,13 @@ static void test_interrupted(void **state) {
 	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
 	assert_non_null(ht_capture_file.error(c));
 	assert_non_null(strstr(ht_capture_file.error(c), "interrupted by a signal"));
-	ht_capture_file.close(c);
-	close(fd[0]);
-	close(fd[1]);
-	free(m);
+	live_close(&l);
+}
+
+static void test_interrupted(void **state) {
+	(void)state;
+	interrupted_after(1);
+	interrupted_after(BIG_NUM);
 }
 
 int main(void) {
@@ -967,6 +1175,8 @@ int main(void) {
 		cmocka_unit_test(test_pcapng_corrupt), cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_gzip),	       cmocka_unit_test(test_zstd),
 		cmocka_unit_test(test_files),	       cmocka_unit_test(test_interrupted),
+		cmocka_unit_test(test_slow_pipe),      cmocka_unit_test(test_early_close_pipe),
+		cmocka_unit_test(test_big_file),       cmocka_unit_test(test_ahead_uneven),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
