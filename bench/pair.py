@@ -6,7 +6,8 @@ Runs the commands in turn, A B C A B C ..., so that whatever else the machine do
 alike, and prints a line for each: medians of wall and CPU seconds, the ratio to the first command
 (median over the rounds of this round's ratio), its spread, and the peak of resident memory. Rates
 are given by wall and by CPU time: on a machine that does something else, only the second means
-much. Memory below what this script itself takes (some 11 MiB) does not show: the kernel's peak
+much. CPU time is that of all threads: where reading has one of its own, the wall clock is less.
+Memory below what this script itself takes (some 11 MiB) does not show: the kernel's peak
 begins before exec. Ends 1 when a command fails.
 """
 

@@ -50,6 +50,8 @@ struct ht_capture_ops {
 // - When the filter has no meaning for one link type of several, frames of that type are refused
 // and
 //   error() says so at the end; the others are read.
+// - What is longer than 1 MiB is read ahead by a thread of its own where there are two CPUs; it
+//   blocks all signals. stats() counts bytes as they are parsed, not as they are read ahead.
 // - A signal whose handler does not restart system calls ends a read from a pipe: error() says
 //   "interrupted by a signal".
 extern const struct ht_capture_ops ht_capture_file;

@@ -385,6 +385,40 @@ class Outputs(unittest.TestCase):
         self.assertEqual(p.wait(timeout=20), 0)
         p.stdout.close()
 
+    def late(self):
+        """A hello behind so much that the capture is read by a thread of its own."""
+        with open(pcap("tls13-hello.pcap"), "rb") as f:
+            data = f.read()
+        frame = bytes(8) + (1500).to_bytes(4, "little") * 2 + bytes(1500)
+        return data[:24] + 2000 * frame + data[24:]
+
+    def test_a_long_pipe(self):
+        with subprocess.Popen([PROGRAM, "-r", "-", "-o", "json", "--stats", "json"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+            p.stdin.write(self.late())
+            p.stdin.flush()
+            self.assertEqual(json.loads(p.stdout.readline())["sni"], "www.example.com")
+            time.sleep(0.2)
+            p.send_signal(signal.SIGTERM)
+            self.assertEqual(p.wait(timeout=20), 1)  # with its input still open
+            err = p.stderr.read()
+        self.assertIn(b"interrupted by a signal", err)
+        self.assertIn(b'"balanced":true', err)
+
+    def test_a_closed_output_ends_a_long_pipe(self):
+        r, w = os.pipe()
+        os.close(r)
+        with subprocess.Popen([PROGRAM, "-r", "-", "-o", "json", "--stats", "json"], stdin=subprocess.PIPE,
+                              stdout=w, stderr=subprocess.PIPE) as p:
+            os.close(w)
+            try:
+                p.stdin.write(self.late())
+                p.stdin.flush()
+            except BrokenPipeError:
+                pass  # it was quicker
+            self.assertEqual(p.wait(timeout=20), 1)
+            self.assertIn(b'"balanced":true', p.stderr.read())
+
     def test_sigterm_drains_and_ends(self):
         with open(pcap("hello-never-complete.pcap"), "rb") as f:
             data = f.read()
