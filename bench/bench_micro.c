@@ -71,13 +71,15 @@ static void parse(struct bench *b, unsigned n) {
 
 static void ja3(struct bench *b, unsigned n) {
 	char out[32];
-	ht_ja3(b->fingerprinter, &b->view[n], out);
+	const struct ht_hello *h = &b->view[n];
+	ht_ja3(b->fingerprinter, h, ht_ciphers_find(b->fingerprinter, h), out);
 	__asm__ volatile("" : : "m"(out));
 }
 
 static void ja4(struct bench *b, unsigned n) {
 	char out[36];
-	(void)ht_ja4(b->fingerprinter, &b->view[n], HT_JA4_TCP, out);
+	const struct ht_hello *h = &b->view[n];
+	(void)ht_ja4(b->fingerprinter, h, ht_ciphers_find(b->fingerprinter, h), HT_JA4_TCP, out);
 	__asm__ volatile("" : : "m"(out));
 }
 

@@ -37,6 +37,19 @@ void ht_md5(struct ht_crypto *c, uint8_t out[16], struct ht_span in);
 void ht_sha1(struct ht_crypto *c, uint8_t out[20], struct ht_span in);
 void ht_sha256(struct ht_crypto *c, uint8_t out[32], struct ht_span in);
 
+// An MD5 in pieces, so that what messages begin with alike is hashed once: a copy of the struct
+// goes on from there.
+struct ht_md5 {
+	uint32_t st[4];
+	size_t done; // bytes of the message that are in `st`, whole blocks
+};
+
+void ht_md5_begin(struct ht_md5 *m);
+// ht_md5_blocks takes the whole blocks of `in`, ht_md5_end all of it; `in` is the message from its
+// first byte, and those that were taken before are not looked at again.
+void ht_md5_blocks(struct ht_md5 *m, struct ht_span in);
+void ht_md5_end(struct ht_md5 *m, uint8_t out[16], struct ht_span in);
+
 // The HKDF labels of a QUIC version: "quic key" (RFC 9001 5.1) or "quicv2 key" (RFC 9369 3.3.2).
 enum ht_initial_labels { HT_LABELS_QUIC, HT_LABELS_QUICV2 };
 

@@ -60,23 +60,35 @@ static void compress(uint32_t st[4], const uint8_t *p) {
 	st[3] += d;
 }
 
-void ht_md5(struct ht_crypto *c, uint8_t out[16], struct ht_span in) {
-	(void)c;
-	uint32_t st[4] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476};
-	size_t whole = in.len & ~(size_t)63;
-	for (size_t i = 0; i < whole; i += 64)
-		compress(st, in.p + i);
+void ht_md5_begin(struct ht_md5 *m) {
+	*m = (struct ht_md5){{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476}, 0};
+}
+
+void ht_md5_blocks(struct ht_md5 *m, struct ht_span in) {
+	for (; in.len - m->done >= 64; m->done += 64)
+		compress(m->st, in.p + m->done);
+}
+
+void ht_md5_end(struct ht_md5 *m, uint8_t out[16], struct ht_span in) {
+	ht_md5_blocks(m, in);
 	// RFC 1321 3.1-2: a one bit, zeros, and the length in bits in the last 8 bytes.
 	uint8_t last[128] = {0};
-	size_t rest = in.len - whole;
+	size_t rest = in.len - m->done;
 	size_t n = rest < 56 ? 64 : 128;
 	if (rest > 0)
-		memcpy(last, in.p + whole, rest);
+		memcpy(last, in.p + m->done, rest);
 	last[rest] = 0x80;
 	put_le32(last + n - 8, (uint32_t)((uint64_t)in.len << 3));
 	put_le32(last + n - 4, (uint32_t)((uint64_t)in.len >> 29));
 	for (size_t i = 0; i < n; i += 64)
-		compress(st, last + i);
+		compress(m->st, last + i);
 	for (int i = 0; i < 4; i++)
-		put_le32(out + 4 * i, st[i]);
+		put_le32(out + 4 * i, m->st[i]);
+}
+
+void ht_md5(struct ht_crypto *c, uint8_t out[16], struct ht_span in) {
+	(void)c;
+	struct ht_md5 m;
+	ht_md5_begin(&m);
+	ht_md5_end(&m, out, in);
 }

@@ -41,9 +41,8 @@ struct ht_fingerprinter *ht_fingerprinter_new(const struct ht_fingerprint_params
 	f->raw = p->ja4_r ? malloc(text) : NULL;
 	f->numbers = ht_num_text_new('-');
 	f->cache = calloc(1, sizeof(*f->cache));
-	f->memo = calloc(1, sizeof(*f->memo));
 	if (f->sorted == NULL || f->text == NULL || (p->ja4_r && f->raw == NULL) || f->cache == NULL
-	    || f->numbers == NULL || f->memo == NULL) {
+	    || f->numbers == NULL || !ht_ciphers_new(f) || !ht_extensions_new(f)) {
 		ht_fingerprinter_free(f);
 		return NULL;
 	}
@@ -58,7 +57,8 @@ void ht_fingerprinter_free(struct ht_fingerprinter *f) {
 	free(f->raw);
 	ht_num_text_free(f->numbers);
 	free(f->cache);
-	free(f->memo);
+	free(f->ciphers);
+	free(f->extensions);
 	free(f);
 }
 
@@ -124,8 +124,9 @@ bool ht_fingerprint(
 		e->key_len = (uint16_t)key_len;
 		memcpy(e->key, key, key_len);
 	}
-	ht_ja3(f, h, out->ja3);
-	size_t raw_len = ht_ja4(f, h, t, out->ja4);
+	const struct ht_ciphers *ciphers = ht_ciphers_find(f, h);
+	ht_ja3(f, h, ciphers, out->ja3);
+	size_t raw_len = ht_ja4(f, h, ciphers, t, out->ja4);
 	if (f->want_ja4_r)
 		out->ja4_r = HT_SPAN(f->raw, raw_len);
 	if (e != NULL) {

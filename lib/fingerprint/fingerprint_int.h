@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What fingerprint.c, fingerprint_ja3.c and fingerprint_ja4.c share.
+// What the files of fingerprint share.
+//
+//   fingerprint.c          the cache of whole hellos
+//   fingerprint_ciphers.c  what a list of ciphers adds to both, kept
+//   fingerprint_ja3.c      JA3
+//   fingerprint_ja4.c      JA4 and JA4_r
 
 #pragma once
 
@@ -14,27 +19,59 @@ struct ht_fingerprinter {
 	char *raw; // the JA4_r given out last
 	struct ht_num_text *numbers; // with "-" behind them
 	struct cache *cache; // of whole hellos
-	struct memo *memo; // of the two hashes of JA4
+	struct ht_cipher_cache *ciphers;
+	struct ht_extension_cache *extensions;
 };
 
-// One hash of JA4, by what it is a hash of. Clients that draw GREASE and shuffle their extensions
-// (Chrome) have the same ciphers and, sorted, the same extensions each time.
-#define MEMO_KEY_MAX 242
-#define MEMO_SLOTS 256
+// --- fingerprint_ciphers.c ---
 
-struct memo_entry {
-	uint16_t len; // bytes of the key; 0: empty
-	char hash[12];
-	uint8_t key[MEMO_KEY_MAX];
+// What a list of ciphers adds to the fingerprints. Clients that draw GREASE and shuffle their
+// extensions (Chrome) put the GREASE first, and what stands behind it is the same each time.
+#define HT_CIPHERS_MAX 96
+
+struct ht_ciphers {
+	uint16_t num; // without GREASE
+	char hash[12]; // part b of JA4
+	struct ht_md5 md5; // of `head`, as far as it is whole blocks
+	uint16_t head_len;
+	char head[8 + 6 * HT_CIPHERS_MAX]; // how the JA3 string begins: "771,4865-4866,"
 };
 
-struct memo {
-	struct memo_entry entry[MEMO_SLOTS];
-};
+// ht_ciphers_find is NULL for a list that is not kept: it is too long, or the text of JA4_r is
+// wanted. It uses f->text and f->sorted.
+const struct ht_ciphers *ht_ciphers_find(struct ht_fingerprinter *f, const struct ht_hello *h);
+bool ht_ciphers_new(struct ht_fingerprinter *f);
 
-void ht_ja3(struct ht_fingerprinter *f, const struct ht_hello *h, char out[32]);
+// --- fingerprint_ja3.c ---
+// `c` is what ht_ciphers_find() gave for this hello, here and below.
+void ht_ja3(
+	struct ht_fingerprinter *f,
+	const struct ht_hello *h,
+	const struct ht_ciphers *c,
+	char out[32]
+);
+
+// ht_ja3_head writes the version and the ciphers, each with a comma behind, and returns the end.
+char *ht_ja3_head(struct ht_num_text *numbers, char *out, uint16_t version, struct ht_span ciphers);
+
+// --- fingerprint_ja4.c ---
 
 // ht_ja4 writes the 36 characters and, when f->want_ja4_r is set, the raw form to f->raw; it
 // returns the length of that.
 size_t
-ht_ja4(struct ht_fingerprinter *f, const struct ht_hello *h, enum ht_ja4_transport t, char out[36]);
+ht_ja4(struct ht_fingerprinter *f,
+       const struct ht_hello *h,
+       const struct ht_ciphers *c,
+       enum ht_ja4_transport t,
+       char out[36]);
+
+// ht_ja4_ciphers writes part b and returns the number of ciphers for part a. What was hashed is
+// left at `text` up to *text_end.
+size_t ht_ja4_ciphers(
+	struct ht_fingerprinter *f,
+	char hash[12],
+	struct ht_span ciphers,
+	char *text,
+	char **text_end
+);
+bool ht_extensions_new(struct ht_fingerprinter *f);

@@ -14,15 +14,21 @@ static char *put_list(struct ht_num_text *numbers, char *o, struct ht_span list)
 	return o > from ? o - 1 : o; // without the last "-"
 }
 
-struct ht_span ht_ja3_string(struct ht_fingerprinter *f, const struct ht_hello *h) {
-	char *o = ht_u64_dec(f->text, h->legacy_version);
-	*o++ = ',';
-	o = put_list(f->numbers, o, h->ciphers);
-	*o++ = ',';
-	o = put_list(f->numbers, o, HT_SPAN(h->extensions, 2 * (size_t)h->num_extensions));
+char *
+ht_ja3_head(struct ht_num_text *numbers, char *out, uint16_t version, struct ht_span ciphers) {
+	out = ht_u64_dec(out, version);
+	*out++ = ',';
+	out = put_list(numbers, out, ciphers);
+	*out++ = ',';
+	return out;
+}
+
+// The string from the extensions on.
+static char *put_tail(struct ht_num_text *numbers, char *o, const struct ht_hello *h) {
+	o = put_list(numbers, o, HT_SPAN(h->extensions, 2 * (size_t)h->num_extensions));
 	*o++ = ',';
 	if (h->seen & HT_SEEN_GROUPS)
-		o = put_list(f->numbers, o, h->groups);
+		o = put_list(numbers, o, h->groups);
 	*o++ = ',';
 	if (h->seen & HT_SEEN_POINT_FORMATS) {
 		for (size_t i = 0; i < h->point_formats.len; i++) {
@@ -31,11 +37,29 @@ struct ht_span ht_ja3_string(struct ht_fingerprinter *f, const struct ht_hello *
 			o = ht_u64_dec(o, h->point_formats.p[i]);
 		}
 	}
+	return o;
+}
+
+struct ht_span ht_ja3_string(struct ht_fingerprinter *f, const struct ht_hello *h) {
+	char *o = ht_ja3_head(f->numbers, f->text, h->legacy_version, h->ciphers);
+	o = put_tail(f->numbers, o, h);
 	return HT_SPAN(f->text, (size_t)(o - f->text));
 }
 
-void ht_ja3(struct ht_fingerprinter *f, const struct ht_hello *h, char out[32]) {
+void ht_ja3(
+	struct ht_fingerprinter *f,
+	const struct ht_hello *h,
+	const struct ht_ciphers *c,
+	char out[32]
+) {
 	uint8_t digest[16];
-	ht_md5(f->crypto, digest, ht_ja3_string(f, h));
+	if (c == NULL) {
+		ht_md5(f->crypto, digest, ht_ja3_string(f, h));
+	} else {
+		memcpy(f->text, c->head, c->head_len);
+		const char *end = put_tail(f->numbers, f->text + c->head_len, h);
+		struct ht_md5 md5 = c->md5;
+		ht_md5_end(&md5, digest, HT_SPAN(f->text, (size_t)(end - f->text)));
+	}
 	ht_hex(out, digest, sizeof(digest));
 }

@@ -4,6 +4,7 @@
 #include "fingerprint_int.h"
 
 #define XXH_INLINE_ALL
+#include <stdlib.h>
 #include <xxhash.h>
 
 enum { EXT_SERVER_NAME = 0, EXT_ALPN = 16 };
@@ -164,101 +165,187 @@ static char *put_alpn(char *o, const struct ht_hello *h) {
 	return o;
 }
 
-// A list with its length in front: two lists never make the key of two others.
-static bool put_key(uint8_t *key, size_t *len, const uint16_t *v, size_t n) {
-	if (*len + 2 + 2 * n > MEMO_KEY_MAX)
-		return false;
-	const uint16_t num = (uint16_t)n;
-	memcpy(key + *len, &num, 2);
-	memcpy(key + *len + 2, v, 2 * n);
-	*len += 2 + 2 * n;
-	return true;
-}
-
 // The first 12 hex digits of the SHA-256 of two lists as text, the second behind "_" when there is
-// one; "000000000000" when the first is empty. `text` is room for it, where it is left behind.
-static char *put_hash12(
-	struct ht_fingerprinter *f,
-	char *o,
-	struct list a,
-	struct list b,
-	char *text,
-	char **text_end
-) {
-	if (a.num == 0 && !f->want_ja4_r) {
-		memset(o, '0', 12);
-		return o + 12;
-	}
-	uint8_t key[MEMO_KEY_MAX];
-	size_t len = 0;
-	struct memo_entry *e = NULL;
-	if (!f->want_ja4_r && put_key(key, &len, a.v, a.num) && put_key(key, &len, b.v, b.num)) {
-		e = &f->memo->entry[XXH3_64bits(key, len) % MEMO_SLOTS];
-		if (e->len == len && memcmp(e->key, key, len) == 0) {
-			memcpy(o, e->hash, 12);
-			return o + 12;
-		}
-	}
-	char *w = put_hex16(text, a.v, a.num);
+// one; "000000000000" when the first is empty. The text is left at `text`; its end is returned.
+static char *
+hash12(struct ht_fingerprinter *f, char out[12], struct list a, struct list b, char *text) {
+	char *end = put_hex16(text, a.v, a.num);
 	// "If there are no signature algorithms in the hello packet, then the string ends without
 	// an underscore".
 	if (b.num > 0) {
-		*w++ = '_';
-		w = put_hex16(w, b.v, b.num);
+		*end++ = '_';
+		end = put_hex16(end, b.v, b.num);
 	}
-	*text_end = w;
 	if (a.num == 0) {
-		memset(o, '0', 12);
-		return o + 12;
+		memset(out, '0', 12);
+		return end;
 	}
 	uint8_t digest[32];
-	ht_sha256(f->crypto, digest, HT_SPAN(text, (size_t)(w - text)));
-	ht_hex(o, digest, 6);
-	if (e != NULL) {
-		e->len = (uint16_t)len;
-		memcpy(e->key, key, len);
-		memcpy(e->hash, o, 12);
-	}
-	return o + 12;
+	ht_sha256(f->crypto, digest, HT_SPAN(text, (size_t)(end - text)));
+	ht_hex(out, digest, 6);
+	return end;
 }
 
-size_t
-ht_ja4(struct ht_fingerprinter *f, const struct ht_hello *h, enum ht_ja4_transport t, char out[36]
+size_t ht_ja4_ciphers(
+	struct ht_fingerprinter *f,
+	char hash[12],
+	struct ht_span ciphers,
+	char *text,
+	char **text_end
 ) {
 	const struct list none = {f->sorted, 0};
-	struct list ciphers = {f->sorted, without_grease(f->sorted, h->ciphers)};
-	sort_u16(f->sorted, ciphers.num);
+	struct list all = {f->sorted, without_grease(f->sorted, ciphers)};
+	sort_u16(f->sorted, all.num);
+	*text_end = hash12(f, hash, all, none, text);
+	return all.num;
+}
 
-	uint16_t *const types = f->sorted + ciphers.num;
-	size_t num_all
-		= without_grease(types, HT_SPAN(h->extensions, 2 * (size_t)h->num_extensions));
-	struct list extensions
-		= {types, 0}; // "ignoring SNI (0000) and ALPN (0010)", told in part a
+// --- extensions ---------------------------------------------------------------------------------
+
+// Part c; returns the number of extensions for part a.
+static size_t make_extensions(
+	struct ht_fingerprinter *f,
+	char hash[12],
+	struct ht_span extensions,
+	struct ht_span sig_algs,
+	char *text,
+	char **text_end
+) {
+	uint16_t *const types = f->sorted;
+	size_t num_all = without_grease(types, extensions), num = 0;
+	// "ignoring SNI (0000) and ALPN (0010)", told in part a
 	for (size_t i = 0; i < num_all; i++)
 		if (types[i] != EXT_SERVER_NAME && types[i] != EXT_ALPN)
-			types[extensions.num++] = types[i];
-	sort_u16(types, extensions.num);
-
+			types[num++] = types[i];
+	sort_u16(types, num);
 	// The algorithms are "not to be sorted".
-	uint16_t *const algorithms_at = types + extensions.num;
-	struct list algorithms = {algorithms_at, 0};
-	if (h->seen & HT_SEEN_SIG_ALGS)
-		algorithms.num = without_grease(algorithms_at, h->sig_algs);
+	uint16_t *const algorithms = types + num;
+	size_t num_algorithms = without_grease(algorithms, sig_algs);
+	*text_end = hash12(
+		f, hash, (struct list){types, num}, (struct list){algorithms, num_algorithms}, text
+	);
+	return num_all;
+}
 
-	char *o = out, *text = f->text + 11;
+// Part c, kept by the set of extensions: clients that shuffle them (Chrome) send the same set each
+// time, and telling that needs no sorting of those below 64, nearly all of them.
+#define SET_LARGE 8
+#define SET_SIG_ALGS 80
+
+struct set {
+	uint64_t small; // a bit for each type below 64
+	uint16_t large[SET_LARGE]; // the others, sorted, zeros behind them
+	uint16_t sig_algs_len;
+	uint8_t sig_algs[SET_SIG_ALGS]; // as sent
+};
+
+#define SET_SLOTS 256
+
+struct ht_extension_cache {
+	struct set_entry {
+		uint16_t key_len; // bytes of `set` that count; 0: empty
+		uint16_t num;
+		char hash[12];
+		struct set set;
+	} slot[SET_SLOTS];
+};
+
+bool ht_extensions_new(struct ht_fingerprinter *f) {
+	f->extensions = calloc(1, sizeof(*f->extensions));
+	return f->extensions != NULL;
+}
+
+// The bytes of *s that count; 0 for extensions that are no set, or that do not fit.
+static size_t
+make_set(struct set *s, size_t *num, struct ht_span extensions, struct ht_span sig_algs) {
+	size_t n = 0, num_large = 0;
+	uint16_t large[SET_LARGE + 1];
+	uint64_t small = 0, twice = 0;
+	for (size_t i = 0; i + 1 < extensions.len; i += 2) {
+		uint16_t v = ht_be16(extensions.p + i);
+		if (ht_is_grease(v))
+			continue;
+		n++;
+		// Without a branch on where in a shuffled list the large ones stand.
+		uint64_t bit = (uint64_t)(v < 64) << (v & 63);
+		twice |= small & bit;
+		small |= bit;
+		large[num_large] = v;
+		num_large += v >= 64 && num_large < SET_LARGE;
+	}
+	// A list with one twice is no set.
+	if (twice != 0 || num_large == SET_LARGE || sig_algs.len > SET_SIG_ALGS)
+		return 0;
+	s->small = small;
+	for (size_t i = 0; i < num_large; i++) {
+		uint16_t x = large[i];
+		size_t k = i;
+		for (; k > 0 && s->large[k - 1] > x; k--)
+			s->large[k] = s->large[k - 1];
+		s->large[k] = x;
+	}
+	for (size_t i = num_large; i < SET_LARGE; i++)
+		s->large[i] = 0;
+	s->sig_algs_len = (uint16_t)sig_algs.len;
+	memcpy(s->sig_algs, sig_algs.p, sig_algs.len);
+	*num = n;
+	return offsetof(struct set, sig_algs) + sig_algs.len;
+}
+
+static size_t put_extensions(
+	struct ht_fingerprinter *f,
+	char hash[12],
+	const struct ht_hello *h,
+	char *text,
+	char **text_end
+) {
+	const struct ht_span all = HT_SPAN(h->extensions, 2 * (size_t)h->num_extensions);
+	const struct ht_span sig_algs = h->seen & HT_SEEN_SIG_ALGS ? h->sig_algs : HT_SPAN_EMPTY;
+	struct set set;
+	size_t num, key_len = f->want_ja4_r ? 0 : make_set(&set, &num, all, sig_algs);
+	if (key_len == 0)
+		return make_extensions(f, hash, all, sig_algs, text, text_end);
+	struct set_entry *e = &f->extensions->slot[XXH3_64bits(&set, key_len) % SET_SLOTS];
+	if (e->key_len != key_len || memcmp(&e->set, &set, key_len) != 0) {
+		e->key_len = (uint16_t)key_len;
+		memcpy(&e->set, &set, key_len);
+		(void)make_extensions(f, e->hash, all, sig_algs, text, text_end);
+	}
+	memcpy(hash, e->hash, 12);
+	return num;
+}
+
+// --- the whole ----------------------------------------------------------------------------------
+
+size_t
+ht_ja4(struct ht_fingerprinter *f,
+       const struct ht_hello *h,
+       const struct ht_ciphers *c,
+       enum ht_ja4_transport t,
+       char out[36]) {
+	char *const part_b = out + 11, *const part_c = part_b + 13;
+	char *text = f->text + 11;
+	size_t num_ciphers;
+	if (c != NULL) {
+		num_ciphers = c->num;
+		memcpy(part_b, c->hash, 12);
+	} else {
+		num_ciphers = ht_ja4_ciphers(f, part_b, h->ciphers, text, &text);
+	}
+	if (f->want_ja4_r)
+		*text++ = '_';
+	size_t num_extensions = put_extensions(f, part_c, h, text, &text);
+
+	char *o = out;
 	*o++ = (char)t;
 	memcpy(o, version_text(ht_hello_version(h)), 2);
 	o += 2;
 	*o++ = h->seen & HT_SEEN_SNI_EXT ? 'd' : 'i';
-	o = put_two_digits(o, ciphers.num);
-	o = put_two_digits(o, num_all);
+	o = put_two_digits(o, num_ciphers);
+	o = put_two_digits(o, num_extensions);
 	o = put_alpn(o, h);
-	*o++ = '_';
-	o = put_hash12(f, o, ciphers, none, text, &text);
-	*o++ = '_';
-	if (f->want_ja4_r)
-		*text++ = '_';
-	put_hash12(f, o, extensions, algorithms, text, &text);
+	*o = '_';
+	part_c[-1] = '_';
 
 	if (!f->want_ja4_r)
 		return 0;

@@ -93,6 +93,30 @@ static void digests_of_every_length(void **state) {
 	}
 }
 
+static void md5_in_pieces(void **state) {
+	(void)state;
+	uint8_t in[200], want[16], got[16];
+	fill(in, sizeof(in));
+	struct ht_crypto *c = ht_crypto_new();
+	assert_non_null(c);
+	ht_md5(c, want, HT_SPAN(in, sizeof(in)));
+	for (size_t n = 0; n <= sizeof(in); n++) {
+		struct ht_md5 begun, m;
+		uint8_t *cut = t_dup(in, n);
+		ht_md5_begin(&begun);
+		ht_md5_blocks(&begun, HT_SPAN(cut, n));
+		assert_int_equal(begun.done, n / 64 * 64);
+		for (unsigned turn = 0; turn < 2;
+		     turn++) { // what was begun is good for more than one
+			m = begun;
+			ht_md5_end(&m, got, HT_SPAN(in, sizeof(in)));
+			assert_memory_equal(got, want, 16);
+		}
+		free(cut);
+	}
+	ht_crypto_free(c);
+}
+
 static const uint8_t salt_v1[20]
 	= "\x38\x76\x2c\xf7\xf5\x59\x34\xb3\x4d\x17\x9a\xe6\xa4\xc8\x0c\xad"
 	  "\xcc\xbb\x7f\x0a";
@@ -378,6 +402,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(published_digests),
 		cmocka_unit_test(digests_of_every_length),
+		cmocka_unit_test(md5_in_pieces),
 		cmocka_unit_test(published_initial_keys),
 		cmocka_unit_test(initial_keys_of_every_id_length),
 		cmocka_unit_test(header_protection),

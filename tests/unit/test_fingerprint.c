@@ -631,6 +631,42 @@ static void around_the_longest_cached(void **state) {
 	}
 }
 
+// Clients that draw GREASE are not kept whole; their ciphers and the set of their extensions are.
+// Lists of all lengths around what is kept, the extensions in any order, some of them twice.
+static void parts_equal_computed(void **state) {
+	(void)state;
+	seed = 6;
+	for (unsigned turn = 0; turn < 4000; turn++) {
+		hb_begin(&hb, HT_HELLO_TLS, (uint16_t)(0x0302 + rnd(2)));
+		size_t list = hb_open(&hb, 2);
+		hb_num(&hb, 2, 0x0a0a + 0x1010 * rnd(16));
+		unsigned num = rnd(4) == 0 ? 94 + rnd(4) : rnd(30);
+		for (unsigned i = 0; i < num; i++)
+			hb_num(&hb, 2, 0x1301 + i % 20);
+		hb_num(&hb, 2, 0x1301 + rnd(2));
+		hb_close(&hb, list, 2);
+		hb_hex(&hb, "01 00");
+		size_t at = hb_open(&hb, 2);
+		hb_ext(&hb, (uint16_t)(0x0a0a + 0x1010 * rnd(16)), "");
+		// 7 is prime to 16: an order, not always the same one.
+		unsigned large = rnd(11), small = rnd(16), first = rnd(16);
+		for (unsigned i = 0; i < small; i++)
+			hb_ext(&hb, (uint16_t)(20 + (first + 7 * i) % 16), "");
+		for (unsigned i = 0; i < large; i++)
+			hb_ext(&hb, (uint16_t)(0x2000 + (first + 7 * i) % 16), "");
+		if (rnd(8) == 0)
+			hb_ext(&hb, rnd(2) == 0 ? 20 : 0x2000, "");
+		size_t ext = (hb_num(&hb, 2, 13), hb_open(&hb, 2)), algs = hb_open(&hb, 2);
+		for (unsigned i = 0, n = rnd(2) == 0 ? 8 : 36 + rnd(6); i < n; i++)
+			hb_num(&hb, 2, 0x0403 + i);
+		hb_num(&hb, 2, 0x0500 + rnd(2));
+		hb_close(&hb, algs, 2);
+		hb_close(&hb, ext, 2);
+		hb_close(&hb, at, 2);
+		fingerprint(HT_HELLO_TLS, HT_JA4_TCP, NULL, 0); // compares
+	}
+}
+
 // A hello whose supported_versions does not read, and one where the list is empty: the same
 // extensions, the same (empty) lists, and not the same version.
 static void broken_is_not_empty(void **state) {
@@ -668,6 +704,7 @@ int main(void) {
 		CASE(broken_is_not_empty),
 		CASE(cached_equals_computed),
 		CASE(around_the_longest_cached),
+		CASE(parts_equal_computed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
