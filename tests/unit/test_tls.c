@@ -470,6 +470,30 @@ static void quic_parameter_ids(void **state) {
 	}
 }
 
+// Whatever order they are read in, of two faults the one that comes last in the hello is told.
+static void last_fault_counts(void **state) {
+	(void)state;
+	struct ht_hello h;
+	for (unsigned turn = 0; turn < 4; turn++) {
+		const bool twice = turn & 2, limit_last = turn & 1;
+		size_t at;
+		begin_block("1301", &at);
+		if (limit_last || twice)
+			hb_ext(&hb, 10, "0003 001d 00"); // BAD
+		hb_num(&hb, 2, 51);
+		size_t ext = hb_open(&hb, 2), list = hb_open(&hb, 2);
+		for (unsigned i = 0; i <= HT_HELLO_MAX_KEY_SHARES; i++) // LIMIT
+			hb_num(&hb, 4, 0x001d0000);
+		hb_close(&hb, list, 2);
+		hb_close(&hb, ext, 2);
+		if (!limit_last)
+			hb_ext(&hb, 10, "0003 001d 00");
+		hb_close(&hb, at, 2);
+		enum ht_rc rc = ht_hello_parse(&h, HT_HELLO_TLS, hb_span(&hb));
+		assert_int_equal(rc, limit_last ? HT_LIMIT : HT_BAD);
+	}
+}
+
 static void grease_is_kept_as_sent(void **state) {
 	(void)state;
 	struct ht_hello h;
@@ -1586,6 +1610,7 @@ int main(void) {
 		CASE(number_of_extensions),
 		CASE(number_of_key_shares),
 		CASE(quic_parameter_ids),
+		CASE(last_fault_counts),
 		CASE(grease_is_kept_as_sent),
 		CASE(truncation),
 		CASE(one_wrong_byte),
