@@ -108,9 +108,10 @@ bool ht_fingerprint(
 	out->ja4_r = HT_SPAN_EMPTY;
 	uint8_t key[KEY_MAX];
 	// A client that draws GREASE (RFC 8701) makes another key each time: it would only drive
-	// others out.
+	// others out. So does one that shuffles its extensions; over QUIC most do.
 	bool draws = h->ciphers.len >= 2 && ht_is_grease(ht_be16(h->ciphers.p));
-	size_t key_len = f->want_ja4_r || draws ? 0 : make_key(key, h, t);
+	bool differs = draws || t == HT_JA4_QUIC;
+	size_t key_len = f->want_ja4_r || differs ? 0 : make_key(key, h, t);
 	struct entry *e = NULL;
 	if (key_len > 0) {
 		uint64_t hash = XXH3_64bits(key, key_len);
