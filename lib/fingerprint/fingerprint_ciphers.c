@@ -38,9 +38,7 @@ static void fill(struct ht_fingerprinter *f, struct ht_ciphers *c, const struct 
 }
 
 const struct ht_ciphers *ht_ciphers_find(struct ht_fingerprinter *f, const struct ht_hello *h) {
-	struct ht_span list = h->ciphers;
-	if (list.len >= 2 && ht_is_grease(ht_be16(list.p)))
-		list = HT_SPAN(list.p + 2, list.len - 2);
+	const struct ht_span list = ht_behind_grease(h->ciphers);
 	if (f->want_ja4_r || list.len > 2 * HT_CIPHERS_MAX)
 		return NULL;
 	struct entry *e = &f->ciphers->slot[XXH3_64bits(list.p, list.len) % SLOTS];

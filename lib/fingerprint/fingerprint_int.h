@@ -23,6 +23,13 @@ struct ht_fingerprinter {
 	struct ht_extension_cache *extensions;
 };
 
+// ht_behind_grease is a list without the GREASE (RFC 8701) that clients put first, drawn anew each
+// time: what is left comes again.
+static inline struct ht_span ht_behind_grease(struct ht_span list) {
+	bool drawn = list.len >= 2 && ht_is_grease(ht_be16(list.p));
+	return drawn ? HT_SPAN(list.p + 2, list.len - 2) : list;
+}
+
 // --- fingerprint_ciphers.c ---
 
 // What a list of ciphers adds to the fingerprints. Clients that draw GREASE and shuffle their

@@ -300,7 +300,8 @@ static size_t put_extensions(
 	char **text_end
 ) {
 	const struct ht_span all = HT_SPAN(h->extensions, 2 * (size_t)h->num_extensions);
-	const struct ht_span sig_algs = h->seen & HT_SEEN_SIG_ALGS ? h->sig_algs : HT_SPAN_EMPTY;
+	struct ht_span sig_algs = h->seen & HT_SEEN_SIG_ALGS ? h->sig_algs : HT_SPAN_EMPTY;
+	sig_algs = ht_behind_grease(sig_algs);
 	struct set set;
 	size_t num, key_len = f->want_ja4_r ? 0 : make_set(&set, &num, all, sig_algs);
 	if (key_len == 0)

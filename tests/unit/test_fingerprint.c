@@ -657,6 +657,8 @@ static void parts_equal_computed(void **state) {
 		if (rnd(8) == 0)
 			hb_ext(&hb, rnd(2) == 0 ? 20 : 0x2000, "");
 		size_t ext = (hb_num(&hb, 2, 13), hb_open(&hb, 2)), algs = hb_open(&hb, 2);
+		if (rnd(2) == 0)
+			hb_num(&hb, 2, 0x0a0a + 0x1010 * rnd(16));
 		for (unsigned i = 0, n = rnd(2) == 0 ? 8 : 36 + rnd(6); i < n; i++)
 			hb_num(&hb, 2, 0x0403 + i);
 		hb_num(&hb, 2, 0x0500 + rnd(2));
