@@ -2,11 +2,17 @@
 
 #include "ranges.h"
 
-enum ht_rc ht_ranges_add(struct ht_ranges *s, uint32_t lo, uint32_t hi) {
+// The first range that ends at or behind `at`; s->num when there is none.
+static uint32_t first_from(const struct ht_ranges *s, uint32_t at) {
+	uint32_t i = 0;
+	while (i < s->num && s->r[i].hi < at)
+		i++;
+	return i;
+}
+
+// ht_ranges_add with `first` known, which first_from() gave for lo.
+static enum ht_rc add_at(struct ht_ranges *s, uint32_t first, uint32_t lo, uint32_t hi) {
 	// [first, last) are the ranges that overlap or touch [lo, hi).
-	uint32_t first = 0;
-	while (first < s->num && s->r[first].hi < lo)
-		first++;
 	uint32_t last = first;
 	while (last < s->num && s->r[last].lo <= hi)
 		last++;
@@ -14,9 +20,9 @@ enum ht_rc ht_ranges_add(struct ht_ranges *s, uint32_t lo, uint32_t hi) {
 	if (first == last) {
 		if (s->num == HT_RANGES_MAX)
 			return HT_LIMIT;
-		memmove(&s->r[first + 1], &s->r[first], (s->num - first) * sizeof(s->r[0]));
+		for (uint32_t i = s->num++; i > first; i--) // few: a call of memmove costs more
+			s->r[i] = s->r[i - 1];
 		s->r[first] = (struct ht_range){lo, hi};
-		s->num++;
 		return HT_OK;
 	}
 	if (s->r[first].lo < lo)
@@ -24,9 +30,14 @@ enum ht_rc ht_ranges_add(struct ht_ranges *s, uint32_t lo, uint32_t hi) {
 	if (s->r[last - 1].hi > hi)
 		hi = s->r[last - 1].hi;
 	s->r[first] = (struct ht_range){lo, hi};
-	memmove(&s->r[first + 1], &s->r[last], (s->num - last) * sizeof(s->r[0]));
+	for (uint32_t i = last; i < s->num; i++)
+		s->r[first + 1 + i - last] = s->r[i];
 	s->num -= last - first - 1;
 	return HT_OK;
+}
+
+enum ht_rc ht_ranges_add(struct ht_ranges *s, uint32_t lo, uint32_t hi) {
+	return add_at(s, first_from(s, lo), lo, hi);
 }
 
 bool ht_ranges_hole(const struct ht_ranges *s, uint32_t lo, uint32_t hi, struct ht_range *hole) {
@@ -74,20 +85,23 @@ enum ht_rc ht_assembly_add(
 	if (hi > s->size && grow(s, a, hi) != HT_OK)
 		return HT_FULL;
 
-	struct ht_range hole;
-	if (!ht_ranges_hole(&s->have, lo, hi, &hole))
-		return HT_OK;
-	if (hole.lo == lo && hole.hi == hi) { // nothing of it is there: most pieces
-		if (ht_ranges_add(&s->have, lo, hi) != HT_OK)
+	const uint32_t first = first_from(&s->have, lo);
+	const struct ht_range *r = s->have.r + first, *const end = s->have.r + s->have.num;
+	if (r < end && r->hi == lo) // it touches, and the next one is the first that may overlap
+		r++;
+	if (r == end || r->lo >= hi) { // nothing of it is there: most pieces
+		if (add_at(&s->have, first, lo, hi) != HT_OK)
 			return HT_LIMIT;
 		memcpy(s->buf + lo, bytes.p, bytes.len);
 		return HT_OK;
 	}
+	if (r->lo <= lo && r->hi >= hi)
+		return HT_OK;
 	// The holes must be known before the range is added, and filled after it was accepted.
 	struct ht_ranges before = s->have;
 	if (ht_ranges_add(&s->have, lo, hi) != HT_OK)
 		return HT_LIMIT;
-	hole = (struct ht_range){lo, lo};
+	struct ht_range hole = {lo, lo};
 	while (ht_ranges_hole(&before, hole.hi, hi, &hole))
 		memcpy(s->buf + hole.lo, bytes.p + (hole.lo - lo), hole.hi - hole.lo);
 	return HT_OK;
