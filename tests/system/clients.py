@@ -47,15 +47,12 @@ def stunnel(lab, port, sni, protocol, *lines):
 
 
 def talk(port, *exchanges):
-    """A dialogue by hand: (what to send or None, what must be in the answer; b"": the end) ...
-    Returns the last answer."""
-    answer = b""
+    """A dialogue by hand: (what to send or None, what must be in the answer; b"": the end) ..."""
     with socket.create_connection(("127.0.0.1", port), SECONDS) as s:
         for send, wanted in exchanges:
             if send is not None:
                 s.sendall(send)
-            answer = _read_until(s, wanted, port)
-    return answer
+            _read_until(s, wanted, port)
 
 
 def _read_until(s, wanted, port):
@@ -69,4 +66,3 @@ def _read_until(s, wanted, port):
             assert wanted == b"", f"port {port}: {wanted!r} wanted, the server closed after {answer!r}"
             break
         answer += more
-    return answer

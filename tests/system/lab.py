@@ -18,8 +18,10 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
@@ -102,16 +104,46 @@ def _enter(program, case):
 
 
 def _furnish():
-    """Loopback, a host name with a domain, a hosts file, an empty /run."""
+    """Loopback, a host name with a domain, a hosts file, an empty /run, a /dev."""
     sh("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run")
     for folder in (WORK, "/run/lock", "/run/sendsigs.omit.d"):
         os.mkdir(folder)
     os.chmod(WORK, 0o755)
+    _own_dev()
     sh("ip", "link", "set", "lo", "up")
     sh("hostname", "lab." + DOMAIN)
     names = " ".join(n + "." + DOMAIN for n in ("lab", "mail", "ldap", "ftp", "db", "chat", "irc", "news", "www"))
     cover("/etc/hosts", f"127.0.0.1 {names} {DOMAIN} localhost lab\n")
     cover("/etc/resolv.conf", "")
+
+
+def _own_dev():
+    """A /dev with what servers use and a syslog of our own: /dev/log and the console are the machine's."""
+    dev = os.path.join(WORK, "dev")
+    os.mkdir(dev)
+    sh("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", dev)
+    for folder in "net", "shm":
+        os.mkdir(os.path.join(dev, folder))
+    os.chmod(os.path.join(dev, "shm"), 0o1777)
+    for node in "null", "zero", "full", "random", "urandom", "tty", "net/tun":
+        with contextlib.suppress(FileNotFoundError):
+            info = os.stat("/dev/" + node)
+            os.mknod(os.path.join(dev, node), stat.S_IFCHR | 0o666, info.st_rdev)
+            os.chmod(os.path.join(dev, node), 0o666)
+    os.symlink("/proc/self/fd", os.path.join(dev, "fd"))
+    os.symlink("/proc/self/fd/1", os.path.join(dev, "stdout"))
+    os.symlink("/proc/self/fd/2", os.path.join(dev, "stderr"))
+    log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    log.bind(os.path.join(dev, "log"))
+    os.chmod(os.path.join(dev, "log"), 0o666)
+    threading.Thread(target=_syslog, args=(log,), daemon=True).start()
+    sh("mount", "--move", dev, "/dev")
+
+
+def _syslog(socket_):
+    with open(os.path.join(WORK, "syslog.log"), "ab", buffering=0) as f:
+        while line := socket_.recv(65536):
+            f.write(line.rstrip(b"\n\0") + b"\n")
 
 
 def cover(path, content):

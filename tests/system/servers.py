@@ -2,7 +2,7 @@
 """The servers of the cases: each with its own configuration and data in the case's folder."""
 import os
 
-from lab import DOMAIN, PASSWORD, cover
+from lab import DOMAIN, PASSWORD, USER, cover, find, listening, sh, wait_for
 
 
 def environment():
@@ -98,6 +98,19 @@ service lmtp {{
     lab.start(["dovecot", "-F", "-c", lab.write("dovecot/dovecot.conf", conf)], "starting up", name="dovecot")
 
 
+DOVECOT_HAPROXY = """
+haproxy_trusted_networks = 127.0.0.0/8
+service imap-login {
+  inet_listener imap {
+    haproxy = yes
+  }
+  inet_listener imaps {
+    haproxy = yes
+  }
+}
+"""
+
+
 # --- news ----------------------------------------------------------------------------------------
 
 
@@ -126,8 +139,11 @@ tlscertfile: {lab.cert}
 tlskeyfile: {key}
 """
     conf = lab.write("news/etc/inn.conf", inn_conf)
-    lab.write("news/etc/readers.conf", 'auth all { hosts: "*" default: "reader" }\naccess all { users: "*" newsgroups: "*" }\n')
-    lab.write("news/etc/storage.conf", 'method tradspool { newsgroups: * class: 0 }\n')
+    lab.write("news/spool/overview/group.index", "")
+    passwords = lab.write("news/passwords", f"{USER}:" + sh("openssl", "passwd", "-6", PASSWORD))
+    readers = f'auth all {{ hosts: "*" auth: "ckpasswd -f {passwords}" }}\naccess all {{ users: "*" newsgroups: "*" }}\n'
+    lab.write("news/etc/readers.conf", readers)
+    lab.write("news/etc/storage.conf", "method tradspool { newsgroups: * class: 0 }\n")
     lab.write("news/db/active", "junk 0000000000 0000000001 y\n")
     lab.write("news/db/newsgroups", "")
     lab.start(["/usr/lib/news/bin/nnrpd", "-D", "-f", "-p", "119"], 119, env={**environment(), "INNCONF": conf})
@@ -174,3 +190,164 @@ def vsftpd(lab, port=21, *lines):
         f"pasv_min_port={FTP_DATA}", f"pasv_max_port={FTP_DATA}", *lines,
     ]  # fmt: skip
     lab.start(["vsftpd", lab.write("vsftpd.conf", "\n".join(conf) + "\n")], port)
+
+
+# --- databases -----------------------------------------------------------------------------------
+
+
+def mariadb(lab, tls=True, port=3306):
+    data = lab.folder("mariadb")
+    lab.run(
+        ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root", "--skip-test-db",
+         "--auth-root-authentication-method=normal", "--skip-name-resolve"]
+    )  # fmt: skip
+    init = lab.write("mariadb.sql", f"CREATE USER {USER} IDENTIFIED BY '{PASSWORD}';\n")
+    options = [f"--ssl-cert={lab.cert}", f"--ssl-key={lab.key}", f"--ssl-ca={lab.ca}"] if tls else ["--skip-ssl"]
+    lab.start(
+        ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={data}/socket", f"--port={port}",
+         "--bind-address=127.0.0.1", "--skip-name-resolve", f"--init-file={init}", *options],
+        "ready for connections",
+    )  # fmt: skip
+
+
+def postgresql(lab, tls=True, port=5432):
+    programs = os.path.dirname(find(POSTGRES))
+    data = lab.folder("postgresql", "postgres", 0o700)
+    password = lab.write("postgresql.pw", PASSWORD + "\n")
+    as_postgres = {"user": "postgres", "group": "postgres", "extra_groups": [], "cwd": data}
+    lab.run(
+        [programs + "/initdb", "-D", data, "-U", USER, "-A", "password", "--pwfile", password, "--no-sync",
+         "--no-locale", "-E", "UTF8"], **as_postgres,
+    )  # fmt: skip
+    settings = ["listen_addresses=127.0.0.1", f"port={port}", "fsync=off", f"unix_socket_directories={data}"]
+    if tls:
+        settings += ["ssl=on", "ssl_ecdh_curve=prime256v1", f"ssl_cert_file={lab.cert}", f"ssl_key_file={lab.key_for('postgres')}"]
+    lab.start(
+        [programs + "/postgres", "-D", data, *(word for s in settings for word in ("-c", s))],
+        "ready to accept connections", name="postgresql", user="postgres", cwd=data,
+    )  # fmt: skip
+
+
+POSTGRES = "/usr/lib/postgresql/*/bin/postgres"
+
+
+# --- chat ----------------------------------------------------------------------------------------
+
+
+def prosody(lab, tls=True):
+    lab.folder("prosody/data", "prosody")
+    tls_lines = f"""
+ssl = {{ certificate = "{lab.cert}"; key = "{lab.key_for("prosody")}" }}
+c2s_direct_tls_ports = {{ 5223 }}
+"""
+    conf = f"""
+daemonize = false
+pidfile = "{lab.folder("prosody/run", "prosody")}/pid"
+data_path = "/run/lab/prosody/data"
+log = {{ info = "*console" }}
+modules_enabled = {{ {'"tls"; ' if tls else ""}"saslauth"; "dialback" }}
+modules_disabled = {{ "s2s_auth_certs" }}
+interfaces = {{ "127.0.0.1" }}
+authentication = "internal_plain"
+allow_unencrypted_plain_auth = true
+c2s_require_encryption = false
+s2s_require_encryption = false
+{tls_lines if tls else ""}
+VirtualHost "{DOMAIN}"
+"""
+    lab.start(["prosody", "--config", lab.write("prosody/prosody.cfg.lua", conf), "-F"], 5222, user="prosody")
+    wait_for("prosody: s2s", lambda: listening(5269))
+
+
+def ngircd(lab):
+    dh = lab.write("dh.pem", sh("openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe2048"))
+    conf = f"""
+[Global]
+Name = irc.{DOMAIN}
+Info = lab
+Listen = 127.0.0.1
+Ports = 6667
+ServerUID = irc
+ServerGID = irc
+[Options]
+DNS = no
+Ident = no
+PAM = no
+[SSL]
+CertFile = {lab.cert}
+KeyFile = {lab.key_for("irc")}
+DHFile = {dh}
+Ports = 6697
+"""
+    lab.start(["ngircd", "-n", "-f", lab.write("ngircd.conf", conf)], 6697)
+
+
+def inspircd(lab):
+    lab.folder("inspircd", "irc")
+    conf = f"""
+<server name="irc.{DOMAIN}" description="lab" network="lab">
+<admin name="a" nick="a" email="a@{DOMAIN}">
+<module name="ssl_gnutls">
+<module name="starttls">
+<module name="cap">
+<sslprofile name="lab" provider="gnutls" certfile="{lab.cert}" keyfile="{lab.key_for("irc")}">
+<starttls sslprofile="lab">
+<bind address="127.0.0.1" port="6667" type="clients">
+<connect name="all" allow="*" resolvehostnames="no" useident="no">
+<pid file="/run/lab/inspircd/pid">
+<log method="stdout" level="default" target="stdout" type="*">
+<path configdir="/run/lab/inspircd" datadir="/run/lab/inspircd" logdir="/run/lab/inspircd" runtimedir="/run/lab/inspircd">
+"""
+    path = lab.write("inspircd/inspircd.conf", conf)
+    lab.start(["inspircd", "--config", path, "--nofork"], 6667, user="irc")
+
+
+# --- what carries connections --------------------------------------------------------------------
+
+
+def https(lab, port=443):
+    """A web server that is there: openssl's."""
+    lab.start(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-www", "-cert", lab.cert, "-key", lab.key], port,
+              name="https")  # fmt: skip
+
+
+def tinyproxy(lab, port=3128):
+    conf = f"Port {port}\nListen 127.0.0.1\nTimeout 60\nAllow 127.0.0.1\nMaxClients 10\nConnectPort 443\n"
+    lab.start(["tinyproxy", "-d", "-c", lab.write("tinyproxy.conf", conf)], port)
+
+
+def danted(lab):
+    conf = """
+logoutput: stderr
+internal: 127.0.0.1 port = 1080
+external: 127.0.0.1
+clientmethod: none
+socksmethod: username none
+user.privileged: root
+user.unprivileged: nobody
+client pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }
+socks pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }
+"""
+    lab.start(["danted", "-f", lab.write("danted.conf", conf)], 1080)
+
+
+def haproxy(lab, routes):
+    """routes: (port, server's port, "send-proxy" or "send-proxy-v2") ..."""
+    conf = "defaults\n mode tcp\n timeout connect 30s\n timeout client 30s\n timeout server 30s\n"
+    for port, server, header in routes:
+        conf += f"listen l{port}\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{server} {header}\n"
+    lab.start(["haproxy", "-db", "-f", lab.write("haproxy.cfg", conf)], max(r[0] for r in routes))
+
+
+def stunnel_server(lab, port, backend, protocol):
+    """stunnel as the TLS end of a server that has none."""
+    conf = f"""foreground = yes
+pid =
+[{protocol}]
+accept = 127.0.0.1:{port}
+connect = 127.0.0.1:{backend}
+protocol = {protocol}
+cert = {lab.cert}
+key = {lab.key}
+"""
+    lab.start(["stunnel4", lab.write(f"stunnel-server-{protocol}.conf", conf)], port, name="stunnel-server")

@@ -4,6 +4,7 @@ import contextlib
 import re
 import socket
 import ssl
+import struct
 import threading
 
 from lab import SECONDS
@@ -82,3 +83,130 @@ class Swallow:
             return line
         self.swallowed.set()
         return b""
+
+
+def without_gss(port, server):
+    """A PostgreSQL server built without GSSAPI: Debian's is built with it, and behind this."""
+
+    def serve(client):
+        with client, socket.create_connection(("127.0.0.1", server), SECONDS) as s:
+            if _exactly(client, 8) == bytes.fromhex("0000000804d21630"):
+                client.sendall(b"N")
+            back = threading.Thread(target=_copy, args=(s, client), daemon=True)
+            back.start()
+            _copy(client, s)
+            back.join(SECONDS)
+
+    _serve(port, serve)
+
+
+def _serve(port, serve):
+    listener = socket.create_server(("127.0.0.1", port))
+
+    def loop():
+        while True:
+            client, _ = listener.accept()
+            threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    threading.Thread(target=loop, daemon=True).start()
+
+
+def _copy(source, sink):
+    with contextlib.suppress(OSError):
+        while more := source.recv(65536):
+            sink.sendall(more)
+        sink.shutdown(socket.SHUT_WR)
+
+
+def _exactly(s, n):
+    got = b""
+    while len(got) < n:
+        more = s.recv(n - len(got))
+        if not more:
+            raise EOFError
+        got += more
+    return got
+
+
+# --- TDS (MS-TDS): a server as far as its login ----------------------------------------------------
+
+PRELOGIN, TABLE = 0x12, 0x04
+ENCRYPT_OFF, ENCRYPT_ON, ENCRYPT_NOT_SUP = range(3)
+
+
+class Tds:
+    """Answers PRELOGIN with `encryption`, shakes hands inside packets, refuses the login."""
+
+    def __init__(self, port, encryption, cert=None, key=None):
+        self.encryption, self.cert, self.key = encryption, cert, key
+        _serve(port, self._serve)
+
+    def _serve(self, client):
+        with client, contextlib.suppress(EOFError, OSError):
+            client.settimeout(SECONDS)
+            self._read_packet(client)
+            version = b"\x0f\0\0\0\0\0"
+            options = struct.pack(">BHHBHHB", 0, 11, len(version), 1, 11 + len(version), 1, 0xFF)
+            client.sendall(self._packet(TABLE, options + version + bytes([self.encryption])))
+            if self.encryption == ENCRYPT_NOT_SUP:
+                self._read_packet(client)
+                client.sendall(self._packet(TABLE, self._error()))
+            else:
+                self._login_in_tls(client)
+
+    def _login_in_tls(self, client):
+        """The handshake goes in packets, what follows in bare TLS; with ENCRYPT_OFF the login alone does."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert, self.key)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2  # with 1.3 the server would have to speak last
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+
+        def until_done(step, send, receive):
+            while True:
+                try:
+                    step()
+                    break
+                except ssl.SSLWantReadError:
+                    send()
+                    incoming.write(receive())
+            send()
+
+        def send_in_packet():
+            if outgoing.pending:
+                client.sendall(self._packet(PRELOGIN, outgoing.read()))
+
+        until_done(tls.do_handshake, send_in_packet, lambda: self._read_packet(client)[1])
+        until_done(lambda: tls.read(4096), lambda: None, lambda: self._some(client))
+        answer = self._packet(TABLE, self._error())
+        if self.encryption != ENCRYPT_OFF:
+            tls.write(answer)
+            answer = outgoing.read()
+        client.sendall(answer)
+
+    @staticmethod
+    def _some(client):
+        more = client.recv(65536)
+        if not more:
+            raise EOFError
+        return more
+
+    @staticmethod
+    def _error():
+        text = "Login failed.".encode("utf-16-le")
+        body = struct.pack("<IBBH", 18456, 1, 14, len(text) // 2) + text + b"\0\0" + struct.pack("<I", 1)
+        done = b"\xfd" + struct.pack("<HHQ", 2, 0, 0)
+        return b"\xaa" + struct.pack("<H", len(body)) + body + done
+
+    @staticmethod
+    def _packet(kind, data):
+        return struct.pack(">BBHHBB", kind, 1, len(data) + 8, 0, 1, 0) + data
+
+    @staticmethod
+    def _read_packet(client):
+        data = b""
+        while True:
+            kind, status, length = struct.unpack(">BBH", _exactly(client, 8)[:4])
+            data += _exactly(client, length - 8)
+            if status & 1:
+                return kind, data

@@ -7,15 +7,19 @@ usage: test_upgrade.py PROGRAM CASE | --list      (lab.py has the rest)
 import ftplib
 import imaplib
 import poplib
+import socket
+import ssl
 import sys
 
 import clients
 import servers
 import stand_ins
 from clients import AS_USER, MAIL, STUNNEL_PORT, curl, s_client, send_mail, stunnel, talk
-from lab import DOMAIN, PASSWORD, USER, Cases, b64, hello, not_tls, retried, upgrade, upgraded, wait_for
+from lab import DOMAIN, PASSWORD, SECONDS, USER, Cases, b64, hello, not_tls, retried, upgrade, upgraded, wait_for
 
 case = Cases()
+
+P256 = ["-groups", "P-256"]  # for servers that would ask for it by a HelloRetryRequest
 
 
 def refused_by_stunnel():
@@ -258,11 +262,11 @@ FTP = "ftp." + DOMAIN
 def ftp(lab):
     servers.vsftpd(lab)
     with lab.capture("s_client") as c:
-        s_client(lab, 21, FTP, starttls="ftp")
-    c.expect(upgraded(21, FTP, "ftp", how=retried))  # vsftpd knows no X25519
+        s_client(lab, 21, FTP, *P256, starttls="ftp")
+    c.expect(upgraded(21, FTP, "ftp"))
     with lab.capture("curl") as c:
-        curl(lab, f"ftp://{FTP}/", "--ssl-reqd", *AS_USER)
-    c.expect(upgraded(21, FTP, "ftp", how=retried), retried(servers.FTP_DATA, FTP))
+        curl(lab, f"ftp://{FTP}/", "--ssl-reqd", "--curves", "P-256", *AS_USER)
+    c.expect(upgraded(21, FTP, "ftp"), hello(servers.FTP_DATA, FTP))
     with lab.capture("login-in-clear") as c:
         client = ftplib.FTP(FTP)
         client.sendcmd("FEAT")
@@ -280,8 +284,8 @@ def ftp(lab):
 def ftp_implicit(lab):
     servers.vsftpd(lab, 990, "implicit_ssl=YES")
     with lab.capture("curl") as c:
-        curl(lab, f"ftps://{FTP}/", *AS_USER)
-    c.expect(retried(990, FTP), retried(servers.FTP_DATA, FTP))
+        curl(lab, f"ftps://{FTP}/", "--curves", "P-256", *AS_USER)
+    c.expect(hello(990, FTP), hello(servers.FTP_DATA, FTP))
 
 
 @case("ftp-without-tls", vsftpd="vsftpd", curl="curl")
@@ -296,6 +300,276 @@ def ftp_without_tls(lab):
         client.login(USER, PASSWORD)
         client.quit()
     c.expect(upgrade("not_offered", 21, "ftp"))
+
+
+# --- databases -----------------------------------------------------------------------------------
+
+DB = "db." + DOMAIN
+
+
+def mariadb(lab, *options):
+    lab.run(["mariadb", "--no-defaults", "-h", DB, "-u", USER, f"-p{PASSWORD}", *options, "-e", "SELECT 1"])
+
+
+@case("mysql", mariadb_server_core="mariadbd", mariadb_client_core="mariadb")
+def mysql(lab):
+    servers.mariadb(lab)
+    with lab.capture("s_client") as c:
+        s_client(lab, 3306, DB, starttls="mysql")
+    c.expect(upgraded(3306, DB, "mysql"))
+    with lab.capture("mariadb") as c:
+        mariadb(lab, f"--ssl-ca={lab.ca}", "--ssl-verify-server-cert")
+    c.expect(upgraded(3306, None, "mysql"))
+    with lab.capture("login-in-clear") as c:
+        mariadb(lab, "--skip-ssl")
+    c.expect(upgrade("plain_credentials", 3306, "mysql"))
+
+
+@case("mysql-without-tls", mariadb_server_core="mariadbd", mariadb_client_core="mariadb")
+def mysql_without_tls(lab):
+    servers.mariadb(lab, tls=False)
+    with lab.capture("login-without-an-offer") as c:
+        mariadb(lab)
+    c.expect(upgrade("not_offered", 3306, "mysql"))
+
+
+def psql(lab, mode, **kw):
+    target = f"host={DB} hostaddr=127.0.0.1 user={USER} password={PASSWORD} dbname=postgres"
+    return lab.run(["psql", f"{target} sslmode={mode} sslrootcert={lab.ca}", "-c", "SELECT 1"], **kw)
+
+
+@case("postgresql", postgresql=servers.POSTGRES, postgresql_client="psql", stunnel4="stunnel4")
+def postgresql(lab):
+    servers.postgresql(lab)  # knows one curve, as it is by default: clients have to say hello again
+    with lab.capture("s_client") as c:
+        s_client(lab, 5432, DB, starttls="postgres")
+    c.expect(upgraded(5432, DB, "postgresql", how=retried))
+    for mode in "require", "verify-full":
+        with lab.capture("psql-" + mode) as c:
+            psql(lab, mode)
+        c.expect(upgraded(5432, DB, "postgresql", how=retried))
+    with lab.capture("psql-disable") as c:
+        psql(lab, "disable")
+    c.expect()  # a login in clear; nobody asked for TLS, and this protocol has no offers
+    with stunnel(lab, 5432, DB, "pgsql"):
+        with lab.capture("stunnel", only="port 5432") as c:
+            talk(STUNNEL_PORT, (POSTGRES_STARTUP, b"R"), (b"X\0\0\0\4", b""))
+        c.expect(upgraded(5432, DB, "postgresql", how=retried))
+
+
+@case("postgresql-gssenc", postgresql=servers.POSTGRES)
+def postgresql_gssenc(lab):
+    servers.postgresql(lab, port=15432)
+    stand_ins.without_gss(5432, 15432)
+    with lab.capture("refused-then-tls", only="port 5432") as c:
+        gssenc_then_tls()
+    c.expect(upgraded(5432, DB, "postgresql", how=retried))
+
+
+POSTGRES_STARTUP = b"\0\0\0\x13\0\3\0\0user\0" + USER.encode() + b"\0\0"
+GSSENC_REQUEST, SSL_REQUEST = bytes.fromhex("00000008 04d21630"), bytes.fromhex("00000008 04d2162f")
+
+
+def gssenc_then_tls():
+    """As libpq does where there is a Kerberos ticket."""
+    with socket.create_connection(("127.0.0.1", 5432), SECONDS) as s:
+        s.sendall(GSSENC_REQUEST)
+        assert s.recv(1) == b"N"
+        s.sendall(SSL_REQUEST)
+        assert s.recv(1) == b"S"
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.wrap_socket(s, server_hostname=DB).close()
+
+
+@case("postgresql-without-tls", postgresql=servers.POSTGRES, postgresql_client="psql")
+def postgresql_without_tls(lab):
+    servers.postgresql(lab, tls=False)
+    with lab.capture("prefer") as c:
+        psql(lab, "prefer")
+    c.expect(upgrade("refused", 5432, "postgresql"))
+    with lab.capture("require") as c:
+        psql(lab, "require", fails=True)
+    c.expect(upgrade("refused", 5432, "postgresql"))
+
+
+def tsql(lab, encryption):
+    conf = lab.write(
+        "freetds.conf",
+        f"[lab]\nhost = {DB}\nport = 1433\ntds version = 7.4\nencryption = {encryption}\nca file = {lab.ca}\n",
+    )
+    env = {**servers.environment(), "FREETDSCONF": conf}
+    return lab.run(["tsql", "-S", "lab", "-U", USER, "-P", PASSWORD], fails=True, env=env)
+
+
+@case("tds", freetds_bin="tsql")
+def tds(lab):
+    stand_ins.Tds(1433, stand_ins.ENCRYPT_ON, lab.cert, lab.key)
+    for encryption in "require", "request":
+        with lab.capture(encryption) as c:
+            assert "Login failed" in tsql(lab, encryption)
+        c.expect(upgraded(1433, None, "tds"))
+
+
+@case("tds-login-only", freetds_bin="tsql")
+def tds_login_only(lab):
+    stand_ins.Tds(1433, stand_ins.ENCRYPT_OFF, lab.cert, lab.key)
+    with lab.capture("request") as c:
+        assert "Login failed" in tsql(lab, "request")
+    c.expect(upgraded(1433, None, "tds"))
+
+
+@case("tds-without-tls", freetds_bin="tsql")
+def tds_without_tls(lab):
+    stand_ins.Tds(1433, stand_ins.ENCRYPT_NOT_SUP)
+    with lab.capture("require") as c:
+        tsql(lab, "require")
+    c.expect(upgrade("refused", 1433, "tds"))
+    with lab.capture("request") as c:
+        assert "Login failed" in tsql(lab, "request")
+    c.expect(upgrade("refused", 1433, "tds"))
+    with lab.capture("off") as c:
+        assert "Login failed" in tsql(lab, "off")
+    c.expect(upgrade("not_offered", 1433, "tds"))
+
+
+# --- chat ----------------------------------------------------------------------------------------
+
+IRC = "irc." + DOMAIN
+IRC_LOGIN = f"NICK {USER}\r\nUSER {USER} 0 * :{USER}\r\n".encode()
+
+
+def xmpp_stream(namespace):
+    return (
+        f"<?xml version='1.0'?><stream:stream xmlns='{namespace}' xmlns:stream='http://etherx.jabber.org/streams' "
+        f"to='{DOMAIN}' version='1.0'>"
+    ).encode()
+
+
+XMPP_LOGIN = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>" % b64(f"\0{USER}\0{PASSWORD}")
+XMPP_END, XMPP_FEATURES = b"</stream:stream>", b"</stream:features>"
+
+
+@case("xmpp", prosody="prosody")
+def xmpp(lab):
+    servers.prosody(lab)
+    for starttls, port in ("xmpp", 5222), ("xmpp-server", 5269):
+        with lab.capture("s_client-" + starttls) as c:
+            s_client(lab, port, DOMAIN, "-xmpphost", DOMAIN, starttls=starttls)
+        c.expect(upgraded(port, DOMAIN, "xmpp"))
+    with lab.capture("direct-tls") as c:
+        s_client(lab, 5223, DOMAIN, "-alpn", "xmpp-client")
+    c.expect(hello(5223, DOMAIN))
+    with lab.capture("offer-not-used") as c:
+        talk(5222, (xmpp_stream("jabber:client"), XMPP_FEATURES), (XMPP_END, XMPP_END))
+    c.expect(upgrade("offered_unused", 5222, "xmpp"))
+    with lab.capture("login-in-clear") as c:
+        talk(5222, (xmpp_stream("jabber:client"), XMPP_FEATURES), (XMPP_LOGIN, b"</failure>"), (XMPP_END, XMPP_END))
+    c.expect(upgrade("plain_credentials", 5222, "xmpp"))
+
+
+@case("xmpp-without-tls", prosody="prosody")
+def xmpp_without_tls(lab):
+    servers.prosody(lab, tls=False)
+    with lab.capture("login-without-an-offer") as c:
+        talk(5222, (xmpp_stream("jabber:client"), XMPP_FEATURES), (XMPP_LOGIN, b"</failure>"), (XMPP_END, XMPP_END))
+    c.expect(upgrade("not_offered", 5222, "xmpp"))
+
+
+@case("irc", ngircd="ngircd")
+def irc(lab):
+    servers.ngircd(lab)
+    with lab.capture("ircs") as c:
+        s_client(lab, 6697, IRC)
+    c.expect(hello(6697, IRC))
+    with lab.capture("refused") as c:  # ngircd has no STARTTLS
+        talk(6667, (IRC_LOGIN, b" 376 "), (b"STARTTLS\r\n", b" 421 "), (b"QUIT\r\n", b""))
+    c.expect(upgrade("refused", 6667, "irc"))
+    with lab.capture("not-offered") as c:
+        talk(6667, (b"CAP LS\r\n", b"CAP"), (b"QUIT\r\n", b""))
+    c.expect(upgrade("not_offered", 6667, "irc"))
+
+
+@case("irc-starttls", inspircd="inspircd")
+def irc_starttls(lab):
+    servers.inspircd(lab)
+    with lab.capture("s_client") as c:
+        s_client(lab, 6667, IRC, *P256, starttls="irc")
+    c.expect(upgraded(6667, IRC, "irc"))
+    with lab.capture("offer-not-used") as c:
+        talk(6667, (b"CAP LS\r\n", b"tls"), (b"QUIT\r\n", b""))
+    c.expect(upgrade("offered_unused", 6667, "irc"))
+
+
+# --- proxies -------------------------------------------------------------------------------------
+
+WWW = "www." + DOMAIN
+
+
+@case("http-connect", tinyproxy="tinyproxy", curl="curl", stunnel4="stunnel4")
+def http_connect(lab):
+    servers.https(lab)
+    servers.tinyproxy(lab)
+    with lab.capture("curl") as c:
+        curl(lab, f"https://{WWW}/", "-x", "http://127.0.0.1:3128")
+    c.expect(upgraded(3128, WWW, "http-connect"), hello(443, WWW))
+    with stunnel(lab, 3128, WWW, "connect", f"protocolHost = {WWW}:443"):
+        with lab.capture("stunnel", only="port 3128") as c:
+            talk(STUNNEL_PORT, (b"GET / HTTP/1.0\r\n\r\n", b"200 ok"))
+        c.expect(upgraded(3128, WWW, "http-connect"))
+
+
+@case("socks", dante_server="danted", curl="curl")
+def socks(lab):
+    servers.https(lab)
+    servers.danted(lab)
+    for option, via in ("--socks5", "socks5"), ("--socks5-hostname", "socks5"), ("--socks4", "socks4"):
+        with lab.capture("curl" + option) as c:
+            curl(lab, f"https://{WWW}/", option, "127.0.0.1:1080")
+        c.expect(upgraded(1080, WWW, via), hello(443, WWW))
+
+
+@case("proxy-header", haproxy="haproxy", dovecot_imapd="/usr/lib/dovecot/imap", curl="curl")
+def proxy_header(lab):
+    servers.dovecot(lab, extra=servers.DOVECOT_HAPROXY)
+    servers.haproxy(lab, [(1, 993, "send-proxy"), (3, 993, "send-proxy-v2"), (4, 143, "send-proxy"), (5, 143, "send-proxy-v2")])
+    for version, tls_port, imap_port in ("proxy-v1", 1, 4), ("proxy-v2", 3, 5):
+        with lab.capture(version, only="port 993") as c:
+            s_client(lab, tls_port, MAIL)
+        c.expect(upgraded(993, MAIL, version))
+        with lab.capture(version + "-imap", only="port 143") as c:
+            s_client(lab, imap_port, MAIL, starttls="imap")
+        c.expect(upgraded(143, MAIL, version, "imap"))
+
+
+# --- stunnel as the server's end -----------------------------------------------------------------
+
+
+@case("stunnel-server", stunnel4="stunnel4", postfix="postfix")
+def stunnel_server(lab):
+    servers.postfix(lab, {10025: "-o smtpd_tls_security_level=none"})
+    servers.stunnel_server(lab, 25, 10025, "smtp")
+    with lab.capture("smtp", only="port 25") as c:
+        s_client(lab, 25, MAIL, starttls="smtp")
+    c.expect(upgraded(25, MAIL, "smtp"))
+
+
+# --- no TLS where TLS is awaited -----------------------------------------------------------------
+
+
+@case("not-tls", dropbear_bin="dropbear", tinyproxy="tinyproxy", curl="curl")
+def not_tls_on_443(lab):
+    key = lab.path("host.key")
+    lab.run(["dropbearkey", "-t", "ed25519", "-f", key])
+    p = lab.start(["dropbear", "-F", "-E", "-r", key, "-p", "127.0.0.1:443", "-P", lab.path("dropbear.pid")], 443)
+    with lab.capture("ssh") as c:
+        lab.run(["dbclient", "-y", "-y", "-p", "443", f"{USER}@127.0.0.1", "true"], fails=True)
+    c.expect(not_tls(443, "ssh"))
+    lab.stop(p)
+    servers.tinyproxy(lab, 443)
+    with lab.capture("http") as c:
+        curl(lab, f"http://{WWW}:443/")
+    c.expect(not_tls(443, "http"))
 
 
 if __name__ == "__main__":
