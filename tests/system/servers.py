@@ -98,6 +98,10 @@ service lmtp {{
     lab.start(["dovecot", "-F", "-c", lab.write("dovecot/dovecot.conf", conf)], "starting up", name="dovecot")
 
 
+def dovecot_ports(**ports):
+    return "".join(f"service {p}-login {{\n inet_listener {p} {{\n port = {n}\n }}\n}}\n" for p, n in ports.items())
+
+
 DOVECOT_HAPROXY = """
 haproxy_trusted_networks = 127.0.0.0/8
 service imap-login {
@@ -351,3 +355,119 @@ cert = {lab.cert}
 key = {lab.key}
 """
     lab.start(["stunnel4", lab.write(f"stunnel-server-{protocol}.conf", conf)], port, name="stunnel-server")
+
+
+# --- 802.1X and RADIUS ---------------------------------------------------------------------------
+
+RADIUS_SECRET = "lab-radius-secret"
+
+
+def hostapd(lab, eap_server=None):
+    """The port of a switch, `switch`; its peer is at the other end of the cable, `peer`."""
+    sh("ip", "link", "add", "switch", "type", "veth", "peer", "name", "peer")
+    for end in "switch", "peer":
+        sh("ip", "link", "set", end, "up")
+    users = f"""* TLS,TTLS,PEAP
+"{USER}" TTLS-PAP,GTC "{PASSWORD}" [2]
+"""
+    internal = f"""eap_server=1
+eap_user_file={lab.write("hostapd.users", users)}
+ca_cert={lab.ca}
+server_cert={lab.cert}
+private_key={lab.key}
+"""
+    conf = "interface=switch\ndriver=wired\nlogger_stdout=-1\nieee8021x=1\nuse_pae_group_addr=1\neapol_version=2\n"
+    lab.start(["hostapd", lab.write("hostapd.conf", conf + (eap_server or internal))], "AP-ENABLED")
+
+
+def hostapd_asks_radius():
+    return f"""own_ip_addr=127.0.0.1
+auth_server_addr=127.0.0.1
+auth_server_port=1812
+auth_server_shared_secret={RADIUS_SECRET}
+"""
+
+
+def freeradius(lab):
+    conf = f"""
+prefix = /usr
+exec_prefix = /usr
+sysconfdir = /run/lab
+localstatedir = /run/lab
+raddbdir = /run/lab/freeradius
+run_dir = /run/lab/freeradius
+logdir = /run/lab/freeradius
+libdir = /usr/lib/freeradius
+pidfile = /run/lab/freeradius/pid
+security {{
+  allow_core_dumps = no
+}}
+client lab {{
+  ipaddr = 127.0.0.1
+  secret = {RADIUS_SECRET}
+}}
+modules {{
+  pap {{
+  }}
+  eap {{
+    default_eap_type = tls
+    tls-config lab {{
+      private_key_file = {lab.key}
+      certificate_file = {lab.cert}
+      ca_file = {lab.ca}
+      tls_min_version = "1.2"
+      tls_max_version = "1.3"
+      cipher_list = "DEFAULT"
+      ecdh_curve = ""
+    }}
+    tls {{
+      tls = lab
+    }}
+    gtc {{
+      auth_type = PAP
+    }}
+    ttls {{
+      tls = lab
+      default_eap_type = gtc
+      virtual_server = inner
+    }}
+    peap {{
+      tls = lab
+      default_eap_type = gtc
+      virtual_server = inner
+    }}
+  }}
+}}
+server lab {{
+  listen {{
+    type = auth
+    ipaddr = 127.0.0.1
+    port = 1812
+  }}
+  authorize {{
+    eap
+  }}
+  authenticate {{
+    eap
+  }}
+}}
+server inner {{
+  authorize {{
+    update control {{
+      Cleartext-Password := "{PASSWORD}"
+    }}
+    eap {{
+      ok = return
+    }}
+    pap
+  }}
+  authenticate {{
+    Auth-Type PAP {{
+      pap
+    }}
+    eap
+  }}
+}}
+"""
+    lab.write("freeradius/radiusd.conf", conf)
+    lab.start(["freeradius", "-X", "-d", lab.path("freeradius")], "Ready to process requests")

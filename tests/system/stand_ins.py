@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What no package brings: somebody on the path, and a server of TDS."""
 import contextlib
-import re
 import socket
 import ssl
 import struct
@@ -66,15 +65,15 @@ def _message(held):
 
 
 class Swallow:
-    """Passes all on but the answer to `trigger`."""
+    """Passes all on, but nothing of the server's from the client's `trigger` on."""
 
     def __init__(self, port, server, trigger):
-        self.trigger = re.compile(trigger, re.IGNORECASE)
+        self.trigger = trigger
         self.asked, self.swallowed = threading.Event(), threading.Event()
         Path(port, server, self._said, self._answered)
 
     def _said(self, line):
-        if self.trigger.search(line):
+        if self.trigger in line:
             self.asked.set()
         return line
 
@@ -83,6 +82,49 @@ class Swallow:
             return line
         self.swallowed.set()
         return b""
+
+
+class Stripper:
+    """Takes TLS out of the dialogues of a text protocol. `mode`, which may be changed between them:
+
+    pass     nothing is touched
+    blank    the word of the server's offer becomes XXXXXXXX
+    remove   the offer is cut out: its line, or the word where others share the line
+    command  the word of the client's request becomes XXXXXXXX
+    """
+
+    def __init__(self, port, server, word):
+        self.mode, self.word = "pass", word
+        Path(port, server, self._said, self._answered)
+
+    def _said(self, line):
+        return self._blank(line) if self.mode == "command" else line
+
+    def _answered(self, line):
+        if self.mode == "blank":
+            return self._blank(line)
+        if self.mode == "remove" and self.word in line:
+            alone = line.split(b"-")[-1].strip() == self.word  # 250-STARTTLS, STLS
+            return b"" if alone else line.replace(b" " + self.word, b"")
+        return line
+
+    def _blank(self, line):
+        return line.replace(self.word, b"X" * len(self.word))
+
+
+START_TLS = b"1.3.6.1.4.1.1466.20037"  # LDAP, RFC 4511 section 4.14
+
+
+class LdapStripper:
+    """Answers StartTLS itself: protocolError, as a server without it would. `mode`: pass or refuse."""
+
+    def __init__(self, port, server):
+        self.mode = "pass"
+        Path(port, server, self._said)
+
+    def _said(self, message):
+        # The server shall say it: a name that it does not know, at equal length.
+        return message.replace(START_TLS, START_TLS[:-1] + b"8") if self.mode == "refuse" else message
 
 
 def without_gss(port, server):

@@ -6,6 +6,7 @@ usage: test_upgrade.py PROGRAM CASE | --list      (lab.py has the rest)
 """
 import ftplib
 import imaplib
+import os
 import poplib
 import socket
 import ssl
@@ -75,6 +76,25 @@ def smtp_states(lab):
         with lab.capture("refused", only="port 587") as c:
             refused_by_stunnel()
         c.expect(upgrade("refused", 587, "smtp"))
+
+
+@case("unanswered", postfix="postfix", dovecot_imapd="/usr/lib/dovecot/imap", slapd="slapd", stunnel4="stunnel4")
+def unanswered(lab):
+    """The answer is lost on its way, and the client goes away."""
+    servers.postfix(lab, {10025: ""})
+    servers.dovecot(lab, extra=servers.dovecot_ports(imap=10143, pop3=10110))
+    servers.slapd(lab, port=10389)
+    for protocol, port, trigger in (
+        ("smtp", 25, b"STARTTLS"),
+        ("imap", 143, b"STARTTLS"),
+        ("pop3", 110, b"STLS"),
+        ("ldap", 389, stand_ins.START_TLS),
+    ):
+        path = stand_ins.Swallow(port, 10000 + port, trigger)
+        with lab.capture(protocol, only=f"port {port}") as c:
+            with stunnel(lab, port, MAIL, protocol), socket.create_connection(("127.0.0.1", STUNNEL_PORT)):
+                assert path.swallowed.wait(SECONDS)
+        c.expect(upgrade("requested_unanswered", port, protocol))
 
 
 @case("lmtp", dovecot_lmtpd="/usr/lib/dovecot/lmtp")
@@ -540,6 +560,107 @@ def proxy_header(lab):
         with lab.capture(version + "-imap", only="port 143") as c:
             s_client(lab, imap_port, MAIL, starttls="imap")
         c.expect(upgraded(143, MAIL, version, "imap"))
+
+
+# --- 802.1X and RADIUS ---------------------------------------------------------------------------
+
+EAP = {
+    "tls": "eap=TLS\nclient_cert={0.cert!r}\nprivate_key={0.key!r}\n",
+    "ttls": 'eap=TTLS\nphase2="auth=PAP"\n',
+    "peap": 'eap=PEAP\nphase2="auth=GTC"\n',
+}
+
+
+def peer_conf(lab, method, fragment_size=1398):
+    """What wpa_supplicant and eapol_test are told."""
+    conf = f"""ap_scan=0
+eapol_version=2
+network={{
+key_mgmt=IEEE8021X
+eapol_flags=0
+identity="{USER}"
+password="{PASSWORD}"
+ca_cert="{lab.ca}"
+fragment_size={fragment_size}
+{EAP[method].format(lab).replace("'", '"')}}}
+"""
+    return lab.write(f"peer-{method}-{fragment_size}.conf", conf)
+
+
+def authenticate(lab, conf):
+    p = lab.start(["wpa_supplicant", "-D", "wired", "-i", "peer", "-c", conf], "CTRL-EVENT-EAP-SUCCESS",
+                  name=os.path.basename(conf))  # fmt: skip
+    lab.stop(p)
+
+
+@case("eapol", hostapd="hostapd", wpasupplicant="wpa_supplicant")
+def eapol(lab):
+    servers.hostapd(lab)
+    for method in EAP:
+        for fragment_size in 1398, 100:
+            with lab.capture(f"{method}-{fragment_size}", interface="switch") as c:
+                authenticate(lab, peer_conf(lab, method, fragment_size))
+            c.expect(hello(None, None, "eapol", transport="eapol"))
+
+
+@case("radius", freeradius="freeradius", eapoltest="eapol_test")
+def radius(lab):
+    servers.freeradius(lab)
+    for method in EAP:
+        for fragment_size in 1398, 100:
+            with lab.capture(f"{method}-{fragment_size}") as c:
+                conf = peer_conf(lab, method, fragment_size)
+                lab.run(["eapol_test", "-c", conf, "-a", "127.0.0.1", "-p", "1812", "-s", servers.RADIUS_SECRET])
+            c.expect(hello(1812, None, "radius", transport="udp"))
+
+
+@case("eapol-to-radius", freeradius="freeradius", hostapd="hostapd", wpasupplicant="wpa_supplicant")
+def eapol_to_radius(lab):
+    """One hello, seen twice: on the peer's cable, and between switch and server."""
+    servers.freeradius(lab)
+    servers.hostapd(lab, servers.hostapd_asks_radius())
+    with lab.capture("cable", interface="switch") as cable, lab.capture("server") as server:
+        authenticate(lab, peer_conf(lab, "tls"))
+    cable.expect(hello(None, None, "eapol", transport="eapol"))
+    server.expect(hello(1812, None, "radius", transport="udp"))
+
+
+# --- OpenVPN -------------------------------------------------------------------------------------
+
+
+def openvpn(lab, transport):
+    secret = lab.path("openvpn.key")
+    lab.run(["openvpn", "--genkey", "secret", secret])
+    common = ["openvpn", "--dev", "null", "--ca", lab.ca, "--cert", lab.cert, "--key", lab.key, "--verb", "3"]
+    ends = (["--proto", "udp4"], ["--proto", "udp4"]) if transport == "udp" else (
+        ["--proto", "tcp4-server"], ["--proto", "tcp4-client"])  # fmt: skip
+    readable = hello(1194, None, "openvpn", transport=transport)
+    for name, server_side, client_side, expected in (
+        ("plain", [], [], [readable]),
+        ("tls-auth", ["--tls-auth", secret, "0"], ["--tls-auth", secret, "1"], [readable]),
+        ("tls-auth-sha256", ["--auth", "SHA256", "--tls-auth", secret], ["--auth", "SHA256", "--tls-auth", secret], [readable]),
+        ("tls-auth-sha512", ["--auth", "SHA512", "--tls-auth", secret], ["--auth", "SHA512", "--tls-auth", secret], [readable]),
+        ("tls-crypt", ["--tls-crypt", secret], ["--tls-crypt", secret], []),
+    ):  # fmt: skip
+        listen = ["--tls-server", "--dh", "none", "--local", "127.0.0.1", "--port", "1194"]
+        server = lab.start([*common, *ends[0], *listen, *server_side],
+                           1194 if transport == "tcp" else ("udp", 1194), name=f"openvpn-{name}-server")  # fmt: skip
+        with lab.capture(name) as c:
+            client = lab.start([*common, *ends[1], "--tls-client", "--nobind", "--remote", "127.0.0.1", "1194", *client_side],
+                               "Initialization Sequence Completed", name=f"openvpn-{name}-client")  # fmt: skip
+            lab.stop(client)
+            lab.stop(server)
+        c.expect(*expected)
+
+
+@case("openvpn-udp", openvpn="openvpn")
+def openvpn_udp(lab):
+    openvpn(lab, "udp")
+
+
+@case("openvpn-tcp", openvpn="openvpn")
+def openvpn_tcp(lab):
+    openvpn(lab, "tcp")
 
 
 # --- stunnel as the server's end -----------------------------------------------------------------
