@@ -2,7 +2,7 @@
 # Installs what hellotap needs from Debian's packages, configures and builds it in build/.
 #
 #   ./setup.sh          what it takes to build and run
-#   ./setup.sh tests    also what the tests use
+#   ./setup.sh tests    also what the tests use: some 60 MB of servers, of which none is started
 #   ./setup.sh ci       also what .ci/run uses (clang, the format check)
 #
 # As root, or with sudo. Running it again is harmless: what is there is left alone.
@@ -10,32 +10,45 @@ set -eu
 cd "$(dirname "$0")"
 
 packages="gcc libc6-dev meson ninja-build pkg-config libpcap-dev libssl-dev zlib1g-dev libzstd-dev libxxhash-dev"
+for_tests="libcmocka-dev python3 tshark zstd gzip tcpdump iproute2 openssl curl"
+servers=
 case "${1:-}" in
 "") ;;
-tests) packages="$packages libcmocka-dev python3 tshark zstd gzip" ;;
-ci) packages="$packages libcmocka-dev python3 tshark zstd gzip clang llvm libclang-rt-14-dev clang-format-14 mandoc git" ;;
+tests) packages="$packages $for_tests" ;;
+ci) packages="$packages $for_tests clang llvm libclang-rt-14-dev clang-format-14 mandoc git" ;;
 *)
 	sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 	;;
 esac
+# The servers and clients of tests/system.
+[ -z "${1:-}" ] || servers="postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-managesieved inn2 \
+	slapd ldap-utils vsftpd mariadb-server-core mariadb-client-core postgresql freetds-bin prosody ngircd inspircd \
+	tinyproxy dante-server haproxy stunnel4 hostapd wpasupplicant eapoltest freeradius openvpn dropbear-bin"
 
-missing=
-for p in $packages; do
-	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
-done
-if [ -n "$missing" ]; then
+# missing PACKAGE...: those that are not installed.
+missing() {
+	for p; do
+		dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || echo "$p"
+	done
+}
+# shellcheck disable=SC2046,SC2086 # the lists are meant to be split
+set -- $(missing $packages)
+# shellcheck disable=SC2046,SC2086
+missing_servers=$(missing $servers)
+if [ -n "$*$missing_servers" ]; then
 	as_root=
 	if [ "$(id -u)" != 0 ]; then
 		command -v sudo >/dev/null || {
-			echo "setup.sh: run as root, or install sudo; missing:$missing" >&2
+			echo "setup.sh: run as root, or install sudo; missing: $* $missing_servers" >&2
 			exit 1
 		}
 		as_root=sudo
 	fi
 	$as_root apt-get update -q
-	# shellcheck disable=SC2086 # the list is meant to be split
-	$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+	[ $# = 0 ] || $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+	# shellcheck disable=SC2086
+	[ -z "$missing_servers" ] || $as_root tests/system/install-servers.sh $missing_servers
 fi
 
 if [ -f build/build.ninja ]; then

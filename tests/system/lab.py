@@ -111,7 +111,7 @@ def _furnish():
     os.chmod(WORK, 0o755)
     _own_dev()
     sh("ip", "link", "set", "lo", "up")
-    sh("hostname", "lab." + DOMAIN)
+    socket.sethostname("lab." + DOMAIN)
     names = " ".join(n + "." + DOMAIN for n in ("lab", "mail", "ldap", "ftp", "db", "chat", "irc", "news", "www"))
     cover("/etc/hosts", f"127.0.0.1 {names} {DOMAIN} localhost lab\n")
     cover("/etc/resolv.conf", "")

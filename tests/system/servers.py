@@ -335,12 +335,13 @@ socks pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }
     lab.start(["danted", "-f", lab.write("danted.conf", conf)], 1080)
 
 
-def haproxy(lab, routes):
-    """routes: (port, server's port, "send-proxy" or "send-proxy-v2") ..."""
+def haproxy(lab, headers):
+    """headers: ("send-proxy" or "send-proxy-v2", the port that leads to 993, the port that leads to 143) ..."""
     conf = "defaults\n mode tcp\n timeout connect 30s\n timeout client 30s\n timeout server 30s\n"
-    for port, server, header in routes:
-        conf += f"listen l{port}\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{server} {header}\n"
-    lab.start(["haproxy", "-db", "-f", lab.write("haproxy.cfg", conf)], max(r[0] for r in routes))
+    for header, *ports in headers:
+        for port, server in zip(ports, (993, 143)):
+            conf += f"listen l{port}\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{server} {header}\n"
+    lab.start(["haproxy", "-db", "-f", lab.write("haproxy.cfg", conf)], ports[-1])
 
 
 def stunnel_server(lab, port, backend, protocol):

@@ -170,6 +170,11 @@ def _exactly(s, n):
     return got
 
 
+def echo(port):
+    """Says what it hears."""
+    _serve(port, lambda client: _copy(client, client))
+
+
 # --- TDS (MS-TDS): a server as far as its login ----------------------------------------------------
 
 PRELOGIN, TABLE = 0x12, 0x04

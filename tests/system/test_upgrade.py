@@ -552,11 +552,12 @@ def socks(lab):
 @case("proxy-header", haproxy="haproxy", dovecot_imapd="/usr/lib/dovecot/imap", curl="curl")
 def proxy_header(lab):
     servers.dovecot(lab, extra=servers.DOVECOT_HAPROXY)
-    servers.haproxy(lab, [(1, 993, "send-proxy"), (3, 993, "send-proxy-v2"), (4, 143, "send-proxy"), (5, 143, "send-proxy-v2")])
-    for version, tls_port, imap_port in ("proxy-v1", 1, 4), ("proxy-v2", 3, 5):
+    headers = {"proxy-v1": ("send-proxy", 10001, 10002), "proxy-v2": ("send-proxy-v2", 10003, 10004)}
+    servers.haproxy(lab, headers.values())
+    for version, (_, tls_port, imap_port) in headers.items():
         with lab.capture(version, only="port 993") as c:
             s_client(lab, tls_port, MAIL)
-        c.expect(upgraded(993, MAIL, version))
+        c.expect(hello(993, MAIL, version))  # a header that nobody answers is no upgrade
         with lab.capture(version + "-imap", only="port 143") as c:
             s_client(lab, imap_port, MAIL, starttls="imap")
         c.expect(upgraded(143, MAIL, version, "imap"))
@@ -596,11 +597,10 @@ def authenticate(lab, conf):
 @case("eapol", hostapd="hostapd", wpasupplicant="wpa_supplicant")
 def eapol(lab):
     servers.hostapd(lab)
-    for method in EAP:
-        for fragment_size in 1398, 100:
-            with lab.capture(f"{method}-{fragment_size}", interface="switch") as c:
-                authenticate(lab, peer_conf(lab, method, fragment_size))
-            c.expect(hello(None, None, "eapol", transport="eapol"))
+    for method, fragment_size in ("tls", 1398), ("ttls", 1398), ("peap", 1398), ("tls", 100):
+        with lab.capture(f"{method}-{fragment_size}", interface="switch") as c:
+            authenticate(lab, peer_conf(lab, method, fragment_size))
+        c.expect(hello(None, None, "eapol", transport="eapol"))
 
 
 @case("radius", freeradius="freeradius", eapoltest="eapol_test")
@@ -628,39 +628,35 @@ def eapol_to_radius(lab):
 # --- OpenVPN -------------------------------------------------------------------------------------
 
 
-def openvpn(lab, transport):
+def openvpn(lab, transport, *variants):
+    """The hello is in clear unless the control channel is encrypted (tls-crypt)."""
     secret = lab.path("openvpn.key")
     lab.run(["openvpn", "--genkey", "secret", secret])
-    common = ["openvpn", "--dev", "null", "--ca", lab.ca, "--cert", lab.cert, "--key", lab.key, "--verb", "3"]
-    ends = (["--proto", "udp4"], ["--proto", "udp4"]) if transport == "udp" else (
-        ["--proto", "tcp4-server"], ["--proto", "tcp4-client"])  # fmt: skip
-    readable = hello(1194, None, "openvpn", transport=transport)
-    for name, server_side, client_side, expected in (
-        ("plain", [], [], [readable]),
-        ("tls-auth", ["--tls-auth", secret, "0"], ["--tls-auth", secret, "1"], [readable]),
-        ("tls-auth-sha256", ["--auth", "SHA256", "--tls-auth", secret], ["--auth", "SHA256", "--tls-auth", secret], [readable]),
-        ("tls-auth-sha512", ["--auth", "SHA512", "--tls-auth", secret], ["--auth", "SHA512", "--tls-auth", secret], [readable]),
-        ("tls-crypt", ["--tls-crypt", secret], ["--tls-crypt", secret], []),
-    ):  # fmt: skip
-        listen = ["--tls-server", "--dh", "none", "--local", "127.0.0.1", "--port", "1194"]
-        server = lab.start([*common, *ends[0], *listen, *server_side],
-                           1194 if transport == "tcp" else ("udp", 1194), name=f"openvpn-{name}-server")  # fmt: skip
+    server_proto, client_proto = ("udp4", "udp4") if transport == "udp" else ("tcp4-server", "tcp4-client")
+    common = ["openvpn", "--dev", "null", "--ca", lab.ca, "--cert", lab.cert, "--key", lab.key]
+    listen = ["--proto", server_proto, "--local", "127.0.0.1", "--port", "1194", "--tls-server", "--dh", "none"]
+    connect = ["--proto", client_proto, "--remote", "127.0.0.1", "1194", "--nobind", "--tls-client"]
+    for variant in variants:
+        options = variant.format(secret).split()
+        name = "-".join(w.strip("-") for w in options if not w.startswith("/")) or "plain"
+        server = lab.start([*common, *listen, *options], (transport, 1194), name=name + "-server")
         with lab.capture(name) as c:
-            client = lab.start([*common, *ends[1], "--tls-client", "--nobind", "--remote", "127.0.0.1", "1194", *client_side],
-                               "Initialization Sequence Completed", name=f"openvpn-{name}-client")  # fmt: skip
+            client = lab.start([*common, *connect, *options], "Initialization Sequence Completed", name=name + "-client")
             lab.stop(client)
             lab.stop(server)
-        c.expect(*expected)
+        readable = "--tls-crypt" not in options
+        c.expect(*[hello(1194, None, "openvpn", transport=transport)] * readable)
 
 
 @case("openvpn-udp", openvpn="openvpn")
 def openvpn_udp(lab):
-    openvpn(lab, "udp")
+    tls_auth = "--tls-auth {0} --auth "
+    openvpn(lab, "udp", "", tls_auth + "SHA1", tls_auth + "SHA256", tls_auth + "SHA512", "--tls-crypt {0}")
 
 
 @case("openvpn-tcp", openvpn="openvpn")
 def openvpn_tcp(lab):
-    openvpn(lab, "tcp")
+    openvpn(lab, "tcp", "", "--tls-auth {0}", "--tls-crypt {0}")
 
 
 # --- stunnel as the server's end -----------------------------------------------------------------
@@ -678,19 +674,25 @@ def stunnel_server(lab):
 # --- no TLS where TLS is awaited -----------------------------------------------------------------
 
 
-@case("not-tls", dropbear_bin="dropbear", tinyproxy="tinyproxy", curl="curl")
+@case("not-tls", dropbear_bin="dropbear", curl="curl")
 def not_tls_on_443(lab):
     key = lab.path("host.key")
     lab.run(["dropbearkey", "-t", "ed25519", "-f", key])
-    p = lab.start(["dropbear", "-F", "-E", "-r", key, "-p", "127.0.0.1:443", "-P", lab.path("dropbear.pid")], 443)
+    p = lab.start(["dropbear", "-F", "-E", "-T", "1", "-r", key, "-p", "127.0.0.1:443", "-P", lab.path("dropbear.pid")], 443)
     with lab.capture("ssh") as c:
         lab.run(["dbclient", "-y", "-y", "-p", "443", f"{USER}@127.0.0.1", "true"], fails=True)
     c.expect(not_tls(443, "ssh"))
     lab.stop(p)
-    servers.tinyproxy(lab, 443)
+    p = lab.start([sys.executable, "-m", "http.server", "443", "--bind", "127.0.0.1", "-d", lab.folder("www")], 443,
+                  name="http")  # fmt: skip
     with lab.capture("http") as c:
         curl(lab, f"http://{WWW}:443/")
     c.expect(not_tls(443, "http"))
+    lab.stop(p)
+    stand_ins.echo(443)
+    with lab.capture("unknown") as c:
+        talk(443, (b"\x01\x02\x03 who knows\r\n", b"who knows\r\n"))
+    c.expect(not_tls(443, "unknown"))
 
 
 if __name__ == "__main__":
