@@ -24,7 +24,7 @@ esac
 # The servers and clients of tests/system.
 [ -z "${1:-}" ] || servers="postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-managesieved inn2 \
 	slapd ldap-utils vsftpd mariadb-server-core mariadb-client-core postgresql freetds-bin prosody ngircd inspircd \
-	tinyproxy dante-server haproxy stunnel4 hostapd wpasupplicant eapoltest freeradius openvpn dropbear-bin"
+	tinyproxy dante-server haproxy cups-daemon cups-client stunnel4 hostapd wpasupplicant eapoltest freeradius openvpn dropbear-bin"
 
 # missing PACKAGE...: those that are not installed.
 missing() {

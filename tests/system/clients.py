@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The clients of several cases."""
+
 import contextlib
 import socket
 
@@ -30,16 +31,20 @@ def send_mail(lab, url, *options):
 @contextlib.contextmanager
 def stunnel(lab, port, sni, protocol, *lines):
     """stunnel as the TLS client of somebody who speaks no TLS and connects to STUNNEL_PORT."""
-    config = [
-        "foreground = yes", "pid =", "debug = 6", f"[{protocol}]", "client = yes",
-        f"accept = 127.0.0.1:{STUNNEL_PORT}", f"connect = 127.0.0.1:{port}", f"protocol = {protocol}", f"sni = {sni}",
-        f"CAfile = {lab.ca}", "verifyChain = yes", *lines,
-    ]  # fmt: skip
-    p = lab.start(
-        ["stunnel4", lab.write(f"stunnel-{protocol}.conf", "\n".join(config) + "\n")],
-        STUNNEL_PORT,
-        name=f"stunnel-{protocol}",
-    )
+    config = f"""foreground = yes
+pid =
+debug = 6
+[{protocol}]
+client = yes
+accept = 127.0.0.1:{STUNNEL_PORT}
+connect = 127.0.0.1:{port}
+protocol = {protocol}
+sni = {sni}
+CAfile = {lab.ca}
+verifyChain = yes
+"""
+    path = lab.write(f"stunnel-{protocol}.conf", config + "".join(line + "\n" for line in lines))
+    p = lab.start(["stunnel4", path], STUNNEL_PORT, name=f"stunnel-{protocol}")
     try:
         yield
     finally:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The servers of the cases: each with its own configuration and data in the case's folder."""
+
 import os
+import shutil
 
 from lab import DOMAIN, PASSWORD, USER, cover, find, listening, sh, wait_for
 
@@ -99,7 +101,9 @@ service lmtp {{
 
 
 def dovecot_ports(**ports):
-    return "".join(f"service {p}-login {{\n inet_listener {p} {{\n port = {n}\n }}\n}}\n" for p, n in ports.items())
+    return "".join(
+        f"service {p}-login {{\n inet_listener {p} {{\n port = {n}\n }}\n}}\n" for p, n in ports.items()
+    )
 
 
 DOVECOT_HAPROXY = """
@@ -145,7 +149,10 @@ tlskeyfile: {key}
     conf = lab.write("news/etc/inn.conf", inn_conf)
     lab.write("news/spool/overview/group.index", "")
     passwords = lab.write("news/passwords", f"{USER}:" + sh("openssl", "passwd", "-6", PASSWORD))
-    readers = f'auth all {{ hosts: "*" auth: "ckpasswd -f {passwords}" }}\naccess all {{ users: "*" newsgroups: "*" }}\n'
+    readers = f"""
+auth all {{ hosts: "*" auth: "ckpasswd -f {passwords}" }}
+access all {{ users: "*" newsgroups: "*" }}
+"""
     lab.write("news/etc/readers.conf", readers)
     lab.write("news/etc/storage.conf", "method tradspool { newsgroups: * class: 0 }\n")
     lab.write("news/db/active", "junk 0000000000 0000000001 y\n")
@@ -172,7 +179,10 @@ directory /run/lab/slapd/data
 maxsize 1048576
 """
     if tls:
-        conf = f"TLSCertificateFile {lab.cert}\nTLSCertificateKeyFile {lab.key}\nTLSCACertificateFile {lab.ca}\n" + conf
+        conf = (
+            f"TLSCertificateFile {lab.cert}\nTLSCertificateKeyFile {lab.key}\nTLSCACertificateFile {lab.ca}\n"
+            + conf
+        )
     urls = f"ldap://127.0.0.1:{port}" + (" ldaps://127.0.0.1" if tls else "")
     lab.start(["slapd", "-f", lab.write("slapd/slapd.conf", conf), "-h", urls, "-d", "stats"], port)
 
@@ -206,10 +216,12 @@ def mariadb(lab, tls=True, port=3306):
          "--auth-root-authentication-method=normal", "--skip-name-resolve"]
     )  # fmt: skip
     init = lab.write("mariadb.sql", f"CREATE USER {USER} IDENTIFIED BY '{PASSWORD}';\n")
-    options = [f"--ssl-cert={lab.cert}", f"--ssl-key={lab.key}", f"--ssl-ca={lab.ca}"] if tls else ["--skip-ssl"]
+    options = (
+        [f"--ssl-cert={lab.cert}", f"--ssl-key={lab.key}", f"--ssl-ca={lab.ca}"] if tls else ["--skip-ssl"]
+    )
     lab.start(
-        ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={data}/socket", f"--port={port}",
-         "--bind-address=127.0.0.1", "--skip-name-resolve", f"--init-file={init}", *options],
+        ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={data}/socket",
+         f"--port={port}", "--bind-address=127.0.0.1", "--skip-name-resolve", f"--init-file={init}", *options],
         "ready for connections",
     )  # fmt: skip
 
@@ -225,7 +237,12 @@ def postgresql(lab, tls=True, port=5432):
     )  # fmt: skip
     settings = ["listen_addresses=127.0.0.1", f"port={port}", "fsync=off", f"unix_socket_directories={data}"]
     if tls:
-        settings += ["ssl=on", "ssl_ecdh_curve=prime256v1", f"ssl_cert_file={lab.cert}", f"ssl_key_file={lab.key_for('postgres')}"]
+        settings += [
+            "ssl=on",
+            "ssl_ecdh_curve=prime256v1",
+            f"ssl_cert_file={lab.cert}",
+            f"ssl_key_file={lab.key_for('postgres')}",
+        ]
     lab.start(
         [programs + "/postgres", "-D", data, *(word for s in settings for word in ("-c", s))],
         "ready to accept connections", name="postgresql", user="postgres", cwd=data,
@@ -264,7 +281,9 @@ VirtualHost "{DOMAIN}"
 
 
 def ngircd(lab):
-    dh = lab.write("dh.pem", sh("openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe2048"))
+    dh = lab.write(
+        "dh.pem", sh("openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe2048")
+    )
     conf = f"""
 [Global]
 Name = irc.{DOMAIN}
@@ -287,7 +306,7 @@ Ports = 6697
 
 
 def inspircd(lab):
-    lab.folder("inspircd", "irc")
+    base = lab.folder("inspircd", "irc")
     conf = f"""
 <server name="irc.{DOMAIN}" description="lab" network="lab">
 <admin name="a" nick="a" email="a@{DOMAIN}">
@@ -298,9 +317,9 @@ def inspircd(lab):
 <starttls sslprofile="lab">
 <bind address="127.0.0.1" port="6667" type="clients">
 <connect name="all" allow="*" resolvehostnames="no" useident="no">
-<pid file="/run/lab/inspircd/pid">
+<pid file="{base}/pid">
 <log method="stdout" level="default" target="stdout" type="*">
-<path configdir="/run/lab/inspircd" datadir="/run/lab/inspircd" logdir="/run/lab/inspircd" runtimedir="/run/lab/inspircd">
+<path configdir="{base}" datadir="{base}" logdir="{base}" runtimedir="{base}">
 """
     path = lab.write("inspircd/inspircd.conf", conf)
     lab.start(["inspircd", "--config", path, "--nofork"], 6667, user="irc")
@@ -311,8 +330,8 @@ def inspircd(lab):
 
 def https(lab, port=443):
     """A web server that is there: openssl's."""
-    lab.start(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-www", "-cert", lab.cert, "-key", lab.key], port,
-              name="https")  # fmt: skip
+    argv = ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-www", "-cert", lab.cert, "-key", lab.key]
+    lab.start(argv, port, name="https")
 
 
 def tinyproxy(lab, port=3128):
@@ -342,6 +361,50 @@ def haproxy(lab, headers):
         for port, server in zip(ports, (993, 143)):
             conf += f"listen l{port}\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{server} {header}\n"
     lab.start(["haproxy", "-db", "-f", lab.write("haproxy.cfg", conf)], ports[-1])
+
+
+def cupsd(lab):
+    """Upgrades HTTP in place (RFC 2817). Its keychain has the certificate under the server's name."""
+    base = lab.folder("cups")
+    for folder in "ssl", "cache", "state", "spool", "root":
+        lab.folder("cups/" + folder)
+    shutil.copy(lab.cert, f"{base}/ssl/www.{DOMAIN}.crt")
+    shutil.copy(lab.key, f"{base}/ssl/www.{DOMAIN}.key")
+    files = f"""
+ServerRoot {base}/root
+ServerKeychain {base}/ssl
+CacheDir {base}/cache
+StateDir {base}/state
+RequestRoot {base}/spool
+TempDir {base}/spool
+AccessLog stderr
+ErrorLog stderr
+PageLog stderr
+"""
+    conf = f"""
+Listen 127.0.0.1:631
+ServerName www.{DOMAIN}
+ServerAlias *
+DefaultEncryption IfRequested
+Browsing No
+WebInterface No
+LogLevel debug
+<Location />
+  Order allow,deny
+  Allow all
+</Location>
+"""
+    lab.start(
+        [
+            "cupsd",
+            "-f",
+            "-c",
+            lab.write("cups/cupsd.conf", conf),
+            "-s",
+            lab.write("cups/cups-files.conf", files),
+        ],
+        631,
+    )
 
 
 def stunnel_server(lab, port, backend, protocol):
@@ -377,7 +440,9 @@ ca_cert={lab.ca}
 server_cert={lab.cert}
 private_key={lab.key}
 """
-    conf = "interface=switch\ndriver=wired\nlogger_stdout=-1\nieee8021x=1\nuse_pae_group_addr=1\neapol_version=2\n"
+    conf = (
+        "interface=switch\ndriver=wired\nlogger_stdout=-1\nieee8021x=1\nuse_pae_group_addr=1\neapol_version=2\n"
+    )
     lab.start(["hostapd", lab.write("hostapd.conf", conf + (eap_server or internal))], "AP-ENABLED")
 
 

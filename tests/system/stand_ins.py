@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What no package brings: somebody on the path, and a server of TDS."""
+
 import contextlib
 import socket
 import ssl

@@ -6,6 +6,7 @@ usage: test_downgrade.py PROGRAM CASE | --list      (lab.py has the rest)
 
 The captures are the client's side. The clients want TLS if it can be had, and log in either way.
 """
+
 import sys
 
 import servers

@@ -4,6 +4,7 @@
 
 usage: test_upgrade.py PROGRAM CASE | --list      (lab.py has the rest)
 """
+
 import ftplib
 import imaplib
 import os
@@ -12,11 +13,10 @@ import socket
 import ssl
 import sys
 
-import clients
 import servers
 import stand_ins
 from clients import AS_USER, MAIL, STUNNEL_PORT, curl, s_client, send_mail, stunnel, talk
-from lab import DOMAIN, PASSWORD, SECONDS, USER, Cases, b64, hello, not_tls, retried, upgrade, upgraded, wait_for
+from lab import DOMAIN, PASSWORD, SECONDS, USER, Cases, Skip, b64, hello, not_tls, retried, upgrade, upgraded
 
 case = Cases()
 
@@ -45,7 +45,9 @@ def smtp(lab):
         send_mail(lab, f"smtp://{MAIL}:587", "--ssl-reqd")
     c.expect(upgraded(587, MAIL, "smtp"))
     with lab.capture("postfix-as-client") as c:
-        lab.run(["posttls-finger", "-c", "-l", "encrypt", "-o", "inet_protocols=ipv4", "-s", MAIL, "[127.0.0.1]:25"])
+        lab.run(
+            ["posttls-finger", "-c", "-l", "encrypt", "-o", "inet_protocols=ipv4", "-s", MAIL, "[127.0.0.1]:25"]
+        )
     c.expect(upgraded(25, MAIL, "smtp"))
     with stunnel(lab, 25, MAIL, "smtp"):
         with lab.capture("stunnel", only="port 25") as c:
@@ -78,7 +80,9 @@ def smtp_states(lab):
         c.expect(upgrade("refused", 587, "smtp"))
 
 
-@case("unanswered", postfix="postfix", dovecot_imapd="/usr/lib/dovecot/imap", slapd="slapd", stunnel4="stunnel4")
+@case(
+    "unanswered", postfix="postfix", dovecot_imapd="/usr/lib/dovecot/imap", slapd="slapd", stunnel4="stunnel4"
+)
 def unanswered(lab):
     """The answer is lost on its way, and the client goes away."""
     servers.postfix(lab, {10025: ""})
@@ -209,6 +213,11 @@ def sieve_without_tls(lab):
 # --- news ----------------------------------------------------------------------------------------
 
 NEWS = "news." + DOMAIN
+NNTP_LIST = b"CAPABILITIES\r\n", b"\r\n.\r\n"
+NNTP_LOGIN = (
+    (f"AUTHINFO USER {USER}\r\n".encode(), b"381 "),
+    (f"AUTHINFO PASS {PASSWORD}\r\n".encode(), b"281 "),
+)
 
 
 @case("nntp", inn2="/usr/lib/news/bin/nnrpd", stunnel4="stunnel4")
@@ -222,11 +231,10 @@ def nntp(lab):
             talk(STUNNEL_PORT, (None, b"200 "), (b"QUIT\r\n", b"205 "))
         c.expect(upgraded(119, NEWS, "nntp"))
     with lab.capture("offer-not-used") as c:
-        talk(119, (None, b"20"), (b"CAPABILITIES\r\n", b"\r\n.\r\n"), (b"QUIT\r\n", b"205 "))
+        talk(119, (None, b"20"), NNTP_LIST, (b"QUIT\r\n", b"205 "))
     c.expect(upgrade("offered_unused", 119, "nntp"))
     with lab.capture("login-in-clear") as c:
-        talk(119, (None, b"20"), (b"CAPABILITIES\r\n", b"\r\n.\r\n"), (f"AUTHINFO USER {USER}\r\n".encode(), b"381"),
-             (f"AUTHINFO PASS {PASSWORD}\r\n".encode(), b"\r\n"), (b"QUIT\r\n", b"205 "))  # fmt: skip
+        talk(119, (None, b"20"), NNTP_LIST, *NNTP_LOGIN, (b"QUIT\r\n", b"205 "))
     c.expect(upgrade("plain_credentials", 119, "nntp"))
 
 
@@ -461,12 +469,14 @@ IRC_LOGIN = f"NICK {USER}\r\nUSER {USER} 0 * :{USER}\r\n".encode()
 
 def xmpp_stream(namespace):
     return (
-        f"<?xml version='1.0'?><stream:stream xmlns='{namespace}' xmlns:stream='http://etherx.jabber.org/streams' "
-        f"to='{DOMAIN}' version='1.0'>"
+        f"<?xml version='1.0'?><stream:stream to='{DOMAIN}' version='1.0' xmlns='{namespace}' "
+        "xmlns:stream='http://etherx.jabber.org/streams'>"
     ).encode()
 
 
-XMPP_LOGIN = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>" % b64(f"\0{USER}\0{PASSWORD}")
+XMPP_LOGIN = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>" % b64(
+    f"\0{USER}\0{PASSWORD}"
+)
 XMPP_END, XMPP_FEATURES = b"</stream:stream>", b"</stream:features>"
 
 
@@ -484,7 +494,12 @@ def xmpp(lab):
         talk(5222, (xmpp_stream("jabber:client"), XMPP_FEATURES), (XMPP_END, XMPP_END))
     c.expect(upgrade("offered_unused", 5222, "xmpp"))
     with lab.capture("login-in-clear") as c:
-        talk(5222, (xmpp_stream("jabber:client"), XMPP_FEATURES), (XMPP_LOGIN, b"</failure>"), (XMPP_END, XMPP_END))
+        talk(
+            5222,
+            (xmpp_stream("jabber:client"), XMPP_FEATURES),
+            (XMPP_LOGIN, b"</failure>"),
+            (XMPP_END, XMPP_END),
+        )
     c.expect(upgrade("plain_credentials", 5222, "xmpp"))
 
 
@@ -492,7 +507,12 @@ def xmpp(lab):
 def xmpp_without_tls(lab):
     servers.prosody(lab, tls=False)
     with lab.capture("login-without-an-offer") as c:
-        talk(5222, (xmpp_stream("jabber:client"), XMPP_FEATURES), (XMPP_LOGIN, b"</failure>"), (XMPP_END, XMPP_END))
+        talk(
+            5222,
+            (xmpp_stream("jabber:client"), XMPP_FEATURES),
+            (XMPP_LOGIN, b"</failure>"),
+            (XMPP_END, XMPP_END),
+        )
     c.expect(upgrade("not_offered", 5222, "xmpp"))
 
 
@@ -547,6 +567,14 @@ def socks(lab):
         with lab.capture("curl" + option) as c:
             curl(lab, f"https://{WWW}/", option, "127.0.0.1:1080")
         c.expect(upgraded(1080, WWW, via), hello(443, WWW))
+
+
+@case("http-upgrade", cups_daemon="cupsd", cups_client="lpstat")
+def http_upgrade(lab):
+    servers.cupsd(lab)
+    with lab.capture("lpstat") as c:
+        lab.run(["lpstat", "-E", "-h", f"{WWW}:631", "-r"])
+    c.expect(upgraded(631, "localhost", "http-upgrade"))  # so it names whom it meets on 127.0.0.1
 
 
 @case("proxy-header", haproxy="haproxy", dovecot_imapd="/usr/lib/dovecot/imap", curl="curl")
@@ -610,7 +638,9 @@ def radius(lab):
         for fragment_size in 1398, 100:
             with lab.capture(f"{method}-{fragment_size}") as c:
                 conf = peer_conf(lab, method, fragment_size)
-                lab.run(["eapol_test", "-c", conf, "-a", "127.0.0.1", "-p", "1812", "-s", servers.RADIUS_SECRET])
+                lab.run(
+                    ["eapol_test", "-c", conf, "-a", "127.0.0.1", "-p", "1812", "-s", servers.RADIUS_SECRET]
+                )
             c.expect(hello(1812, None, "radius", transport="udp"))
 
 
@@ -641,7 +671,9 @@ def openvpn(lab, transport, *variants):
         name = "-".join(w.strip("-") for w in options if not w.startswith("/")) or "plain"
         server = lab.start([*common, *listen, *options], (transport, 1194), name=name + "-server")
         with lab.capture(name) as c:
-            client = lab.start([*common, *connect, *options], "Initialization Sequence Completed", name=name + "-client")
+            client = lab.start(
+                [*common, *connect, *options], "Initialization Sequence Completed", name=name + "-client"
+            )
             lab.stop(client)
             lab.stop(server)
         readable = "--tls-crypt" not in options
@@ -657,6 +689,15 @@ def openvpn_udp(lab):
 @case("openvpn-tcp", openvpn="openvpn")
 def openvpn_tcp(lab):
     openvpn(lab, "tcp", "", "--tls-auth {0}", "--tls-crypt {0}")
+
+
+# --- what cannot be shown ------------------------------------------------------------------------
+
+
+@case("telnet")
+def telnet(lab):
+    """The one protocol of openssl's -starttls that is not above."""
+    raise Skip("START_TLS of telnet is no upgrade that hellotap knows, and Debian has no server that speaks it")
 
 
 # --- stunnel as the server's end -----------------------------------------------------------------
@@ -678,13 +719,16 @@ def stunnel_server(lab):
 def not_tls_on_443(lab):
     key = lab.path("host.key")
     lab.run(["dropbearkey", "-t", "ed25519", "-f", key])
-    p = lab.start(["dropbear", "-F", "-E", "-T", "1", "-r", key, "-p", "127.0.0.1:443", "-P", lab.path("dropbear.pid")], 443)
+    p = lab.start(
+        ["dropbear", "-F", "-E", "-T", "1", "-r", key, "-p", "127.0.0.1:443", "-P", lab.path("dropbear.pid")],
+        443,
+    )
     with lab.capture("ssh") as c:
         lab.run(["dbclient", "-y", "-y", "-p", "443", f"{USER}@127.0.0.1", "true"], fails=True)
     c.expect(not_tls(443, "ssh"))
     lab.stop(p)
-    p = lab.start([sys.executable, "-m", "http.server", "443", "--bind", "127.0.0.1", "-d", lab.folder("www")], 443,
-                  name="http")  # fmt: skip
+    web = [sys.executable, "-m", "http.server", "443", "--bind", "127.0.0.1", "-d", lab.folder("www")]
+    p = lab.start(web, 443, name="http")
     with lab.capture("http") as c:
         curl(lab, f"http://{WWW}:443/")
     c.expect(not_tls(443, "http"))
