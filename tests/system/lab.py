@@ -35,7 +35,7 @@ SKIPPED = 77
 # The names that hellotap gives to the ports of the cases.
 SERVICES = {
     21: "ftp", 25: "smtp", 110: "pop3", 119: "nntp", 143: "imap", 389: "ldap", 443: "https", 465: "smtps",
-    587: "submission", 636: "ldaps", 990: "ftps", 993: "imaps", 995: "pop3s", 1194: "openvpn", 1433: "mssql",
+    587: "submission", 636: "ldaps", 990: "ftps", 993: "imaps", 995: "pop3s", 1194: "openvpn", 1433: "mssql", 1812: "radius",
     3306: "mysql", 4190: "sieve", 5222: "xmpp-client", 5223: "xmpp-client", 5269: "xmpp-server",
     5432: "postgresql", 6667: "irc", 6697: "ircs",
 }  # fmt: skip
