@@ -45,9 +45,8 @@ def smtp(lab):
         send_mail(lab, f"smtp://{MAIL}:587", "--ssl-reqd")
     c.expect(upgraded(587, MAIL, "smtp"))
     with lab.capture("postfix-as-client") as c:
-        lab.run(
-            ["posttls-finger", "-c", "-l", "encrypt", "-o", "inet_protocols=ipv4", "-s", MAIL, "[127.0.0.1]:25"]
-        )
+        options = ["-c", "-l", "encrypt", "-o", "inet_protocols=ipv4", "-s", MAIL]
+        lab.run(["posttls-finger", *options, "[127.0.0.1]:25"])
     c.expect(upgraded(25, MAIL, "smtp"))
     with stunnel(lab, 25, MAIL, "smtp"):
         with lab.capture("stunnel", only="port 25") as c:
@@ -80,9 +79,7 @@ def smtp_states(lab):
         c.expect(upgrade("refused", 587, "smtp"))
 
 
-@case(
-    "unanswered", postfix="postfix", dovecot_imapd="/usr/lib/dovecot/imap", slapd="slapd", stunnel4="stunnel4"
-)
+@case("unanswered", postfix="postfix", dovecot_core="dovecot", slapd="slapd", stunnel4="stunnel4")
 def unanswered(lab):
     """The answer is lost on its way, and the client goes away."""
     servers.postfix(lab, {10025: ""})
@@ -381,7 +378,7 @@ def postgresql(lab):
     c.expect()  # a login in clear; nobody asked for TLS, and this protocol has no offers
     with stunnel(lab, 5432, DB, "pgsql"):
         with lab.capture("stunnel", only="port 5432") as c:
-            talk(STUNNEL_PORT, (POSTGRES_STARTUP, b"R"), (b"X\0\0\0\4", b""))
+            talk(STUNNEL_PORT, (postgres_startup(), b"R\0\0\0\x08"), (b"X\0\0\0\4", b""))
         c.expect(upgraded(5432, DB, "postgresql", how=retried))
 
 
@@ -394,7 +391,11 @@ def postgresql_gssenc(lab):
     c.expect(upgraded(5432, DB, "postgresql", how=retried))
 
 
-POSTGRES_STARTUP = b"\0\0\0\x13\0\3\0\0user\0" + USER.encode() + b"\0\0"
+def postgres_startup():
+    body = b"\0\3\0\0user\0%s\0\0" % USER.encode()
+    return (4 + len(body)).to_bytes(4, "big") + body
+
+
 GSSENC_REQUEST, SSL_REQUEST = bytes.fromhex("00000008 04d21630"), bytes.fromhex("00000008 04d2162f")
 
 
@@ -467,17 +468,14 @@ IRC = "irc." + DOMAIN
 IRC_LOGIN = f"NICK {USER}\r\nUSER {USER} 0 * :{USER}\r\n".encode()
 
 
-def xmpp_stream(namespace):
-    return (
-        f"<?xml version='1.0'?><stream:stream to='{DOMAIN}' version='1.0' xmlns='{namespace}' "
-        "xmlns:stream='http://etherx.jabber.org/streams'>"
-    ).encode()
+XMPP_STREAM = f"""<?xml version='1.0'?><stream:stream to='{DOMAIN}' version='1.0' xmlns='jabber:client'
+ xmlns:stream='http://etherx.jabber.org/streams'>"""
 
 
-XMPP_LOGIN = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>" % b64(
-    f"\0{USER}\0{PASSWORD}"
-)
-XMPP_END, XMPP_FEATURES = b"</stream:stream>", b"</stream:features>"
+XMPP_SASL = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>"
+XMPP_BEGIN = XMPP_STREAM.encode(), b"</stream:features>"
+XMPP_LOGIN = (XMPP_SASL % b64(f"\0{USER}\0{PASSWORD}").decode()).encode(), b"</failure>"  # nobody is known
+XMPP_END = b"</stream:stream>", b"</stream:stream>"
 
 
 @case("xmpp", prosody="prosody")
@@ -491,15 +489,10 @@ def xmpp(lab):
         s_client(lab, 5223, DOMAIN, "-alpn", "xmpp-client")
     c.expect(hello(5223, DOMAIN))
     with lab.capture("offer-not-used") as c:
-        talk(5222, (xmpp_stream("jabber:client"), XMPP_FEATURES), (XMPP_END, XMPP_END))
+        talk(5222, XMPP_BEGIN, XMPP_END)
     c.expect(upgrade("offered_unused", 5222, "xmpp"))
     with lab.capture("login-in-clear") as c:
-        talk(
-            5222,
-            (xmpp_stream("jabber:client"), XMPP_FEATURES),
-            (XMPP_LOGIN, b"</failure>"),
-            (XMPP_END, XMPP_END),
-        )
+        talk(5222, XMPP_BEGIN, XMPP_LOGIN, XMPP_END)
     c.expect(upgrade("plain_credentials", 5222, "xmpp"))
 
 
@@ -507,12 +500,7 @@ def xmpp(lab):
 def xmpp_without_tls(lab):
     servers.prosody(lab, tls=False)
     with lab.capture("login-without-an-offer") as c:
-        talk(
-            5222,
-            (xmpp_stream("jabber:client"), XMPP_FEATURES),
-            (XMPP_LOGIN, b"</failure>"),
-            (XMPP_END, XMPP_END),
-        )
+        talk(5222, XMPP_BEGIN, XMPP_LOGIN, XMPP_END)
     c.expect(upgrade("not_offered", 5222, "xmpp"))
 
 
@@ -617,8 +605,8 @@ fragment_size={fragment_size}
 
 
 def authenticate(lab, conf):
-    p = lab.start(["wpa_supplicant", "-D", "wired", "-i", "peer", "-c", conf], "CTRL-EVENT-EAP-SUCCESS",
-                  name=os.path.basename(conf))  # fmt: skip
+    argv = ["wpa_supplicant", "-D", "wired", "-i", "peer", "-c", conf]
+    p = lab.start(argv, "CTRL-EVENT-EAP-SUCCESS", name=os.path.basename(conf))
     lab.stop(p)
 
 
@@ -638,9 +626,8 @@ def radius(lab):
         for fragment_size in 1398, 100:
             with lab.capture(f"{method}-{fragment_size}") as c:
                 conf = peer_conf(lab, method, fragment_size)
-                lab.run(
-                    ["eapol_test", "-c", conf, "-a", "127.0.0.1", "-p", "1812", "-s", servers.RADIUS_SECRET]
-                )
+                server = ["-a", "127.0.0.1", "-p", "1812", "-s", servers.RADIUS_SECRET]
+                lab.run(["eapol_test", "-c", conf, *server])
             c.expect(hello(1812, None, "radius", transport="udp"))
 
 
@@ -719,10 +706,8 @@ def stunnel_server(lab):
 def not_tls_on_443(lab):
     key = lab.path("host.key")
     lab.run(["dropbearkey", "-t", "ed25519", "-f", key])
-    p = lab.start(
-        ["dropbear", "-F", "-E", "-T", "1", "-r", key, "-p", "127.0.0.1:443", "-P", lab.path("dropbear.pid")],
-        443,
-    )
+    options = ["-F", "-E", "-T", "1", "-r", key, "-P", lab.path("dropbear.pid")]
+    p = lab.start(["dropbear", *options, "-p", "127.0.0.1:443"], 443)
     with lab.capture("ssh") as c:
         lab.run(["dbclient", "-y", "-y", "-p", "443", f"{USER}@127.0.0.1", "true"], fails=True)
     c.expect(not_tls(443, "ssh"))
