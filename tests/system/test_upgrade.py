@@ -545,6 +545,9 @@ def http_connect(lab):
         with lab.capture("stunnel", only="port 3128") as c:
             talk(STUNNEL_PORT, (b"GET / HTTP/1.0\r\n\r\n", b"200 ok"))
         c.expect(upgraded(3128, WWW, "http-connect"))
+    with lab.capture("refused") as c:
+        curl(lab, f"https://{WWW}:444/", "-x", "http://127.0.0.1:3128", fails=True)
+    c.expect(upgrade("refused", 3128, "http-connect"))
 
 
 @case("socks", dante_server="danted", curl="curl")
@@ -555,6 +558,9 @@ def socks(lab):
         with lab.capture("curl" + option) as c:
             curl(lab, f"https://{WWW}/", option, "127.0.0.1:1080")
         c.expect(upgraded(1080, WWW, via), hello(443, WWW))
+        with lab.capture(f"curl{option}-refused") as c:
+            curl(lab, f"https://{WWW}:444/", option, "127.0.0.1:1080", fails=True)  # nobody listens there
+        c.expect(upgrade("refused", 1080, via))
 
 
 @case("http-upgrade", cups_daemon="cupsd", cups_client="lpstat")
