@@ -275,7 +275,9 @@ static enum step step_tls(
 		// Its bytes are folded together: nothing goes before them now.
 		t->stream.anchored = true;
 		whole_hello(s, f, h, side, at, &m);
-		bool more = ht_ranges_end(&t->stream.data.have) > m.stream_end;
+		// What is carried in frames has no sequence numbers to find it by later.
+		bool more = ht_ranges_end(&t->stream.data.have) > m.stream_end
+			    || t->upgrade.framing != HT_FRAMING_NONE;
 		if (more) {
 			t->framer = (struct ht_tls_framer){
 				.pos = m.stream_end,
@@ -379,14 +381,28 @@ look(struct ht_sensor *s,
 	struct tcp_side *t = &h->tcp[side];
 	for (;;) {
 		uint32_t prefix = ht_stream_prefix(&t->stream);
+		const uint32_t raw = prefix;
+		// Bytes moved together in place: nothing goes before them now.
+		enum ht_rc carried = ht_upgrade_unwrap(&t->upgrade, t->stream.data.buf, &prefix);
+		t->stream.anchored |= prefix != raw;
 		if (!t->in_tls && prefix <= t->tls_at) {
-			if (bytes_held(&t->stream) <= prefix + AHEAD_BYTES)
+			if (carried == HT_OK && bytes_held(&t->stream) <= prefix + AHEAD_BYTES)
 				return true;
-			side_give_up(s, f, h, side, HT_CTR_STREAM_GAP, HT_INCOMPLETE_GAP);
+			side_give_up(
+				s, f, h, side,
+				carried == HT_OK ? HT_CTR_STREAM_GAP : HT_CTR_STREAM_UNKNOWN,
+				HT_INCOMPLETE_GAP
+			);
 			return false;
 		}
 		enum step step = t->in_tls ? step_tls(s, f, h, side, at, prefix)
 					   : step_start(s, f, h, side, prefix);
+		if (step == STEP_WAIT && carried == HT_BAD && t->role == ROLE_OPEN) {
+			side_give_up(
+				s, f, h, side, HT_CTR_STREAM_UNKNOWN, HT_INCOMPLETE_MALFORMED
+			);
+			return false;
+		}
 		if (step != STEP_AGAIN)
 			return step == STEP_WAIT;
 	}

@@ -75,13 +75,13 @@ bool ht_upgrade_is_client(const struct ht_upgrade *u) {
 	case UP_XMPP:
 	case UP_LDAP:
 	case UP_POSTGRESQL:
+	case UP_POSTGRESQL_LOGIN:
 	case UP_ADB:
 	case UP_TDS:
 		return true;
-	case UP_BAD:
-		return u->speaks == HT_SPEAKS_PLAIN;
 	default:
-		return u->num_via > 0;
+		return u->num_via > 0 || u->spoken != 0
+		       || (u->state == UP_BAD && u->speaks == HT_SPEAKS_PLAIN);
 	}
 }
 
@@ -91,13 +91,16 @@ static enum ht_rc inside(struct ht_upgrade *u, struct ht_span all) {
 	if (u->layer + 1 == HT_VIA_MAX)
 		return up_bad(u, HT_SPEAKS_PLAIN);
 	u->layer++;
-	u->said = u->replies = 0;
+	u->said = u->replies = u->spoken = u->flags = 0;
 	u->state = UP_START;
 	return up_start(u, all);
 }
 
 static enum ht_rc spent(struct ht_upgrade *u, struct ht_span all) {
-	return all.len <= u->start ? HT_MORE : up_bad(u, HT_SPEAKS_PLAIN);
+	if (all.len <= u->start)
+		return HT_MORE;
+	up_went_on(u);
+	return up_bad(u, HT_SPEAKS_PLAIN);
 }
 
 static enum ht_rc bad(struct ht_upgrade *u, struct ht_span all) {
@@ -112,11 +115,14 @@ enum ht_rc ht_upgrade_scan(struct ht_upgrade *u, struct ht_span sofar) {
 		[UP_MAIL] = up_text,
 		[UP_HTTP] = up_http,
 		[UP_HTTP_BODY] = up_http_body,
+		[UP_HTTP_AGAIN] = up_http_again,
+		[UP_WEBSOCKET] = up_websocket,
 		[UP_XMPP] = up_xmpp,
 		[UP_LDAP] = up_ldap,
 		[UP_POSTGRESQL] = up_postgresql,
+		[UP_POSTGRESQL_LOGIN] = up_postgresql_login,
 		[UP_ADB] = up_adb,
-		[UP_TDS] = up_tds_packet,
+		[UP_TDS] = up_tds_login,
 		[UP_INSIDE] = inside,
 		[UP_SPENT] = spent,
 		[UP_BAD] = bad,

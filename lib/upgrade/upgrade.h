@@ -84,15 +84,20 @@ enum ht_said {
 	HT_SAID_OVERWRITTEN = 256, // a line of that list was overwritten on its way: 250-XXXXXXXA
 	HT_SAID_TLS = 512, // its side went on with TLS
 	HT_SAID_PROXIED = 1024, // a proxy granted the connection
+	HT_SAID_INJECTED = 2048, // something in clear behind the go-ahead
+};
+
+// What TLS records are inside of.
+enum ht_framing {
+	HT_FRAMING_NONE,
+	HT_FRAMING_TDS, // packets of type 0x12 (MS-TDS 2.2.3), until Finished
+	HT_FRAMING_WEBSOCKET, // binary frames (RFC 6455 5.2)
 };
 
 // The state of one direction. All zero is a new one.
 struct ht_upgrade {
 	uint16_t port_hint; // the caller may set it: the server's port. It names, it never decides
-	// HT_OK: TLS comes inside TDS packets of type 0x12, the first at `offset`, until Finished.
-	// A caller that does not take them apart calls again: when the hello is whole in the first
-	// packet, the next HT_OK is at its record, with tds_framed false.
-	bool tds_framed;
+	uint8_t framing; // enum ht_framing, after HT_OK: ht_upgrade_unwrap takes it off
 	uint8_t speaks; // enum ht_speaks, after HT_BAD
 	uint8_t num_via;
 	uint8_t via[HT_VIA_MAX]; // enum ht_via, outermost first
@@ -114,6 +119,15 @@ struct ht_upgrade {
 	uint8_t flags;
 	uint8_t depth; // open XML elements
 	uint8_t quote; // inside an XML tag: the quotation mark that is open, or 1
+	uint8_t spoken; // 1 + enum ht_via of the protocol at hand, when the bytes alone tell it
+	struct {
+		uint32_t at; // bytes before it were unwrapped; 0: none yet
+		uint32_t end; // of what they carried
+		uint32_t left; // bytes to come of the frame at hand
+		uint8_t mask[4]; // the next byte's first
+		bool carries; // the frame at hand is none of WebSocket's control frames
+		bool over; // nothing more is carried
+	} frame;
 };
 
 // ht_upgrade_scan looks at `sofar`, all in-order bytes of the direction since its beginning, of
@@ -132,6 +146,16 @@ HT_MUST_USE enum ht_rc ht_upgrade_scan(struct ht_upgrade *u, struct ht_span sofa
 // ht_upgrade_is_client tells whether the direction has shown itself as the client of a protocol
 // that has an upgrade. Once true it stays so.
 bool ht_upgrade_is_client(const struct ht_upgrade *u);
+
+// ht_upgrade_unwrap takes the framing off in place. `buf` holds the first *len bytes of the
+// direction, of which it has changed those before the *len of the last call; the caller adds what
+// comes behind them and writes over none. *len becomes where what is carried ends:
+// buf[u->offset] up to there is TLS, if TLS comes. How the bytes were cut changes nothing.
+//   HT_OK   as much as was there is unwrapped, or nothing is framed and *len is what it was
+//   HT_BAD  the same, and nothing that follows is carried: the framing ended or is broken
+// To be called when ht_upgrade_scan has returned HT_OK, before TLS is looked for at u->offset, and
+// whenever more came. What is not TLS there goes back to ht_upgrade_scan.
+HT_MUST_USE enum ht_rc ht_upgrade_unwrap(struct ht_upgrade *u, uint8_t *buf, uint32_t *len);
 
 // What a server answered.
 enum ht_answer {
@@ -162,6 +186,7 @@ struct ht_answers {
 	uint8_t flags;
 	uint16_t code; // of the reply of several lines that is being read
 	uint32_t skip; // bytes to pass over
+	uint32_t body; // HTTP: the content's length. LDAP: what is left of the entry at hand
 };
 
 // ht_upgrade_answer reads the server's side: `fresh` is what comes next in order, behind what

@@ -25,9 +25,78 @@ bool up_blotted(struct ht_span word) {
 	return n >= 4 && word.len - n <= 1;
 }
 
-// What begins here? The bytes decide, wherever they can; PostgreSQL's single letters need to know
-// whom they answer.
-static int state_of(const struct ht_upgrade *client, struct ht_span s) {
+size_t
+up_answer_head(struct ht_answers *a, struct ht_span fresh, size_t len, struct ht_reader *head) {
+	size_t n = len < HT_ANSWER_BYTES ? len : HT_ANSWER_BYTES;
+	if (n == 0 || fresh.len < n)
+		return 0;
+	head->left = HT_SPAN(fresh.p, n);
+	a->skip = (uint32_t)(len - n);
+	return n;
+}
+
+// MySQL's packets begin with their length, so any byte may be the first: length 3 (below 4096
+// here), sequence number 0, then 0a and a version or ff and an error code, 1000 at least. Two zeros
+// at that place are in no text.
+static bool is_mysql(struct ht_span s) {
+	if (s.p[1] >= 0x10 || s.p[2] != 0 || s.p[3] != 0)
+		return false;
+	return s.p[4] == 0x0a || (s.p[4] == 0xff && s.p[6] >= 3 && s.p[6] < 0x10);
+}
+
+// PostgreSQL answers with a letter, behind which TLS, the next letter or a message {letter, length
+// 4} comes.
+static bool is_postgresql(struct ht_span s) {
+	const uint8_t *p = s.p;
+	if (p[0] == 'R' || p[0] == 'E' || p[0] == 'G')
+		return p[1] == 0;
+	if (p[0] == 'S' && p[1] == 0x16)
+		return true;
+	return (p[0] == 'S' || p[0] == 'N') && strchr("SNGRE", p[1]) != NULL && p[1] != 0;
+}
+
+// What the bytes of a binary protocol are, which its own step looks at closer.
+static int binary_state(struct ht_span s) {
+	switch (s.p[0]) {
+	case 0x00:
+		return s.p[1] >= 0x5a && s.p[1] <= 0x5d ? UP_ANSWER_SOCKS4 : UP_NUM_ANSWER_STATES;
+	case 0x03:
+		return UP_ANSWER_RDP;
+	case 0x04:
+		return UP_ANSWER_TDS;
+	case 0x05:
+		return UP_ANSWER_SOCKS5;
+	case 0x30:
+		return UP_ANSWER_LDAP;
+	case 'R':
+	case 'S':
+	case 'G':
+		return is_postgresql(s)		     ? UP_ANSWER_POSTGRESQL
+		       : memcmp(s.p, "STLS", 5) == 0 ? UP_ANSWER_ADB
+						     : UP_NUM_ANSWER_STATES;
+	case 'A':
+	case 'C':
+		return memcmp(s.p, "AUTH\1", 5) == 0 || memcmp(s.p, "CNXN", 4) == 0
+			       ? UP_ANSWER_ADB
+			       : UP_NUM_ANSWER_STATES;
+	default:
+		return UP_NUM_ANSWER_STATES;
+	}
+}
+
+// What begins here? The bytes decide, wherever they can; of PostgreSQL's single letters the first
+// is known at once when it is known whom they answer. All else has BEGINNING bytes at least.
+static int state_of(const struct ht_answers *a, const struct ht_upgrade *client, struct ht_span s) {
+	enum { BEGINNING = 5, WITH_ERROR_CODE = 7 };
+	if (up_via_at_hand(client) == 1 + HT_VIA_POSTGRESQL
+	    && up_layers_answered(client) == a->layer)
+		return UP_ANSWER_POSTGRESQL;
+	if (s.p[0] == 0x05 && (up_at(s, 1) == 0xff || up_at(s, 2) > 0))
+		return UP_ANSWER_SOCKS5; // a refusal may be shorter
+	if (s.len < BEGINNING || (s.p[4] == 0xff && s.len < WITH_ERROR_CODE))
+		return -1;
+	if (is_mysql(s))
+		return UP_ANSWER_MYSQL;
 	switch (s.p[0]) {
 	case '1' ... '5':
 		return UP_ANSWER_NUMERIC;
@@ -40,44 +109,28 @@ static int state_of(const struct ht_upgrade *client, struct ht_span s) {
 		return UP_ANSWER_SIEVE;
 	case ':':
 		return UP_ANSWER_IRC;
+	case 'N':
+	case 'E':
+		return is_postgresql(s) ? UP_ANSWER_POSTGRESQL : UP_ANSWER_IRC; // NOTICE, ERROR
 	case '<':
 		return UP_ANSWER_XMPP;
-	case 0x30:
-		return UP_ANSWER_LDAP;
-	case 0x03:
-		return UP_ANSWER_RDP;
-	case 0x04:
-		return UP_ANSWER_TDS;
-	case 0x05:
-		return UP_ANSWER_SOCKS5;
 	case 'H':
 		return UP_ANSWER_HTTP;
 	default:
-		break;
+		return binary_state(s);
 	}
-	if (up_via_at_hand(client) == 1 + HT_VIA_POSTGRESQL)
-		return UP_ANSWER_POSTGRESQL;
-	if (s.len < 5)
-		return -1;
-	if (s.p[0] == 'N' || s.p[0] == 'E')
-		return UP_ANSWER_IRC; // NOTICE, ERROR
-	if (s.p[0] == 'S' && s.p[1] == 0x16)
-		return UP_ANSWER_POSTGRESQL;
-	if (s.p[3] == 0 && (s.p[4] == 0x0a || s.p[4] == 0xff))
-		return UP_ANSWER_MYSQL;
-	if (s.p[0] == 0 && s.p[1] >= 0x5a && s.p[1] <= 0x5d)
-		return UP_ANSWER_SOCKS4;
-	return UP_NUM_ANSWER_STATES;
 }
 
 size_t
 up_answer_start(struct ht_answers *a, const struct ht_upgrade *client, struct ht_span fresh) {
-	if (fresh.p[0] == 0x16) {
+	if (fresh.p[0] == 0x16 && up_at(fresh, 1) < 0)
+		return 0; // the length of a MySQL packet may be the same
+	if (fresh.p[0] == 0x16 && fresh.p[1] == 3) {
 		a->said |= HT_SAID_TLS;
 		a->done = true;
 		return 0;
 	}
-	int state = state_of(client, fresh);
+	int state = state_of(a, client, fresh);
 	if (state == UP_NUM_ANSWER_STATES)
 		a->done = true;
 	else if (state > 0)
@@ -113,6 +166,7 @@ ht_upgrade_answer(struct ht_answers *a, const struct ht_upgrade *client, struct 
 		[UP_ANSWER_MYSQL] = up_answer_mysql,
 		[UP_ANSWER_TDS] = up_answer_tds,
 		[UP_ANSWER_RDP] = up_answer_rdp,
+		[UP_ANSWER_ADB] = up_answer_adb,
 		[UP_ANSWER_HTTP] = up_answer_http,
 		[UP_ANSWER_SOCKS4] = up_answer_socks4,
 		[UP_ANSWER_SOCKS5] = up_answer_socks5,

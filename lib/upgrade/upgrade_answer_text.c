@@ -12,11 +12,16 @@ uint8_t up_via_at_hand(const struct ht_upgrade *client) {
 unsigned ht_upgrade_names(
 	uint8_t via[HT_VIA_MAX], const struct ht_upgrade *client, const struct ht_answers *server
 ) {
-	(void)server;
-	if (client == NULL)
-		return 0;
-	memcpy(via, client->via, client->num_via);
-	return client->num_via;
+	uint8_t at_hand = client != NULL ? client->spoken : 0;
+	unsigned num = client != NULL ? client->num_via : 0;
+	if (at_hand == 0 && server != NULL
+	    && (client == NULL || up_layers_answered(client) == server->layer))
+		at_hand = server->via;
+	if (num > 0)
+		memcpy(via, client->via, num);
+	if (at_hand != 0 && (client == NULL || num == client->layer) && num < HT_VIA_MAX)
+		via[num++] = at_hand - 1;
+	return num;
 }
 
 size_t

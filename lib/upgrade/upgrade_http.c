@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// HTTP: CONNECT (RFC 9110 9.3.6) and Upgrade: TLS (RFC 2817). All else is HTTP in clear.
+// HTTP: CONNECT (RFC 9110 9.3.6), Upgrade: TLS (RFC 2817), and WebSocket (RFC 6455), which may
+// carry TLS in its frames. All else is HTTP in clear.
 
 #include "upgrade_int.h"
 
@@ -45,29 +46,43 @@ static enum ht_rc request_line(struct ht_upgrade *u, struct ht_span line) {
 	return HT_SKIP;
 }
 
-// wants_tls looks through the list of an Upgrade field (RFC 9110 7.8) for TLS/1.0 (RFC 2817 3.1),
-// or another version of it.
-static bool wants_tls(struct ht_span list) {
-	for (size_t i = 0; i + 4 <= list.len; i++) {
+// lists looks through the list of an Upgrade field (RFC 9110 7.8) for what begins with `name`.
+static bool lists(struct ht_span list, const char *name) {
+	const size_t n = strlen(name);
+	for (size_t i = 0; i + n <= list.len; i++) {
 		bool first = i == 0 || list.p[i - 1] == ',' || list.p[i - 1] == ' '
 			     || list.p[i - 1] == '\t';
-		if (first && up_is(HT_SPAN(list.p + i, 4), "TLS/"))
+		if (first && up_is(HT_SPAN(list.p + i, n), name))
 			return true;
 	}
 	return false;
+}
+
+// TLS/1.0 (RFC 2817 3.1), or another version of it.
+#define TLS_TOKEN "TLS/"
+#define WEBSOCKET_TOKEN "websocket" // RFC 6455 4.1
+
+// field takes the name of a header field; *value is what stands behind the colon.
+static struct ht_span field(struct ht_span line, struct ht_reader *value) {
+	struct ht_reader r = ht_reader(line);
+	const uint8_t *colon = memchr(line.p, ':', line.len);
+	struct ht_span name;
+	if (colon == NULL || !ht_take(&r, (size_t)(colon - line.p), &name) || !ht_skip(&r, 1))
+		return HT_SPAN_EMPTY;
+	*value = r;
+	return name;
 }
 
 static enum ht_rc header_field(struct ht_upgrade *u, struct ht_span line) {
 	// Most fields end here: this runs for each GET in clear.
 	if (strchr("uUcCtT", line.p[0]) == NULL)
 		return HT_SKIP;
-	struct ht_reader r = ht_reader(line);
-	const uint8_t *colon = memchr(line.p, ':', line.len);
-	struct ht_span name;
-	if (colon == NULL || !ht_take(&r, (size_t)(colon - line.p), &name) || !ht_skip(&r, 1))
-		return HT_SKIP;
-	if (up_is(name, "upgrade") && wants_tls(r.left))
+	struct ht_reader r;
+	struct ht_span name = field(line, &r);
+	if (up_is(name, "upgrade") && lists(r.left, TLS_TOKEN))
 		u->flags |= UP_TLS_WANTED;
+	if (up_is(name, "upgrade") && lists(r.left, WEBSOCKET_TOKEN))
+		u->flags |= UP_WEBSOCKET_WANTED;
 	if (u->flags & UP_CONNECT)
 		return HT_SKIP; // RFC 9110 9.3.6: a CONNECT request has no content
 	if (up_is(name, "content-length") && !up_number(up_word(&r), &u->body))
@@ -82,16 +97,38 @@ enum ht_rc up_http_body(struct ht_upgrade *u, struct ht_span all) {
 		return up_bad(u, HT_SPEAKS_HTTP);
 	if (all.len < u->start)
 		return HT_MORE;
-	return up_found(u, HT_VIA_HTTP_UPGRADE, u->start, UP_START);
+	return up_found(u, HT_VIA_HTTP_UPGRADE, u->start, UP_HTTP_AGAIN);
+}
+
+// The answer was no, or something was put behind the request.
+enum ht_rc up_http_again(struct ht_upgrade *u, struct ht_span all) {
+	if (all.len <= u->start)
+		return HT_MORE;
+	up_went_on(u);
+	u->state = UP_START;
+	return up_start(u, all);
+}
+
+enum ht_rc up_websocket(struct ht_upgrade *u, struct ht_span all) {
+	return all.len <= u->start ? HT_MORE : up_bad(u, HT_SPEAKS_HTTP);
 }
 
 static enum ht_rc head_end(struct ht_upgrade *u, struct ht_span all) {
 	if (u->flags & UP_CONNECT) {
 		if (u->layer > 0 && u->via[u->layer - 1] == HT_VIA_HTTP_CONNECT
-		    && same_target(u, all))
+		    && same_target(u, all)) {
 			u->layer--;
+			u->replies = u->asked_at + 1;
+		}
 		u->connect = u->head;
 		return up_found(u, HT_VIA_HTTP_CONNECT, u->start, UP_INSIDE);
+	}
+	if (!(u->flags & UP_TLS_WANTED) && (u->flags & UP_WEBSOCKET_WANTED)) {
+		const uint16_t said = u->said;
+		u->framing = HT_FRAMING_WEBSOCKET;
+		enum ht_rc rc = up_found(u, HT_VIA_HTTP_UPGRADE, u->start, UP_WEBSOCKET);
+		u->said = said; // nearly all of them carry something else: TLS was not asked for
+		return rc;
 	}
 	if (!(u->flags & UP_TLS_WANTED))
 		return up_bad(u, HT_SPEAKS_HTTP);
@@ -128,4 +165,113 @@ enum ht_rc up_http(struct ht_upgrade *u, struct ht_span all) {
 		if (rc == HT_OK)
 			return head_end(u, all);
 	}
+}
+
+// --- the server's side
+
+enum {
+	IN_HEAD = UP_PRIVATE, // the status line was there
+	LENGTH = UP_PRIVATE << 1, // a Content-Length was
+	CHUNKED = UP_PRIVATE << 2, // or another coding that tells no length
+	WITH_TLS = UP_PRIVATE << 3, // Upgrade: TLS was
+	GRANTED = UP_PRIVATE << 4, // 101 was said
+	PERHAPS_PROXIED = UP_PRIVATE << 5, // 2xx with a Content-Length of 0 was
+};
+
+// RFC 9112 4: HTTP-version SP status-code SP.
+static bool status_line(struct ht_answers *a, struct ht_span line) {
+	struct ht_reader r = ht_reader(line);
+	uint32_t code;
+	struct ht_span version = up_word(&r);
+	if (up_match(version, HT_SPAN_STR("HTTP/1.")) != HT_OK || !up_number(up_word(&r), &code)
+	    || code < 100 || code > 599)
+		return false;
+	a->code = (uint16_t)code;
+	a->body = 0;
+	a->flags = IN_HEAD;
+	return true;
+}
+
+static void answer_field(struct ht_answers *a, struct ht_span line) {
+	struct ht_reader r;
+	struct ht_span name = field(line, &r);
+	if (up_is(name, "upgrade") && lists(r.left, TLS_TOKEN))
+		a->flags |= WITH_TLS;
+	if (up_is(name, "transfer-encoding"))
+		a->flags |= CHUNKED;
+	if (!up_is(name, "content-length"))
+		return;
+	a->flags |= LENGTH;
+	if (!up_number(up_word(&r), &a->body) || a->body == HT_UPGRADE_MAX)
+		a->flags |= CHUNKED; // too long to wait behind it
+}
+
+// RFC 9110 9.3.6: to CONNECT a 2xx has no content and should tell no length; to all else it does,
+// or goes on to the end of the connection. Who tells a length of 0 all the same is known by what
+// comes next.
+static void success(struct ht_answers *a) {
+	if (!(a->flags & (LENGTH | CHUNKED))) {
+		up_proxied(a);
+		return;
+	}
+	up_answered(a, HT_ANSWER_OTHER);
+	a->done = a->flags & CHUNKED;
+	a->skip = a->body;
+	a->flags = a->body == 0 ? PERHAPS_PROXIED : 0;
+}
+
+static void answer_end(struct ht_answers *a) {
+	enum { SWITCHING = 101, UPGRADE_REQUIRED = 426 };
+	if (a->code == SWITCHING) {
+		up_answered(a, HT_ANSWER_YES);
+		a->flags = GRANTED;
+		return;
+	}
+	// RFC 2817 4: the server may tell that it can, or insist on it.
+	if (a->flags & WITH_TLS)
+		a->said |= a->code == UPGRADE_REQUIRED ? HT_SAID_REQUIRED : HT_SAID_OFFERED;
+	if (a->code / 100 == 1) {
+		a->flags = 0; // RFC 9110 15.2: the answer is still to come
+		return;
+	}
+	if (a->code / 100 == 2) {
+		success(a);
+		return;
+	}
+	up_answered(a, HT_ANSWER_NO);
+	const bool empty = a->code == 304;
+	a->done = !empty && (!(a->flags & LENGTH) || (a->flags & CHUNKED));
+	a->skip = empty ? 0 : a->body;
+	a->flags = 0;
+}
+
+size_t up_answer_http(struct ht_answers *a, const struct ht_upgrade *client, struct ht_span fresh) {
+	struct ht_span line;
+	(void)client;
+	if (a->flags & GRANTED) {
+		// Behind Upgrade: websocket come frames, which are no injection.
+		if (fresh.p[0] == 0x16)
+			a->said |= HT_SAID_TLS;
+		a->done = true;
+		return 0;
+	}
+	if (a->flags & PERHAPS_PROXIED) {
+		a->flags = 0;
+		if (fresh.p[0] != 'H') {
+			up_proxied(a);
+			return 0;
+		}
+	}
+	size_t n = up_answer_line(a, fresh, &line);
+	if (n == 0)
+		return 0;
+	if (!(a->flags & IN_HEAD)) {
+		a->done = !status_line(a, line);
+		return n;
+	}
+	if (line.len > 0)
+		answer_field(a, line);
+	else
+		answer_end(a);
+	return n;
 }

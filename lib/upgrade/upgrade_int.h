@@ -17,11 +17,14 @@ enum up_state {
 	UP_MAIL, // the body of a mail or an article, up to the line "."
 	UP_HTTP,
 	UP_HTTP_BODY,
+	UP_HTTP_AGAIN, // the request did not lead to TLS: another may begin
+	UP_WEBSOCKET, // its frames carry no TLS
 	UP_XMPP,
 	UP_LDAP,
 	UP_POSTGRESQL,
+	UP_POSTGRESQL_LOGIN, // in clear, behind StartupMessage
 	UP_ADB,
-	UP_TDS,
+	UP_TDS, // behind PRELOGIN
 	UP_INSIDE, // a proxy was told where to connect: another protocol begins
 	UP_SPENT, // the only chance for TLS has passed
 	UP_BAD,
@@ -32,7 +35,9 @@ enum up_flag {
 	UP_CONTINUED = 1, // text: the line goes on after a literal, it is not a command
 	UP_PENDING = 2, // XMPP: <starttls> was opened and not yet closed
 	UP_CONNECT = 4, // HTTP: the request at hand is CONNECT
-	UP_TLS_WANTED = 8 // HTTP: Upgrade: TLS was among the header fields
+	UP_TLS_WANTED = 8, // HTTP: Upgrade: TLS was among the header fields
+	UP_WEBSOCKET_WANTED = 16, // HTTP: Upgrade: websocket was
+	UP_IQ_AUTH = 32 // XMPP: inside a stanza that may hold a password
 };
 
 // A step looks at the stream from u->start on. It returns HT_SKIP, with nothing changed, when what
@@ -40,9 +45,9 @@ enum up_flag {
 typedef enum ht_rc up_step(struct ht_upgrade *u, struct ht_span all);
 
 up_step up_start, up_text, up_text_first, up_greeting, up_http, up_http_first, up_http_body,
-	up_xmpp, up_xmpp_first, up_ldap, up_ldap_first, up_postgresql, up_postgresql_first,
-	up_mysql, up_tds, up_tds_packet, up_adb, up_adb_first, up_rdp, up_socks4, up_socks5,
-	up_proxy_v1, up_proxy_v2;
+	up_http_again, up_websocket, up_xmpp, up_xmpp_first, up_ldap, up_ldap_first, up_postgresql,
+	up_postgresql_first, up_postgresql_login, up_mysql, up_tds, up_tds_login, up_adb,
+	up_adb_first, up_rdp, up_socks4, up_socks5, up_proxy_v1, up_proxy_v2;
 
 // --- the server's side ---------------------------------------------------------------------------
 
@@ -60,6 +65,7 @@ enum up_answer_state {
 	UP_ANSWER_MYSQL,
 	UP_ANSWER_TDS,
 	UP_ANSWER_RDP,
+	UP_ANSWER_ADB,
 	UP_ANSWER_HTTP,
 	UP_ANSWER_SOCKS4,
 	UP_ANSWER_SOCKS5,
@@ -73,7 +79,8 @@ up_answer(struct ht_answers *a, const struct ht_upgrade *client, struct ht_span 
 
 up_answer up_answer_start, up_answer_numeric, up_answer_imap, up_answer_pop3, up_answer_sieve,
 	up_answer_irc, up_answer_xmpp, up_answer_ldap, up_answer_postgresql, up_answer_mysql,
-	up_answer_tds, up_answer_rdp, up_answer_http, up_answer_socks4, up_answer_socks5;
+	up_answer_tds, up_answer_rdp, up_answer_adb, up_answer_http, up_answer_socks4,
+	up_answer_socks5;
 
 enum up_answer_flag {
 	UP_LONG_LINE = 1, // the line goes on: its head was looked at
@@ -84,6 +91,25 @@ enum up_answer_flag {
 // with the end, 0 when the end has not come. Of a line longer than HT_ANSWER_BYTES the head is
 // given, and the rest is passed over without another call's notice.
 size_t up_answer_line(struct ht_answers *a, struct ht_span fresh, struct ht_span *line);
+
+// up_answer_head gives of a message of `len` bytes the first HT_ANSWER_BYTES, or all; what is
+// behind them is passed over. It returns 0 while they are not all there.
+size_t
+up_answer_head(struct ht_answers *a, struct ht_span fresh, size_t len, struct ht_reader *head);
+
+// up_answer_pass passes over `len` bytes, 1 at least.
+static inline size_t up_answer_pass(struct ht_answers *a, size_t len) {
+	a->skip = len - 1 < UINT32_MAX ? (uint32_t)(len - 1) : UINT32_MAX;
+	return 1;
+}
+
+// up_answer_over looks at what follows a go-ahead. In clear there it may have been put there for
+// the client to take it for something said inside TLS (CVE-2021-23222).
+static inline size_t up_answer_over(struct ht_answers *a, struct ht_span fresh) {
+	a->said |= fresh.p[0] == 0x16 ? HT_SAID_TLS : HT_SAID_INJECTED;
+	a->done = true;
+	return 0;
+}
 
 // up_answered notes the next of the server's replies.
 static inline void up_answered(struct ht_answers *a, enum ht_answer what) {
@@ -114,6 +140,7 @@ static inline void up_proxied(struct ht_answers *a) {
 	a->num = a->listed_at = 0;
 	a->state = UP_ANSWER_START;
 	a->candidates = a->flags = a->via = 0;
+	a->skip = a->body = 0;
 	if (a->layer < HT_VIA_MAX)
 		a->layer++;
 }
@@ -121,6 +148,9 @@ static inline void up_proxied(struct ht_answers *a) {
 // up_via_at_hand is 1 + the protocol that the client speaks at hand (behind proxies), as far as one
 // name is sure, or 0.
 uint8_t up_via_at_hand(const struct ht_upgrade *client);
+
+// up_layers_answered is how many of the proxies that the client has gone through answer.
+unsigned up_layers_answered(const struct ht_upgrade *client);
 
 // up_line takes the line that begins at u->start, without its end. A bare LF ends a line too: the
 // servers seen accept it. HT_MORE: its end is not there yet; HT_LIMIT: it is longer than `max`.
@@ -173,8 +203,8 @@ static inline enum ht_rc
 up_found(struct ht_upgrade *u, enum ht_via via, size_t offset, enum up_state next) {
 	u->via[u->layer] = (uint8_t)via;
 	u->num_via = (uint8_t)(u->layer + 1);
-	u->said |= HT_SAID_ASKED;
-	u->asked_at = u->replies;
+	u->said = (uint16_t)((u->said | HT_SAID_ASKED) & ~HT_SAID_WENT_ON);
+	u->asked_at = u->replies++;
 	u->offset = (uint32_t)offset;
 	u->state = (uint8_t)next;
 	up_go_to(u, offset);
@@ -186,10 +216,28 @@ static inline bool up_asked(const struct ht_upgrade *u) {
 	return u->num_via > u->layer;
 }
 
+// up_went_on notes that something in clear followed the last request, if there was one.
+static inline void up_went_on(struct ht_upgrade *u) {
+	if (up_asked(u))
+		u->said |= HT_SAID_WENT_ON;
+}
+
+// up_login notes that a secret was sent in clear.
+static inline void up_login(struct ht_upgrade *u) {
+	if (!(u->said & HT_SAID_LOGIN))
+		u->login_at = u->replies;
+	u->said |= HT_SAID_LOGIN;
+}
+
 // up_hello_here looks at a byte that begins no command: after a trigger it may be a hello that
 // comes late, behind commands that somebody injected (CVE-2011-0411).
 static inline enum ht_rc up_hello_here(struct ht_upgrade *u, uint8_t byte) {
 	if (byte != 0x16 || !up_asked(u) || u->offset == u->pos)
 		return up_bad(u, HT_SPEAKS_PLAIN);
-	return up_found(u, (enum ht_via)u->via[u->layer], u->pos, (enum up_state)u->state);
+	uint16_t said = u->said, asked_at = u->asked_at, replies = u->replies;
+	enum ht_rc rc = up_found(u, (enum ht_via)u->via[u->layer], u->pos, (enum up_state)u->state);
+	u->said = said;
+	u->asked_at = asked_at;
+	u->replies = replies;
+	return rc;
 }

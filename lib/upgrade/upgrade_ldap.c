@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // LDAP: StartTLS is an extended request; all messages before it are skipped by their length.
+// Requests may be answered in any order but for the extended ones, of which nobody has two under
+// way: both sides count those alone.
 
-#include "upgrade_int.h"
-
-// RFC 4511 4.14.1.
-static const char start_tls_oid[] = "1.3.6.1.4.1.1466.20037";
-
-enum {
-	SEQUENCE = 0x30,
-	INTEGER = 0x02,
-	EXTENDED_REQUEST = 0x77,
-	REQUEST_NAME = 0x80,
-};
+#include "upgrade_ldap.h"
 
 // X.690 8.1.3: one byte below 80, or 8n and n bytes. Active Directory's clients use 84 throughout.
 // Indefinite lengths are forbidden (RFC 4511 5.1).
@@ -35,8 +27,7 @@ static enum ht_rc ber_length(struct ht_reader *r, uint32_t *len) {
 	return HT_OK;
 }
 
-// element reads a tag and a length.
-static enum ht_rc element(struct ht_reader *r, uint8_t *tag, uint32_t *len) {
+enum ht_rc up_ber_head(struct ht_reader *r, uint8_t *tag, uint32_t *len) {
 	return ht_u8(r, tag) ? ber_length(r, len) : HT_MORE;
 }
 
@@ -46,23 +37,23 @@ static bool is_request(uint8_t tag) {
 	case 0x42: // unbind
 	case 0x4a: // delete
 	case 0x50: // abandon
-	case 0x60: // bind
+	case UP_LDAP_BIND_REQUEST:
 	case 0x63: // search
 	case 0x66: // modify
 	case 0x68: // add
 	case 0x6c: // modify DN
 	case 0x6e: // compare
-	case EXTENDED_REQUEST:
+	case UP_LDAP_EXTENDED_REQUEST:
 		return true;
 	default:
 		return false;
 	}
 }
 
-static bool is_response(uint8_t tag) {
+bool up_ldap_is_response(uint8_t tag) {
 	switch (tag) {
 	case 0x61: // bind
-	case 0x64: // search entry
+	case UP_LDAP_SEARCH_ENTRY:
 	case 0x65: // search done
 	case 0x67: // modify
 	case 0x69: // add
@@ -70,7 +61,7 @@ static bool is_response(uint8_t tag) {
 	case 0x6d: // modify DN
 	case 0x6f: // compare
 	case 0x73: // search reference
-	case 0x78: // extended
+	case UP_LDAP_EXTENDED_RESPONSE:
 	case 0x79: // intermediate
 		return true;
 	default:
@@ -82,30 +73,24 @@ static bool is_response(uint8_t tag) {
 static enum ht_rc is_start_tls(struct ht_reader r) {
 	uint8_t tag;
 	uint32_t len;
-	enum ht_rc rc = element(&r, &tag, &len);
+	enum ht_rc rc = up_ber_head(&r, &tag, &len);
 	if (rc != HT_OK)
 		return rc;
-	if (tag != REQUEST_NAME || len != sizeof(start_tls_oid) - 1)
+	if (tag != UP_LDAP_REQUEST_NAME || len != sizeof(UP_START_TLS_OID) - 1)
 		return HT_SKIP;
-	return up_match(r.left, HT_SPAN_STR(start_tls_oid));
+	return up_match(r.left, HT_SPAN_STR(UP_START_TLS_OID));
 }
-
-struct message {
-	uint8_t op;
-	size_t len; // with its header
-	struct ht_reader inside; // of the operation, as much as is there
-	bool whole; // all of the inside is there
-};
 
 // RFC 4511 4.1.1: LDAPMessage ::= SEQUENCE { messageID INTEGER (0 .. maxInt), protocolOp, controls
 // }. HT_MORE until the length of the operation is known.
-static enum ht_rc message_head(struct ht_reader r, struct message *m) {
+enum ht_rc up_ldap_message(struct ht_reader r, struct up_ldap_message *m) {
 	uint8_t tag, id_len;
 	uint32_t len, op_len;
+	struct ht_span id;
 	size_t all = r.left.len;
 	if (!ht_u8(&r, &tag))
 		return HT_MORE;
-	if (tag != SEQUENCE)
+	if (tag != UP_LDAP_SEQUENCE)
 		return HT_BAD;
 	enum ht_rc rc = ber_length(&r, &len);
 	if (rc != HT_OK)
@@ -113,15 +98,16 @@ static enum ht_rc message_head(struct ht_reader r, struct message *m) {
 	size_t head = all - r.left.len, inner = r.left.len;
 	if (!ht_u8(&r, &tag))
 		return HT_MORE;
-	if (tag != INTEGER)
+	if (tag != UP_LDAP_INTEGER)
 		return HT_BAD;
 	if (!ht_u8(&r, &id_len))
 		return HT_MORE;
 	if (id_len < 1 || id_len > 5)
 		return HT_BAD;
-	if (!ht_skip(&r, id_len) || !ht_u8(&r, &m->op))
+	if (!ht_take(&r, id_len, &id) || !ht_u8(&r, &m->op))
 		return HT_MORE;
-	if (!is_request(m->op) && !is_response(m->op))
+	m->unsolicited = id_len == 1 && id.p[0] == 0;
+	if (!is_request(m->op) && !up_ldap_is_response(m->op))
 		return HT_BAD;
 	rc = ber_length(&r, &op_len);
 	if (rc != HT_OK)
@@ -135,36 +121,79 @@ static enum ht_rc message_head(struct ht_reader r, struct message *m) {
 	return HT_OK;
 }
 
+bool up_ber_take(struct ht_reader *r, uint8_t *tag, struct ht_reader *inside) {
+	uint32_t len;
+	return up_ber_head(r, tag, &len) == HT_OK && ht_take(r, len, &inside->left);
+}
+
+// RFC 4511 4.2: BindRequest ::= SEQUENCE { version, name, authentication }. Without a password it
+// is an anonymous bind or an unauthenticated one (RFC 4513 5.1). Of the SASL mechanisms PLAIN shows
+// it (RFC 4616).
+static bool is_login(struct ht_reader r) {
+	struct ht_reader inside, mechanism;
+	uint8_t tag;
+	if (!up_ber_take(&r, &tag, &inside) || !up_ber_take(&r, &tag, &inside)
+	    || !up_ber_take(&r, &tag, &inside))
+		return false;
+	if (tag == UP_LDAP_SIMPLE)
+		return inside.left.len > 0;
+	return tag == UP_LDAP_SASL && up_ber_take(&inside, &tag, &mechanism)
+	       && up_is(mechanism.left, "PLAIN");
+}
+
+// request looks at what is there of a message. HT_SKIP: nothing in it is wanted.
+static enum ht_rc request(struct ht_upgrade *u, const struct up_ldap_message *m, bool whole) {
+	enum ht_rc rc;
+	switch (m->op) {
+	case UP_LDAP_EXTENDED_REQUEST:
+		rc = is_start_tls(m->inside);
+		if (rc == HT_OK && whole)
+			return up_found(u, HT_VIA_LDAP, u->start + m->len, UP_LDAP);
+		if (rc == HT_OK || (rc == HT_MORE && !m->whole))
+			return HT_MORE;
+		u->replies++;
+		return HT_SKIP;
+	case UP_LDAP_BIND_REQUEST:
+		if (!m->whole)
+			return HT_MORE;
+		if (is_login(m->inside))
+			up_login(u);
+		return HT_SKIP;
+	default:
+		return HT_SKIP;
+	}
+}
+
 enum ht_rc up_ldap(struct ht_upgrade *u, struct ht_span all) {
 	while (u->start < all.len) {
-		struct message m;
-		enum ht_rc rc = message_head(up_here(u, all), &m);
+		struct up_ldap_message m;
+		if (all.p[u->start] == 0x16)
+			return up_hello_here(u, 0x16);
+		enum ht_rc rc = up_ldap_message(up_here(u, all), &m);
 		if (rc == HT_MORE)
 			return HT_MORE;
 		// After a bind with a SASL layer the bytes are no longer LDAP.
 		if (rc != HT_OK || !is_request(m.op) || m.len > HT_UPGRADE_MAX)
 			return up_bad(u, HT_SPEAKS_PLAIN);
-		rc = m.op == EXTENDED_REQUEST ? is_start_tls(m.inside) : HT_SKIP;
-		if (rc == HT_MORE && !m.whole)
-			return HT_MORE;
-		if (rc == HT_OK && all.len - u->start < m.len)
-			return HT_MORE;
-		if (rc == HT_OK)
-			return up_found(u, HT_VIA_LDAP, u->start + m.len, UP_LDAP);
+		rc = request(u, &m, all.len - u->start >= m.len);
+		if (rc != HT_SKIP)
+			return rc;
+		up_went_on(u);
 		up_go_to(u, u->start + m.len);
 	}
 	return HT_MORE;
 }
 
 enum ht_rc up_ldap_first(struct ht_upgrade *u, struct ht_span all) {
-	struct message m;
-	enum ht_rc rc = message_head(up_here(u, all), &m);
+	struct up_ldap_message m;
+	enum ht_rc rc = up_ldap_message(up_here(u, all), &m);
 	if (rc == HT_MORE)
 		return HT_MORE;
 	if (rc != HT_OK)
 		return HT_SKIP;
-	if (is_response(m.op))
+	if (up_ldap_is_response(m.op))
 		return up_bad(u, HT_SPEAKS_SERVER);
 	u->state = UP_LDAP;
+	u->spoken = 1 + HT_VIA_LDAP;
 	return up_ldap(u, all);
 }

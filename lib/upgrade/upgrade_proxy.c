@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SOCKS and the PROXY protocol: what they carry begins after a header that tells its own length.
+// SOCKS has an answer, PROXY has none.
 
 #include "upgrade_int.h"
 
@@ -109,4 +110,73 @@ enum ht_rc up_proxy_v2(struct ht_upgrade *u, struct ht_span all) {
 	if (!ht_skip(&r, 14) || !ht_vec16(&r, &rest))
 		return HT_MORE;
 	return up_found(u, HT_VIA_PROXY_V2, u->start + (before - r.left.len), UP_INSIDE);
+}
+
+// SOCKS4 answers {0, code 1, port 2, address 4}.
+size_t
+up_answer_socks4(struct ht_answers *a, const struct ht_upgrade *client, struct ht_span fresh) {
+	enum { LEN = 8, GRANTED = 0x5a };
+	(void)client;
+	a->via = 1 + HT_VIA_SOCKS4;
+	if (fresh.len < LEN)
+		return 0;
+	if (fresh.p[1] == GRANTED) {
+		up_proxied(a);
+	} else {
+		up_answered(a, HT_ANSWER_NO);
+		a->done = true;
+	}
+	return LEN;
+}
+
+static size_t socks5_refused(struct ht_answers *a) {
+	up_answered(a, HT_ANSWER_NO);
+	a->done = true;
+	return 0;
+}
+
+// RFC 1928 6: {5, reply 1, 0, address type 1, address, port 2}.
+static size_t socks5_reply(struct ht_answers *a, struct ht_span fresh) {
+	enum { IPV4 = 1, NAME = 3, IPV6 = 4 };
+	int type = up_at(fresh, 3), name_len = up_at(fresh, 4);
+	if (up_at(fresh, 1) > 0)
+		return socks5_refused(a); // some servers leave out the rest
+	if (name_len < 0)
+		return 0;
+	size_t len = type == IPV4 ? 4 : type == IPV6 ? 16 : type == NAME ? 1 + (size_t)name_len : 0;
+	if (len == 0 || fresh.p[2] != 0) {
+		a->done = true;
+		return 0;
+	}
+	len += 4 + 2;
+	if (fresh.len < len)
+		return 0;
+	up_proxied(a);
+	return len;
+}
+
+// RFC 1928 3: {5, method 1}, then RFC 1929 2: {1, status 1}, when that is the method, then the
+// reply. Only the reply is counted, or the refusal that comes in its place.
+size_t
+up_answer_socks5(struct ht_answers *a, const struct ht_upgrade *client, struct ht_span fresh) {
+	enum { CHOSEN = UP_PRIVATE, LOGIN = UP_PRIVATE << 1 };
+	enum { NONE = 0, PASSWORD = 2, UNACCEPTABLE = 0xff };
+	(void)client;
+	a->via = 1 + HT_VIA_SOCKS5;
+	if (fresh.len < 2)
+		return 0;
+	uint8_t second = fresh.p[1];
+	if (a->flags & LOGIN) {
+		if (second != 0)
+			return socks5_refused(a);
+		a->flags &= (uint8_t)~LOGIN;
+		return 2;
+	}
+	if (a->flags & CHOSEN)
+		return socks5_reply(a, fresh);
+	if (second == UNACCEPTABLE)
+		return socks5_refused(a);
+	a->flags |= second == PASSWORD ? CHOSEN | LOGIN : CHOSEN;
+	a->done = second != NONE && second != PASSWORD; // GSSAPI wraps all that follows
+	return 2;
 }

@@ -351,6 +351,99 @@ static void test_upgrades_random(void **state) {
 	}
 }
 
+// --- inside frames
+// ---------------------------------------------------------------------------------
+
+// MS-TDS 2.2.3: TLS records in packets of type 0x12.
+static void in_tds(struct rng *r, const struct bytes *tls, const struct piece *p, unsigned num) {
+	(void)r;
+	for (unsigned i = 0; i < num; i++) {
+		put8(&stream, 0x12);
+		put8(&stream, i + 1 == num);
+		put16(&stream, p[i].len + 8);
+		put32(&stream, i + 1);
+		put(&stream, tls->b + p[i].at, p[i].len);
+	}
+}
+
+// RFC 6455 5.2, 5.4: a message in fragments, masked, pings between them.
+static void put_frame(struct rng *r, unsigned first, const uint8_t *p, size_t n) {
+	uint32_t key = rng_next(r);
+	put8(&stream, first);
+	if (n < 126) {
+		put8(&stream, 0x80 | (unsigned)n);
+	} else {
+		put8(&stream, 0x80 | 126);
+		put16(&stream, (unsigned)n);
+	}
+	put32(&stream, key);
+	for (size_t i = 0; i < n; i++)
+		put8(&stream, p[i] ^ (key >> (24 - 8 * (i % 4)) & 0xff));
+}
+
+static void
+in_websocket(struct rng *r, const struct bytes *tls, const struct piece *p, unsigned num) {
+	for (unsigned i = 0; i < num; i++) {
+		if (rng_below(r, 3) == 0)
+			put_frame(r, 0x89, tls->b, rng_below(r, 20));
+		unsigned fin = i + 1 == num ? 0x80 : 0;
+		put_frame(r, fin | (i == 0 ? 2 : 0), tls->b + p[i].at, p[i].len);
+	}
+}
+
+static const struct {
+	const char *name, *client;
+	size_t len;
+	void (*wrap)(struct rng *r, const struct bytes *tls, const struct piece *p, unsigned num);
+} framings[] = {
+#define F(name, wrap, text) \
+	{ name, text, sizeof(text) - 1, wrap }
+	F("tds",
+	  in_tds,
+	  "\x12\x01\x00\x1a\x00\x00\x00\x00\x00\x00\x0b\x00\x06\x01\x00\x11\x00\x01\xff"
+	  "\x09\x00\x00\x00\x00\x00\x01"),
+	F("websocket",
+	  in_websocket,
+	  "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"),
+#undef F
+};
+
+static void put_framed(struct rng *r, unsigned kind, const struct bytes *tls, unsigned most) {
+	struct piece p[MAX_PIECES];
+	unsigned num = random_pieces(r, p, (uint32_t)tls->len, most, false, false);
+	stream.len = 0;
+	put(&stream, framings[kind].client, framings[kind].len);
+	framings[kind].wrap(r, tls, p, num);
+}
+
+static void test_frames_random(void **state) {
+	(void)state;
+	static struct bytes tls;
+	struct rng r = {8};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(framings); i++) {
+		for (unsigned shape = 1; shape < 3; shape++) {
+			make_hello(&tcp_shapes[shape], &r);
+			one_record(&tls, &message);
+			put_framed(&r, i, &tls, 1);
+			const struct piece all = {0, (uint32_t)stream.len};
+			tcp_pieces(&stream, &all, 1, 1, SYN_FIRST);
+			learn_whole(&tcp_shapes[shape]);
+			for (unsigned n = 0; n < SPLITS; n++) {
+				struct piece p[MAX_PIECES];
+				put_framed(&r, i, &tls, 8);
+				unsigned num = random_pieces(
+					&r, p, (uint32_t)stream.len, 30, n % 2, n % 3 != 0
+				);
+				tcp_pieces(&stream, p, num, rng_next(&r), SYN_FIRST);
+				expect_same("in frames", framings[i].name, n);
+			}
+			for (uint32_t at = 0; at < stream.len; at++)
+				tcp_add(&fs, FROM_CLIENT, 1 + at, HT_TCP_ACK, stream.b + at, 1);
+			expect_same("1-byte segments in frames", framings[i].name, 0);
+		}
+	}
+}
+
 // --- DTLS
 // -----------------------------------------------------------------------------------------
 
@@ -481,6 +574,7 @@ int main(void) {
 		cmocka_unit_test(test_tcp_random),
 		cmocka_unit_test(test_records_random),
 		cmocka_unit_test(test_upgrades_random),
+		cmocka_unit_test(test_frames_random),
 		cmocka_unit_test(test_dtls_random),
 		cmocka_unit_test(test_quic_random),
 	};

@@ -32,18 +32,38 @@ static const char *const speaks_names[] = {
 struct caller {
 	struct ht_upgrade u;
 	struct log log;
+	uint8_t *held; // what came so far, as ht_upgrade_unwrap left it
+	size_t len;
 	bool at_offset; // HT_OK was returned, and what is there has not been looked at
 	bool done;
 };
 
-// see hands over the first `len` bytes, in a block of that size.
-static void see(struct caller *c, const void *in, size_t len) {
+// hold takes over the first `len` bytes, into a block of that size.
+static void hold(struct caller *c, const void *in, size_t len) {
 	uint8_t *p = t_dup(in, len);
+	memcpy(p, c->held, c->len);
+	free(c->held);
+	c->held = p;
+	c->len = len;
+}
+
+// see hands over the first `len` bytes.
+static void see(struct caller *c, const void *in, size_t len) {
+	hold(c, in, len);
+	const uint8_t *p = c->held;
 	while (!c->done) {
 		if (c->at_offset) {
-			size_t there = len - c->u.offset;
-			if (there == 0 || (there == 1 && p[c->u.offset] == 0x16))
-				break; // nothing to tell TLS by
+			uint32_t carried = (uint32_t)len;
+			enum ht_rc rc = ht_upgrade_unwrap(&c->u, c->held, &carried);
+			assert_in_range(carried, c->u.offset, len);
+			size_t there = carried - c->u.offset;
+			if (there == 0 || (there == 1 && p[c->u.offset] == 0x16)) {
+				if (rc == HT_OK)
+					break; // nothing to tell TLS by
+				note(&c->log, "over ");
+				c->done = true;
+				break;
+			}
 			c->at_offset = false;
 			if (p[c->u.offset] == 0x16 && p[c->u.offset + 1] == 3) {
 				note(&c->log, "tls ");
@@ -68,20 +88,22 @@ static void see(struct caller *c, const void *in, size_t len) {
 		note(&c->log, "%u=", c->u.offset);
 		for (unsigned i = 0; i < c->u.num_via; i++)
 			note(&c->log, "%s%s", i > 0 ? "," : "", ht_via_name(c->u.via[i]));
-		note(&c->log, "%s ", c->u.tds_framed ? "+framed" : "");
+		note(&c->log, "%s ", c->u.framing != HT_FRAMING_NONE ? "+framed" : "");
 		c->at_offset = true;
 	}
-	free(p);
 }
 
 static void end(struct caller *c) {
 	if (!c->done)
 		note(&c->log, "more ");
 	c->log.text[--c->log.len] = '\0'; // the space
+	free(c->held);
+	c->held = NULL;
 }
 
 static void new_caller(struct caller *c, uint16_t port) {
 	memset(c, 0, sizeof(*c));
+	c->held = t_dup("", 0);
 	c->u.port_hint = port;
 }
 
@@ -350,8 +372,7 @@ static void test_ldap(void **state) {
 	"\x00\x00\x0b\x00\x06\x01\x00\x11\x00\x01\xff\x09\x00\x00\x00\x00\x00" encryption
 #define MORE1 "\x12\x00\x00\x09\0\0\0\0x"
 #define MORE7 MORE1 MORE1 MORE1 MORE1 MORE1 MORE1 MORE1
-#define TDS_TLS(packet, record) "\x12\x01\x00" packet "\0\0\0\0\x16\x03\x01\0" record
-#define TLS_HELLO "\x01\0\0\x05\x03\x03\0\0\0"
+#define IN_TDS(len) "\x12\x01\x00" len "\0\0\0\0"
 #define ADB_CNXN_AS(banner) "CNXN\1\0\0\1\0\0\4\0\7\0\0\0\0\0\0\0\xbc\xb1\xa7\xb1" banner
 #define ADB_CNXN ADB_CNXN_AS("host::\0")
 #define ADB_STLS "STLS\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\xac\xab\xb3\xac"
@@ -386,7 +407,12 @@ static void test_databases_and_rdp(void **state) {
 	check_triggers(t, HT_ARRAY_LEN(t));
 
 	static const struct plain p[] = {
-		P("PostgreSQL, refused", PG_SSL PG_STARTUP, "8=postgresql bad plain"),
+		P("PostgreSQL, refused", PG_SSL PG_STARTUP, "8=postgresql more"),
+		P("PostgreSQL, refused, password", PG_SSL PG_STARTUP "p\0\0\0\6x\0",
+		  "8=postgresql bad plain"),
+		P("PostgreSQL, refused, query", PG_SSL PG_STARTUP "Q", "8=postgresql bad plain"),
+		P("PostgreSQL, refused, hello in its place", PG_SSL PG_STARTUP TLS,
+		  "8=postgresql bad plain"),
 		P("PostgreSQL, asked twice", PG_SSL PG_SSL TLS, "8=postgresql 16=postgresql tls"),
 		P("PostgreSQL, refused, GSSAPI", PG_SSL PG_GSS, "8=postgresql more"),
 		P("PostgreSQL, GSSAPI accepted", PG_GSS "\x00\x00\x02\x00\x60\x82\x01\x00",
@@ -400,8 +426,9 @@ static void test_databases_and_rdp(void **state) {
 		P("PostgreSQL, accepted by server", "S\x16\x03\x03\x00\x4a", "bad server"),
 		P("PostgreSQL, server in clear", "R\x00\x00\x00\x08\x00\x00\x00\x00", "bad server"),
 		P("PostgreSQL, one byte says nothing", "S", "more"),
-		P("MySQL, in clear", "\x52\x00\x00\x01\x05\xa6\x0f\x00\x00\x00\x00\x01",
-		  "bad plain"),
+		P("MySQL, in clear, not all of it",
+		  "\x52\x00\x00\x01\x05\xa6\x0f\x00\x00\x00\x00\x01", "more"),
+		P("MySQL, in clear, no plugin", "\x52\x00\x00\x01\x05\xa6\x07\x00", "bad plain"),
 		P("MySQL, no TLS bit",
 		  "\x20\x00\x00\x01\x85\xa6\x0f\x00\x00\x00\x00\x01\x21" ZERO19 "\0\0\0\0",
 		  "bad plain"),
@@ -421,22 +448,25 @@ static void test_databases_and_rdp(void **state) {
 		  "bad server"),
 		P("MySQL, host not allowed", "\x45\x00\x00\x00\xff\x6a\x04Host", "bad server"),
 		P("MySQL, TLS did not come", MYSQL_SSL "\x52\x00\x00\x02", "36=mysql bad plain"),
-		P("TDS, no TLS here", PRELOGIN("\x01", "\x02"), "bad plain"),
-		P("TDS, login", PRELOGIN("\x01", "\x01") "\x10\x01\x00\x90",
-		  "26=tds+framed bad plain"),
-		P("TDS, hello in a packet",
-		  PRELOGIN("\x01", "\x01") TDS_TLS("\x16", "\x09") TLS_HELLO,
-		  "26=tds+framed 34=tds tls"),
-		P("TDS, and no more", PRELOGIN("\x01", "\x01") TDS_TLS("\x16", "\x09"),
+		P("TDS, no TLS here", PRELOGIN("\x01", "\x02"), "more"),
+		P("TDS, no TLS here, SQL", PRELOGIN("\x01", "\x02") "\x01", "bad plain"),
+		P("TDS, login", PRELOGIN("\x01", "\x01") "\x10\x01\x00\x90", "26=tds+framed more"),
+		P("TDS, query", PRELOGIN("\x01", "\x01") "\x01", "26=tds+framed bad plain"),
+		P("TDS, hello in a packet", PRELOGIN("\x01", "\x01") IN_TDS("\x0e") TLS,
+		  "26=tds+framed tls"),
+		P("TDS, hello in packets of a byte",
+		  PRELOGIN("\x01", "\x01") IN_TDS("\x09") "\x16" IN_TDS("\x09") "\x03",
+		  "26=tds+framed tls"),
+		P("TDS, an empty packet first",
+		  PRELOGIN("\x01", "\x01") IN_TDS("\x08") IN_TDS("\x0e") TLS, "26=tds+framed tls"),
+		P("TDS, header alone", PRELOGIN("\x01", "\x01") IN_TDS("\x0e"),
 		  "26=tds+framed more"),
-		P("TDS, packet shorter than the record",
-		  PRELOGIN("\x01", "\x01") TDS_TLS("\x15", "\x09") TLS_HELLO,
+		P("TDS, length below the header", PRELOGIN("\x01", "\x01") IN_TDS("\x07") TLS,
 		  "26=tds+framed bad plain"),
-		P("TDS, record shorter than the hello",
-		  PRELOGIN("\x01", "\x01") TDS_TLS("\x16", "\x08") TLS_HELLO,
-		  "26=tds+framed bad plain"),
-		P("TDS, no hello in the packet",
-		  PRELOGIN("\x01", "\x01") "\x12\x01\x00\x16\0\0\0\0\x15\x03\x01\0\x09\x01\0\0\x05",
+		P("TDS, then another type",
+		  PRELOGIN("\x01", "\x01") IN_TDS("\x09") "\x16\x10\x01\x00\x90",
+		  "26=tds+framed over"),
+		P("TDS, no TLS in the packet", PRELOGIN("\x01", "\x01") IN_TDS("\x0a") "\x17\x03",
 		  "26=tds+framed bad plain"),
 		P("TDS, VERSION not first",
 		  "\x12\x01\x00\x0f\x00\x00\x00\x00\x01\x00\x06\x00\x01\xff\x01", "bad unknown"),
@@ -480,6 +510,7 @@ static void test_databases_and_rdp(void **state) {
 #define CONNECT "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n"
 #define SOCKS4 "\x04\x01\x01\xbb\xc0\x00\x02\x01\x00"
 #define SOCKS5 "\x05\x01\x00\x05\x01\x00\x01\xc0\x00\x02\x01\x01\xbb"
+#define WEBSOCKET "GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"
 #define V2_SIG "\r\n\r\n\0\r\nQUIT\n"
 
 static void test_proxies(void **state) {
@@ -576,7 +607,29 @@ static void test_proxies(void **state) {
 		P("chunked",
 		  "OPTIONS * HTTP/1.1\r\nUpgrade: TLS/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
 		  "bad http"),
-		P("WebSocket", "GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", "bad http"),
+		P("WebSocket", WEBSOCKET, "38=http-upgrade+framed more"),
+		P("WebSocket, TLS", WEBSOCKET "\x82\x06" TLS, "38=http-upgrade+framed tls"),
+		P("WebSocket, masked", WEBSOCKET "\x82\x82\xff\x0f\x55\xaa\xe9\x0c",
+		  "38=http-upgrade+framed tls"),
+		P("WebSocket, masked, a byte a frame, ping between",
+		  WEBSOCKET "\x02\x81\xff\x00\x00\x00\xe9\x89\x81\x01\x02\x03\x04x"
+			    "\x80\x81\x01\x00\x00\x00\x02",
+		  "38=http-upgrade+framed tls"),
+		P("WebSocket, length of 2 bytes", WEBSOCKET "\x82\x7e\x00\x06" TLS,
+		  "38=http-upgrade+framed tls"),
+		P("WebSocket, length of 8 bytes", WEBSOCKET "\x82\x7f\0\0\0\0\0\0\0\x06" TLS,
+		  "38=http-upgrade+framed tls"),
+		P("WebSocket, length over 4 GB", WEBSOCKET "\x82\x7f\0\0\0\1\0\0\0\x06" TLS,
+		  "38=http-upgrade+framed bad http"),
+		P("WebSocket, text", WEBSOCKET "\x81\x06" TLS, "38=http-upgrade+framed bad http"),
+		P("WebSocket, compressed", WEBSOCKET "\xc2\x06" TLS,
+		  "38=http-upgrade+framed bad http"),
+		P("WebSocket, another protocol", WEBSOCKET "\x82\x04\x00\x01\x02\x03",
+		  "38=http-upgrade+framed bad http"),
+		P("WebSocket, ping, then closed", WEBSOCKET "\x89\x00\x88\x00",
+		  "38=http-upgrade+framed over"),
+		P("WebSocket refused, and no frame", WEBSOCKET "GET / HTTP/1.1\r\n\r\n",
+		  "38=http-upgrade+framed bad http"),
 		P("TLS inside another word", "GET / HTTP/1.1\r\nUpgrade: xTLS/1.0\r\n\r\n",
 		  "bad http"),
 		P("in another field", "GET / HTTP/1.1\r\nX-Upgrade: TLS/1.0\r\n\r\n", "bad http"),
