@@ -251,6 +251,24 @@ def _():
     return c
 
 
+@case("via-tds-five-packets.pcap", "The hello over five TDS packets, each in a segment of its own, and one of them empty.")
+def _():
+    r = w.records(w.hello13("mssql3.example.com"))
+    c = talk(1433, tds(0x12, PRELOGIN), (tds(4, PRELOGIN),))
+    for n, (_, part) in enumerate(w.pieces(r, [3, 60, 61, 200])):
+        c.say(tds(0x12, part, n == 4, n + 1))
+        if n == 1:
+            c.say(tds(0x12, b"", False, 2))
+    return c
+
+
+@case("via-tds-refused.pcap", "ENCRYPT_NOT_SUP, and a LOGIN7 in clear: no hello.")
+def _():
+    off = PRELOGIN[:27] + b"\2" + PRELOGIN[28:]
+    login = bytes(46) + struct.pack("<H", 6) + bytes(46) + w.noise("login", 40)
+    return talk(1433, tds(0x12, PRELOGIN), (tds(4, off),), tds(0x10, login)).close()
+
+
 @case("via-tds8.pcap", "TDS 8.0: TLS from the first byte, ALPN tds/8.0.")
 def _():
     h = w.client_hello(
@@ -315,6 +333,41 @@ def _():
         (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: TLS/1.0, HTTP/1.1\r\nConnection: Upgrade\r\n\r\n",),
         name="ipp.example.com",
     )
+
+
+WEBSOCKET = (
+    b"GET /tunnel HTTP/1.1\r\nHost: ws.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+    ),
+)
+
+
+def frame(opcode, body, last=True):
+    """A frame of a client: masked (RFC 6455 5.3)."""
+    key = w.noise("mask%d" % len(body), 4)
+    n = len(body)
+    length = struct.pack("!B", 0x80 | n) if n < 126 else struct.pack("!BH", 0x80 | 126, n)
+    return bytes([last << 7 | opcode]) + length + key + bytes(c ^ key[i % 4] for i, c in enumerate(body))
+
+
+@case("via-websocket.pcap", "TLS in a WebSocket tunnel: the hello in one masked frame.")
+def _():
+    return talk(80, *WEBSOCKET).say(frame(2, w.records(w.hello13("ws1.example.com"))), [100])
+
+
+@case("via-websocket-fragments.pcap", "The hello in fragments of a message, a ping between, cut inside headers; then one more message.")
+def _():
+    a, b, c = (part for _, part in w.pieces(w.records(w.hello13("ws2.example.com")), [1, 130]))
+    data = frame(2, a, False) + frame(9, b"ping") + frame(0, b, False) + frame(10, b"") + frame(0, c)
+    return talk(80, *WEBSOCKET).say(data, [1, 4, 7, 20, 23, 200]).say(frame(2, w.CCS))
+
+
+@case("websocket-chat.pcap", "WebSocket that carries text, then binary data: no hello.")
+def _():
+    return talk(80, *WEBSOCKET, frame(1, b"hello"), (b"\x81\x02hi",), frame(2, w.noise("chat", 50))).close()
 
 
 @case("via-socks4.pcap", "SOCKS4a with a host name.")
