@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Writes the seed corpora of fuzz_tls and fuzz_stream:  fuzz/seeds.py [tls] [stream]
+"""Writes seed corpora of fuzz_tls, fuzz_stream and fuzz_upgrade:  fuzz/seeds.py [tls] [stream] [upgrade]
 
-The formats are those at the top of fuzz_tls.c and fuzz_stream.c. Nothing here is drawn at random,
+The formats are those at the top of fuzz_tls.c, fuzz_stream.c and fuzz_upgrade.c. Nothing here is drawn at random,
 so that a run changes only what was meant to change.
 """
 
@@ -78,11 +78,85 @@ def stream():
     yield "full", script(op(0, 12), full=1, anchored=0)
 
 
+def upgrade():
+    """Dialogues, and what servers say by themselves; the clients' sides in the folder are written by hand."""
+    tls = w.record(w.client_hello(ciphers=[0x1301], exts=[w.sni("a.example")]))
+    hello = tls[:9]
+
+    def talk(*turns):
+        """A turn is the client's; as (bytes,) the server's."""
+        out = b"\0"
+        for turn in turns:
+            server, text = (0x80, turn[0]) if isinstance(turn, tuple) else (0, turn)
+            for at in range(0, len(text), 127):
+                part = text[at:at + 127]
+                out += bytes([server | len(part)]) + part
+        return out
+
+    def ber(tag, body):
+        return bytes([tag, len(body)]) + body
+
+    def ldap(op, number=1):
+        return ber(0x30, ber(2, bytes([number])) + op)
+
+    oid = b"1.3.6.1.4.1.1466.20037"
+    start_tls = ldap(ber(0x77, ber(0x80, oid)))
+    result = b"\x0a\1%c\4\0\4\0"
+    extension = ber(0x30, ber(4, b"supportedExtension") + ber(0x31, ber(4, oid)))
+    root = ldap(ber(0x64, b"\4\0" + ber(0x30, extension)))
+    yield "talk-ldap", talk(start_tls, (ldap(ber(0x78, result % 0)),), hello, (hello,))
+    yield "talk-ldap-root", talk((root + ldap(ber(0x65, result % 0)),), ldap(ber(0x60, b"\2\1\3\4\1n\x80\2pw")),
+                                 (ldap(ber(0x61, result % 13)),))
+    xtls = b" xmlns='urn:ietf:params:xml:ns:xmpp-tls'"
+    yield "talk-xmpp", talk(b"<stream:stream to='x'>", (b"<stream:stream id='1'><stream:features><starttls" + xtls
+                            + b"><required/></starttls></stream:features>",), b"<starttls" + xtls + b"/>",
+                            (b"<failure" + xtls + b"/>",), b"<auth mechanism='PLAIN'>AGEAYg==</auth>")
+    ssl = struct.pack("!II", 8, 80877103)
+    startup = b"\0\0\0\x11\0\3\0\0user\0x\0\0\0"
+    yield "talk-postgresql", talk(struct.pack("!II", 8, 80877104), (b"N",), ssl, (b"N",), startup,
+                                  (b"R\0\0\0\x08\0\0\0\3",), b"p\0\0\0\x07pw\0")
+    greeting = b"\x0a8.0\0" + bytes(4) + b"saltsalt\0\xff\xff\x21\2\0\xff\xc1\x15" + bytes(10) + b"saltsaltsalt\0m\0"
+    greeting = struct.pack("<I", len(greeting)) + greeting
+    login = struct.pack("<III", 0x002AA285, 1 << 24, 33)[:9] + bytes(23) + b"bob\0\2pwmysql_clear_password\0"
+    yield "talk-mysql", talk((greeting,), struct.pack("<I", 32 | 1 << 24) + b"\x85\xae\x0f" + bytes(29), (b"\3\0\0\2\xff\1\4",))
+    yield "talk-mysql-login", talk((greeting,), struct.pack("<I", len(login) | 1 << 24) + login)
+    def tds(kind, body):
+        return struct.pack("!BBHHBB", kind, 1, len(body) + 8, 0, 1, 0) + body
+
+    prelogin = bytes.fromhex("00000b0006010011000" "1ff09000000000001")
+    yield "talk-tds", talk(tds(0x12, prelogin), (tds(4, prelogin),), tds(0x12, tls[:7]) + tds(0x12, tls[7:]), (tds(0x12, hello),))
+    yield "talk-tds-login", talk(tds(0x12, prelogin), (tds(4, prelogin[:-1] + b"\2"),), tds(0x10, bytes(46) + b"\4\0"))
+    yield "talk-rdp", talk(bytes.fromhex("030000130ee000000000000100080003000000"),
+                           (bytes.fromhex("030000130ed000001234000200080002000000"),), hello)
+    yield "talk-socks5", talk(b"\5\2\0\2", (b"\5\2",), b"\1\1a\1b", (b"\1\0",), b"\5\1\0\3\1a\1\xbb",
+                              (b"\5\0\0\1" + bytes(6),), ssl, (b"S",), hello)
+    connect = b"CONNECT a:443 HTTP/1.1\r\n\r\n"
+    yield "talk-connect-407", talk(connect, (b"HTTP/1.1 407 No\r\nContent-Length: 2\r\n\r\nno",), connect,
+                                   (b"HTTP/1.1 200 OK\r\n\r\n",), start_tls, (ldap(ber(0x78, result % 52)),))
+    yield "talk-http-upgrade", talk(b"OPTIONS * HTTP/1.1\r\nUpgrade: TLS/1.0\r\n\r\n",
+                                    (b"HTTP/1.1 426 No\r\nUpgrade: TLS/1.0\r\nContent-Length: 0\r\n\r\n",), b"GET / HTTP/1.1\r\n\r\n")
+    key = b"\x12\x34\x56\x78"
+
+    def frame(opcode, body):
+        return bytes([opcode, 0x80 | len(body)]) + key + bytes(c ^ key[i % 4] for i, c in enumerate(body))
+
+    websocket = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"
+    frames = frame(2, tls[:1]) + frame(0x89, b"ping") + frame(0, tls[1:40]) + frame(0x80, tls[40:])
+    yield "websocket", b"\3" + websocket + frames
+    yield "talk-websocket", talk(websocket, (b"HTTP/1.1 101 Switching\r\n\r\n",), frames)
+    yield "tds-packets", b"\2" + tds(0x12, prelogin) + tds(0x12, tls[:3]) + tds(0x12, b"") + tds(0x12, tls[3:]) + b"\x17"
+    yield "server-mysql", b"\1" + greeting + b"\7\0\0\2" + bytes(7)
+    yield "server-ldap-root", b"\2" + root + ldap(ber(0x78, result % 2))
+    yield "server-postgresql", b"\0NS" + hello
+    yield "server-http", b"\4HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" + hello
+    yield "server-adb", b"\1STLS" + b"\0\0\0\1" + bytes(12) + b"\xac\xab\xb3\xac" + hello
+
+
 def main():
-    for name in sys.argv[1:] or ["tls", "stream"]:
+    for name in sys.argv[1:] or ["tls", "stream", "upgrade"]:
         folder = os.path.join(here, "corpus", name)
         os.makedirs(folder, exist_ok=True)
-        for seed, data in {"tls": tls, "stream": stream}[name]():
+        for seed, data in {"tls": tls, "stream": stream, "upgrade": upgrade}[name]():
             with open(os.path.join(folder, seed), "wb") as f:
                 f.write(data)
 
