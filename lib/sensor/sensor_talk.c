@@ -156,6 +156,9 @@ void talk_over(
 ) {
 	struct ht_verdict v;
 	const struct tcp_side *client = &h->tcp[h->client];
+	// What could not be read as long as nothing was known of the client: a single letter.
+	if (server_of(h) != NULL)
+		serve(s, h, &h->tcp[!h->client]);
 	const bool hello = client->open && client->begun;
 	const bool known = talk_verdict(s, f, h, hello, &v);
 	bool begun[2];
