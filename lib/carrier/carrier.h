@@ -73,21 +73,16 @@ ht_openvpn(struct ht_piece *out, struct ht_span datagram, uint32_t wire_len);
 // Number of the first piece of a handshake on OpenVPN's control channel; the reset before has 0.
 #define HT_OPENVPN_FIRST 1
 
-// ht_carrier_perhaps looks at the first byte of a datagram, which rules RADIUS and OpenVPN out for
-// nearly all: Access-Request; CONTROL_V1 of any key; the three hard resets, which begin with key 0.
+// ht_carrier_perhaps looks at the first byte of a datagram (which is not empty), which rules RADIUS
+// and OpenVPN out for nearly all: Access-Request; CONTROL_V1 of any key; the three hard resets,
+// which begin with key 0.
 static inline bool ht_carrier_perhaps(struct ht_span datagram) {
-	if (datagram.len < 14) // a hard reset in clear
-		return false;
-	switch (datagram.p[0]) {
-	case 0x01:
-	case 0x20 ... 0x27:
-	case 0x38:
-	case 0x40:
-	case 0x50:
-		return true;
-	default:
-		return false;
-	}
+	enum { SHORTEST = 14 }; // a hard reset in clear
+	const uint64_t low = 1ull << 0x01 | 0xffull << 0x20 | 1ull << 0x38, // 00 to 3f
+		high = 1ull << 0x00 | 1ull << 0x10; // 40 to 7f
+	uint8_t first = datagram.p[0];
+	return datagram.len >= SHORTEST && first < 0x80
+	       && ((first & 0x40 ? high : low) >> (first & 0x3f) & 1);
 }
 
 // --- OpenVPN over TCP --------------------------------------------------------------------------

@@ -147,11 +147,13 @@ static const enum ht_ledger fragment_counter[HT_FRAG_NUM_ENDS] = {
 
 // Whether a packet needs the flow table. TCP without data says nothing but where a side begins and
 // ends.
-static bool wants_flow(struct ht_sensor *s, const struct ht_packet *p) {
+static bool wants_flow(struct ht_sensor *s, struct ht_packet *p) {
 	if (p->end == HT_PACKET_TCP)
 		return p->payload.len > 0
 		       || (p->tcp_flags & (HT_TCP_SYN | HT_TCP_FIN | HT_TCP_RST));
-	return p->end == HT_PACKET_UDP && udp_wants(s, p);
+	if (p->end == HT_PACKET_UDP)
+		return udp_wants(s, p);
+	return p->end == HT_PACKET_EAPOL && eapol_wants(p);
 }
 
 static void payload_of(
@@ -164,8 +166,10 @@ static void payload_of(
 	s->now = f->ts;
 	if (p->proto == HT_IPPROTO_TCP)
 		tcp_packet(s, p, ref, &at);
-	else
+	else if (p->proto == HT_IPPROTO_UDP)
 		udp_packet(s, p, ref, &at);
+	else
+		eapol_packet(s, p, ref, &at);
 }
 
 // A fragment may complete a packet, which is then read like any other, tunnels and fragments in it

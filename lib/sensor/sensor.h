@@ -130,7 +130,7 @@ enum ht_incomplete {
 	X(STREAM_SMB, "streams", "smb", "SMB or NetBIOS") \
 	X(DATAGRAMS, "datagrams", "total", "UDP datagrams with a payload") \
 	X(DATAGRAM_OTHER, "datagrams", "other", \
-	  "neither QUIC with a long header nor a DTLS hello") \
+	  "neither QUIC with a long header, a DTLS hello nor a carrier of TLS") \
 	X(DATAGRAM_DTLS, "datagrams", "dtls_hello", "carried (a part of) a DTLS ClientHello") \
 	X(DATAGRAM_QUIC_CLIENT, "datagrams", "quic_client", \
 	  "QUIC from the client of a known connection") \
@@ -146,6 +146,10 @@ enum ht_incomplete {
 	X(DATAGRAM_QUIC_UNKNOWN, "datagrams", "quic_unknown_version", \
 	  "QUIC-like, version not known") \
 	X(DATAGRAM_GQUIC, "datagrams", "gquic", "gQUIC with a handshake in clear") \
+	X(DATAGRAM_RADIUS, "datagrams", "radius", "RADIUS Access-Requests with EAP inside") \
+	X(DATAGRAM_OPENVPN, "datagrams", "openvpn", "OpenVPN's control channel, in clear") \
+	X(DATAGRAM_TLS_CRYPT, "datagrams", "openvpn_tls_crypt", \
+	  "OpenVPN's control channel, encrypted with tls-crypt") \
 	X(HELLOS_BEGUN, "hellos", "begun", \
 	  "ClientHellos of which the first byte was seen, or any byte of a QUIC or DTLS one") \
 	X(HELLOS_COMPLETE, "hellos", "complete", "records with complete:true") \

@@ -70,12 +70,18 @@ void put_connection(
 	ht_set(r, ts, at->ts);
 	if (at->frame != 0)
 		ht_set(r, frame, at->frame);
-	ht_set(r, src_ip, f->addr[client]);
-	ht_set(r, src_port, f->port[client]);
-	ht_set(r, dst_ip, f->addr[!client]);
-	ht_set(r, dst_port, f->port[!client]);
-	ht_set(r, transport, f->proto == HT_IPPROTO_TCP ? "tcp" : "udp");
-	ht_set(r, community_id, HT_SPAN(id, community_id(s, id, f)));
+	if (f->proto == FLOW_PROTO_EAPOL) {
+		ht_set(r, src_mac, f->addr[client]);
+		ht_set(r, dst_mac, f->addr[!client]);
+		ht_set(r, transport, "eapol");
+	} else {
+		ht_set(r, src_ip, f->addr[client]);
+		ht_set(r, src_port, f->port[client]);
+		ht_set(r, dst_ip, f->addr[!client]);
+		ht_set(r, dst_port, f->port[!client]);
+		ht_set(r, transport, f->proto == HT_IPPROTO_TCP ? "tcp" : "udp");
+		ht_set(r, community_id, HT_SPAN(id, community_id(s, id, f)));
+	}
 	if (at->num_encap > 0)
 		put_encap(r, at);
 	const struct ht_service *known = ht_service_of(s->p.services, f->port[!client], f->proto);

@@ -75,6 +75,9 @@ struct hello *hello_get(struct ht_sensor *s, struct ht_flow *f, enum hello_kind 
 	case HELLO_QUIC:
 		memset(&h->quic, 0, sizeof(h->quic));
 		break;
+	case HELLO_CARRIED:
+		memset(&h->carried, 0, sizeof(h->carried));
+		break;
 	default:
 		memset(&h->dtls, 0, sizeof(h->dtls));
 		break;
@@ -98,6 +101,9 @@ void hello_put(struct ht_sensor *s, struct hello *h) {
 		break;
 	case HELLO_QUIC:
 		ht_quic_drop(s->quic, &h->quic);
+		break;
+	case HELLO_CARRIED:
+		ht_pieces_drop(&h->carried.pieces, s->arena);
 		break;
 	default:
 		ht_dtls_next(&h->dtls, s->arena);

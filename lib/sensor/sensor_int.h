@@ -8,6 +8,7 @@
 //   sensor_udp.c     which datagrams are QUIC or DTLS
 //   sensor_quic.c    QUIC and gQUIC
 //   sensor_dtls.c    DTLS
+//   sensor_carried.c TLS in EAP, RADIUS and OpenVPN
 //   sensor_hellos.c  the pool of hellos in progress: oldest first, time-outs, eviction
 //   sensor_emit.c    a hello view and its circumstances -> a record
 //   sensor_event.c   event records
@@ -16,6 +17,7 @@
 #pragma once
 
 #include "arena.h"
+#include "carrier.h"
 #include "crypto.h"
 #include "fingerprint.h"
 #include "flow.h"
@@ -55,6 +57,13 @@ enum {
 	FLOW_DONE_TCP = 16, // both directions decided
 	FLOW_CLOSED = 32, // TCP: a FIN or RST was seen, the next SYN is another connection's
 	FLOW_NOT_TLS = 64, // TCP: told as not TLS on a port that belongs to TLS
+	FLOW_CARRIED = 128, // OpenVPN over UDP, or a conversation of EAP
+};
+
+// flow.proto beside TCP and UDP: a conversation of EAP, which has no ports of its own.
+enum {
+	FLOW_PROTO_EAPOL = 0, // the addresses are MAC addresses, in the first 6 bytes
+	FLOW_PROTO_RADIUS = 255, // the first address is a hash of who speaks to whom
 };
 
 enum tcp_role {
@@ -77,16 +86,28 @@ struct tcp_side {
 	struct ht_tls_framer framer;
 	struct ht_upgrade upgrade;
 	struct ht_answers answers; // ROLE_SERVER
+	bool in_openvpn; // the TLS bytes are taken out of packets in the stream
+	struct ht_openvpn_stream openvpn;
 };
 
-enum hello_kind { HELLO_FREE, HELLO_TCP, HELLO_QUIC, HELLO_DTLS };
+// A hello whose pieces another protocol carries. It belongs to a flow like any other: OpenVPN's, or
+// one that stands for a conversation of EAP (sensor_carried.c).
+struct carried {
+	uint8_t via; // enum ht_via
+	uint32_t context; // hash of session and handshake: another one is another hello
+	struct ht_flow_key ends; // RADIUS: addresses of the last packet
+	struct ht_pieces pieces;
+	struct ht_tls_framer framer;
+};
+
+enum hello_kind { HELLO_FREE, HELLO_TCP, HELLO_QUIC, HELLO_DTLS, HELLO_CARRIED };
 
 // One hello in progress, from a fixed pool. In a list by last activity, oldest first.
 struct hello {
 	uint32_t older, newer; // indices, 0 is none
 	uint32_t flow; // slot of its flow
 	uint8_t kind; // enum hello_kind
-	bool begun; // QUIC, DTLS: counted in hellos.begun
+	bool begun; // but TCP: counted in hellos.begun
 	bool talk; // TCP: a protocol that has an upgrade is spoken, counted in upgrades.begun
 	bool fin[2]; // TCP: each side has ended, at fin_at
 	bool cut; // QUIC: the snap length took bytes of a datagram of it
@@ -100,6 +121,7 @@ struct hello {
 		struct tcp_side tcp[2];
 		struct ht_quic_conn quic;
 		struct ht_dtls dtls;
+		struct carried carried;
 	};
 };
 
@@ -203,6 +225,26 @@ void dtls_packet(
 	const struct sighting *at
 );
 void dtls_give_up(struct ht_sensor *s, struct hello *h, enum ht_incomplete why);
+
+// --- sensor_carried.c ---
+// carried_wants tells whether a datagram of which ht_carrier_perhaps() is true is RADIUS or OpenVPN
+// and needs to be looked at. It counts it, also when it is neither.
+bool carried_wants(struct ht_sensor *s, const struct ht_packet *p);
+void carried_packet(
+	struct ht_sensor *s,
+	const struct ht_packet *p,
+	struct ht_flow_ref ref,
+	const struct sighting *at
+);
+// eapol_wants gives an EAPOL frame the key of its conversation. It is always true.
+bool eapol_wants(struct ht_packet *p);
+void eapol_packet(
+	struct ht_sensor *s,
+	const struct ht_packet *p,
+	struct ht_flow_ref ref,
+	const struct sighting *at
+);
+void carried_give_up(struct ht_sensor *s, struct hello *h, enum ht_incomplete why);
 
 // --- sensor_hellos.c ---
 bool hellos_new(struct ht_sensor *s);

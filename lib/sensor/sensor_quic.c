@@ -293,7 +293,7 @@ static void gquic_clear(
 		return;
 	if (f == NULL)
 		f = flow_make(s, p, ref);
-	else if (f->flags & (FLOW_QUIC | FLOW_DTLS))
+	else if (f->flags & (FLOW_QUIC | FLOW_DTLS | FLOW_CARRIED))
 		flow_renew(s, f); // another connection on the same addresses and ports
 	// A CHLO is sent again, with more in it, when the server rejects the first (REJ): the
 	// second is told as number 2, the same bytes again are not.

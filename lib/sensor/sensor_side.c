@@ -195,6 +195,25 @@ static bool look_behind_gap(struct ht_sensor *s, struct ht_flow *f, struct hello
 	return false;
 }
 
+// OpenVPN's packets end, perhaps inside of one: what is there of it may begin a hello. Returns true
+// when it was whole.
+static bool look_in_part(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side) {
+	struct tcp_side *t = &h->tcp[side];
+	uint8_t *buf = t->stream.data.buf;
+	struct ht_tls_message m;
+	(void)!ht_openvpn_unframe(&t->openvpn, buf, ht_stream_prefix(&t->stream), true);
+	enum ht_rc rc = ht_tls_frame(&t->framer, buf, t->openvpn.end, &m);
+	if (rc == HT_OK) {
+		whole_hello(s, f, h, side, &h->at, &m);
+		return true;
+	}
+	if (rc == HT_MORE && !t->begun && ht_tls_frame_begun(&t->framer, buf)) {
+		t->begun = true;
+		count(s, HT_CTR_HELLOS_BEGUN);
+	}
+	return false;
+}
+
 void side_give_up(
 	struct ht_sensor *s,
 	struct ht_flow *f,
@@ -203,11 +222,14 @@ void side_give_up(
 	enum ht_ledger open,
 	enum ht_incomplete why
 ) {
-	struct tcp_side *t = &h->tcp[h->talk ? h->client : side];
+	side = h->talk ? h->client : side;
+	struct tcp_side *t = &h->tcp[side];
 	bool second = t->framer.second;
-	if (t->open && t->role == ROLE_OPEN && !second && !t->in_tls
-	    && ht_stream_prefix(&t->stream) == 0
-	    && look_behind_gap(s, f, h, (uint8_t)(t - h->tcp))) {
+	bool may_hold = t->open && t->role == ROLE_OPEN && !second;
+	bool lost = !t->in_tls && ht_stream_prefix(&t->stream) == 0;
+	if (may_hold
+	    && ((lost && look_behind_gap(s, f, h, side))
+		|| (t->in_openvpn && look_in_part(s, f, h, side)))) {
 		flow_decided(s, f, h);
 		return;
 	}
@@ -229,6 +251,7 @@ void side_give_up(
 // Nothing is known yet of what the held bytes are.
 static void begin_anew(const struct ht_flow *f, struct tcp_side *t, uint8_t side) {
 	t->in_tls = false;
+	t->in_openvpn = false;
 	t->tls_at = 0;
 	t->segments_before = 0;
 	t->upgrade = (struct ht_upgrade){.port_hint = f->port[!side]};
@@ -317,6 +340,29 @@ static enum step step_tls(
 	}
 }
 
+// OpenVPN's control channel begins at t->tls_at: TLS is in its packets.
+static enum step step_openvpn(
+	struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side, uint32_t prefix
+) {
+	struct tcp_side *t = &h->tcp[side];
+	struct ht_upgrade *u = &t->upgrade;
+	t->openvpn = (struct ht_openvpn_stream){.pos = t->tls_at, .end = t->tls_at};
+	enum ht_rc rc = ht_openvpn_unframe(&t->openvpn, t->stream.data.buf, prefix, false);
+	if (rc == HT_MORE && t->openvpn.next > 0) {
+		t->in_openvpn = t->in_tls = t->stream.anchored = true;
+		t->framer = (struct ht_tls_framer){.pos = t->tls_at, .begin = t->tls_at};
+		if (u->num_via < HT_VIA_MAX)
+			u->via[u->num_via++] = HT_VIA_OPENVPN;
+		return STEP_AGAIN;
+	}
+	if (!t->stream.anchored)
+		return mid_stream(s, f, h, side);
+	if (rc == HT_MORE)
+		return STEP_WAIT;
+	side_give_up(s, f, h, side, HT_CTR_STREAM_OPENVPN, HT_INCOMPLETE_MALFORMED);
+	return STEP_GONE;
+}
+
 // Nothing says yet that TLS begins at t->tls_at.
 static enum step
 step_start(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side, uint32_t prefix) {
@@ -346,6 +392,8 @@ step_start(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side
 	default:
 		break;
 	}
+	if (t->upgrade.speaks == HT_SPEAKS_OPENVPN)
+		return step_openvpn(s, f, h, side, prefix);
 	if (!t->stream.anchored)
 		return mid_stream(s, f, h, side);
 	if (t->upgrade.speaks == HT_SPEAKS_SERVER || talk_serves(h, side)) {
@@ -361,6 +409,22 @@ step_start(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side
 		s, f, h, side, HT_CTR_STREAM_UNKNOWN + t->upgrade.speaks, HT_INCOMPLETE_MALFORMED
 	);
 	return STEP_GONE;
+}
+
+// Where the TLS bytes end that are there, which are taken out of OpenVPN's packets. False: there
+// will be no more of them, and the side is gone.
+static bool openvpn_prefix(
+	struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side, uint32_t *prefix
+) {
+	struct tcp_side *t = &h->tcp[side];
+	enum ht_rc rc = ht_openvpn_unframe(&t->openvpn, t->stream.data.buf, *prefix, false);
+	if (t->openvpn.end == t->tls_at && t->openvpn.pos == *prefix)
+		t->segments_before = t->stream.segments; // nothing of the hello was in them
+	*prefix = t->openvpn.end;
+	if (rc == HT_MORE)
+		return true;
+	side_give_up(s, f, h, side, HT_CTR_STREAM_OPENVPN, HT_INCOMPLETE_MALFORMED);
+	return false;
 }
 
 static uint32_t bytes_held(const struct ht_stream *s) {
@@ -395,12 +459,12 @@ look(struct ht_sensor *s,
 			);
 			return false;
 		}
+		if (t->in_openvpn && !openvpn_prefix(s, f, h, side, &prefix))
+			return false;
 		enum step step = t->in_tls ? step_tls(s, f, h, side, at, prefix)
 					   : step_start(s, f, h, side, prefix);
 		if (step == STEP_WAIT && carried == HT_BAD && t->role == ROLE_OPEN) {
-			side_give_up(
-				s, f, h, side, HT_CTR_STREAM_UNKNOWN, HT_INCOMPLETE_MALFORMED
-			);
+			side_give_up(s, f, h, side, HT_CTR_STREAM_UNKNOWN, HT_INCOMPLETE_MALFORMED);
 			return false;
 		}
 		if (step != STEP_AGAIN)

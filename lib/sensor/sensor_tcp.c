@@ -40,7 +40,7 @@ static bool first_bytes(
 	if (ht_tls_start(g->bytes) == HT_TLS_NO && f->dir[side] == DIR_READY && f->work == 0) {
 		struct ht_upgrade u = {.port_hint = f->port[!side]};
 		if (ht_upgrade_scan(&u, g->bytes) == HT_BAD && u.speaks != HT_SPEAKS_SERVER
-		    && !ht_upgrade_is_client(&u)) {
+		    && u.speaks != HT_SPEAKS_OPENVPN && !ht_upgrade_is_client(&u)) {
 			stream_done(s, f, side, HT_CTR_STREAM_UNKNOWN + u.speaks);
 			return true;
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// UDP: which datagrams are QUIC or DTLS. A flow is made only for what has proved to be a client's
-// hello; everything else costs a look at its first bytes.
+// UDP: which datagrams are QUIC, DTLS or a carrier of TLS. A flow is made only for what has proved
+// to be a client's hello; everything else costs a look at its first bytes.
 
 #include "sensor_int.h"
 
@@ -33,6 +33,8 @@ bool udp_wants(struct ht_sensor *s, const struct ht_packet *p) {
 		count(s, HT_CTR_DATAGRAM_QUIC_UNKNOWN);
 		return false;
 	default:
+		if (HT_UNLIKELY(ht_carrier_perhaps(p->payload)))
+			return carried_wants(s, p);
 		count(s, HT_CTR_DATAGRAM_OTHER);
 		return false;
 	}
@@ -44,19 +46,25 @@ void udp_packet(
 	struct ht_flow_ref ref,
 	const struct sighting *at
 ) {
-	struct ht_flow *f = flow_find(s, p, ref);
-	if (ht_dtls_start(p->payload)) {
-		dtls_packet(s, p, ref, f, at);
-		return;
-	}
 	struct ht_quic_header q;
-	ht_quic_peek(&q, p->payload);
-	quic_packet(s, p, ref, f, &q, at);
+	if (ht_dtls_start(p->payload))
+		dtls_packet(s, p, ref, flow_find(s, p, ref), at);
+	else if (ht_quic_peek(&q, p->payload) != HT_QUIC_NOT)
+		quic_packet(s, p, ref, flow_find(s, p, ref), &q, at);
+	else
+		carried_packet(s, p, ref, at);
 }
 
 void udp_end(struct ht_sensor *s, struct hello *h, enum ht_incomplete why) {
-	if (h->kind == HELLO_QUIC)
+	switch (h->kind) {
+	case HELLO_QUIC:
 		quic_give_up(s, h, why);
-	else
+		break;
+	case HELLO_CARRIED:
+		carried_give_up(s, h, why);
+		break;
+	default:
 		dtls_give_up(s, h, why);
+		break;
+	}
 }

@@ -35,7 +35,9 @@
 	X(PROXY_V1, "proxy-v1") \
 	X(PROXY_V2, "proxy-v2") \
 	X(OPENVPN, "openvpn") \
-	X(ADB, "adb")
+	X(ADB, "adb") \
+	X(EAPOL, "eapol") \
+	X(RADIUS, "radius")
 
 enum ht_via {
 #define X(id, name) HT_VIA_##id,

@@ -3,6 +3,7 @@
 // ledger in balance and a record for each hello that began. (That the cuts of a hello do not matter
 // is test_segmentation.c.)
 
+#include "carrier_build.h"
 #include "t.h"
 #include "wire.h"
 
@@ -78,7 +79,7 @@ static void on_record(void *user, const struct ht_record *r) {
 	s->number = r->hello_number;
 	s->segments = r->segments;
 	s->tls_records = r->has & HT_HAS(tls_records) ? r->tls_records : 0;
-	s->src_port = r->src_port;
+	s->src_port = r->has & HT_HAS(src_port) ? r->src_port : 0;
 	s->ts = r->ts;
 	s->all_len = digest(s->all, r, UINT64_MAX);
 	s->hello_len = digest(s->hello, r, ~OF_THE_SPLIT);
@@ -1581,6 +1582,383 @@ static void frame_counters(void **state) {
 	expect_counter(HT_CTR_PACKETS_BYTES, bytes);
 }
 
+// --- carriers
+// -------------------------------------------------------------------------------------
+
+// The n bytes at `at` of `record`, which begins with the piece of number 1.
+static void openvpn(uint64_t session, unsigned key, uint32_t number, size_t at, size_t n) {
+	static struct bytes d;
+	const struct openvpn_packet p = {OPENVPN_CONTROL | key, session, 20, 1, number};
+	d.len = 0;
+	put_openvpn(&d, &p, record.b + at, n);
+	udp_add(&fs, FROM_CLIENT, d.b, d.len);
+}
+
+static void openvpn_reset(uint64_t session) {
+	static struct bytes d;
+	const struct openvpn_packet p = {OPENVPN_CLIENT_V2, session, 20, 0, 0};
+	d.len = 0;
+	put_openvpn(&d, &p, NULL, 0);
+	udp_add(&fs, FROM_CLIENT, d.b, d.len);
+}
+
+// A Response of EAP-TLS with these bytes of `record`.
+static const struct bytes *eap(unsigned id, size_t at, size_t n) {
+	static struct bytes d;
+	bool more = at + n < record.len;
+	const struct eap_packet e = {
+		EAP_RESPONSE,
+		id,
+		EAP_TLS,
+		(at == 0 ? EAP_LENGTH : 0) | (more ? EAP_MORE : 0),
+		(uint32_t)record.len,
+	};
+	d.len = 0;
+	put_eap(&d, &e, record.b + at, n);
+	return &d;
+}
+
+static void eapol(unsigned id, size_t at, size_t n) {
+	eapol_add(&fs, eap(id, at, n));
+}
+
+static void radius(const char *user, unsigned id, size_t at, size_t n) {
+	static struct bytes d;
+	d.len = 0;
+	put_radius(&d, id, user, eap(id, at, n));
+	udp_add(&fs, FROM_CLIENT, d.b, d.len);
+}
+
+static void openvpn_hello(void **state) {
+	(void)state;
+	start(small());
+	make_tls("vpn.example");
+	openvpn_reset(1);
+	openvpn(1, 0, 3, 200, record.len - 200);
+	openvpn(1, 0, 1, 0, 100);
+	openvpn(1, 0, 1, 0, 100);
+	expect_records(0);
+	openvpn(1, 0, 2, 100, 100);
+	openvpn(1, 0, 1, 0, 100); // again, when all is told
+	openvpn(1, 0, 3, 200, record.len - 200);
+	feed();
+	expect_records(1);
+	expect_whole(0, "vpn.example");
+	assert_string_equal(seen[0].via, "openvpn");
+	assert_string_equal(seen[0].transport, "udp");
+	assert_string_equal(seen[0].protocol, "tls");
+	assert_int_equal(seen[0].segments, 3);
+	assert_int_equal(seen[0].number, 1);
+	finish();
+	expect_records(1);
+	expect_counter(HT_CTR_DATAGRAM_OPENVPN, 7);
+	expect_counter(HT_CTR_FLOW_HELLO, 1);
+}
+
+// The next handshake of a session is the connection's next hello; another session is another
+// connection.
+static void openvpn_again(void **state) {
+	(void)state;
+	start(small());
+	make_tls("first.example");
+	openvpn(1, 0, 1, 0, record.len);
+	make_tls("renegotiated.example");
+	openvpn(1, 1, 1, 0, 200);
+	openvpn(1, 1, 2, 200, record.len - 200);
+	make_tls("restarted.example");
+	openvpn_reset(2);
+	openvpn(2, 0, 1, 0, record.len);
+	finish();
+	expect_records(3);
+	expect_whole(0, "first.example");
+	expect_whole(1, "renegotiated.example");
+	expect_whole(2, "restarted.example");
+	assert_int_equal(seen[0].number, 1);
+	assert_int_equal(seen[1].number, 2);
+	assert_int_equal(seen[2].number, 1);
+	expect_counter(HT_CTR_FLOWS_BEGUN, 2);
+}
+
+// The client was started anew before its hello was through.
+static void openvpn_restarted_in_hello(void **state) {
+	(void)state;
+	start(small());
+	make_tls("lost.example");
+	openvpn(1, 0, 1, 0, 100);
+	openvpn(1, 0, 3, 200, 50);
+	make_tls("new.example");
+	openvpn(2, 0, 1, 0, 100);
+	openvpn(1, 0, 2, 100, 100); // of the old session
+	openvpn(2, 0, 2, 100, record.len - 100);
+	finish();
+	expect_records(2);
+	expect_incomplete(0, "gap");
+	expect_whole(1, "new.example");
+}
+
+// After a HelloRetryRequest: the random is the same, the rest is not (RFC 8446 4.1.2).
+static void carried_second_hello(void **state) {
+	(void)state;
+	uint8_t random[32];
+	for (unsigned carrier = 0; carrier < 3; carrier++) {
+		start(small());
+		for (unsigned i = 0; i < 2; i++) {
+			make_tls(i == 0 ? "first.example" : "second.example");
+			if (i == 0)
+				memcpy(random, record.b + 11, 32);
+			else
+				memcpy(record.b + 11, random, 32);
+			if (carrier == 0)
+				openvpn(1, 0, 1 + i, 0, record.len);
+			else if (carrier == 1)
+				eapol(4 + i, 0, record.len);
+			else
+				radius("user", 4 + i, 0, record.len);
+		}
+		finish();
+		expect_records(2);
+		expect_whole(0, "first.example");
+		expect_whole(1, "second.example");
+		assert_int_equal(seen[0].number, 1);
+		assert_int_equal(seen[1].number, 2);
+		expect_counter(HT_CTR_FLOWS_BEGUN, 1);
+	}
+}
+
+// The server's side gives nothing and holds nothing, whatever comes first.
+static void openvpn_server(void **state) {
+	(void)state;
+	static struct bytes d;
+	start(small());
+	make_tls("client.example");
+	for (unsigned i = 0; i < 2; i++) {
+		struct openvpn_packet p = {OPENVPN_CONTROL, 9, 20, 1, 1};
+		d.len = 0;
+		put_openvpn(
+			&d, &p, (const uint8_t *)"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03", 11
+		);
+		udp_add(&fs, FROM_SERVER, d.b, d.len);
+		for (p.number = 2; p.number < 30; p.number++) {
+			d.len = 0;
+			put_openvpn(&d, &p, noise, 100);
+			udp_add(&fs, FROM_SERVER, d.b, d.len);
+		}
+		if (i == 0)
+			openvpn(1, 0, 1, 0, record.len);
+	}
+	finish();
+	expect_records(1);
+	expect_whole(0, "client.example");
+}
+
+static void openvpn_encrypted(void **state) {
+	(void)state;
+	static struct bytes d;
+	start(small());
+	for (unsigned i = 0; i < 3; i++) {
+		d.len = 0;
+		put_tls_crypt(
+			&d, i == 0 ? OPENVPN_CLIENT_V2 : OPENVPN_CONTROL, 1 + i, 37 + 100 * i
+		);
+		udp_add(&fs, FROM_CLIENT, d.b, d.len);
+	}
+	finish();
+	expect_records(0);
+	expect_counter(HT_CTR_DATAGRAM_TLS_CRYPT, 3);
+	expect_counter(HT_CTR_FLOWS_BEGUN, 0);
+}
+
+static void eapol_hello(void **state) {
+	(void)state;
+	start(small());
+	make_tls("eap.example");
+	eapol(255, 0, 90);
+	eapol(255, 0, 90); // sent again
+	eapol(0, 90, 90); // the Identifier wraps
+	eapol(1, 180, record.len - 180);
+	eapol(1, 180, record.len - 180);
+	eapol(255, 0, 90);
+	finish();
+	expect_records(1);
+	expect_whole(0, "eap.example");
+	assert_string_equal(seen[0].transport, "eapol");
+	assert_string_equal(seen[0].via, "eapol");
+	assert_int_equal(seen[0].segments, 3);
+	expect_counter(HT_CTR_FRAME_EAPOL, 6);
+	expect_counter(HT_CTR_DATAGRAMS, 0);
+}
+
+// The same peer logs on again: another hello, whatever its Identifiers are.
+static void eapol_again(void **state) {
+	(void)state;
+	for (unsigned id = 7; id < 14; id++) {
+		start(small());
+		make_tls("morning.example");
+		eapol(7, 0, 100);
+		eapol(8, 100, record.len - 100);
+		make_tls("evening.example");
+		eapol(id, 0, 100);
+		eapol(id + 1, 100, record.len - 100);
+		finish();
+		expect_records(2);
+		expect_whole(0, "morning.example");
+		expect_whole(1, "evening.example");
+		assert_int_equal(seen[1].number, 1);
+	}
+}
+
+static void carried_gap(void **state) {
+	(void)state;
+	for (unsigned carrier = 0; carrier < 3; carrier++)
+		for (unsigned lost = 1; lost < 3; lost++) {
+			start(small());
+			make_tls("gap.example");
+			for (unsigned i = 0; i < 4; i++) {
+				size_t n = i < 3 ? 50 : record.len - 150;
+				if (i == lost)
+					continue;
+				if (carrier == 0)
+					openvpn(1, 0, 1 + i, 50 * i, n);
+				else if (carrier == 1)
+					eapol(9 + i, 50 * i, n);
+				else
+					radius("user", 9 + i, 50 * i, n);
+			}
+			finish();
+			expect_records(1);
+			expect_incomplete(0, "gap");
+			assert_true(seen[0].has_len);
+			assert_int_equal(seen[0].segments, lost);
+		}
+	// What goes on behind a lost piece tells so before the end.
+	start(small());
+	make_long("gap.example", 3000);
+	eapol(0, 0, 100);
+	for (unsigned i = 2; i < 25; i++)
+		eapol(i, 100 * i, 100);
+	feed();
+	expect_records(1);
+	expect_incomplete(0, "gap");
+	finish();
+	expect_records(1);
+}
+
+static void carried_reasons(void **state) {
+	(void)state;
+	start(small()); // the message ends before the hello does
+	make_tls("short.example");
+	record.len -= 10;
+	eapol(1, 0, 100);
+	eapol(2, 100, record.len - 100);
+	finish();
+	expect_records(1);
+	expect_incomplete(0, "malformed");
+
+	struct ht_sensor_params p = small();
+	p.max_hello_bytes = 2000;
+	start(p);
+	make_long("long.example", 3000);
+	eapol(1, 0, 500);
+	eapol(2, 500, 500);
+	finish();
+	expect_records(1);
+	expect_incomplete(0, "limit");
+
+	start(small());
+	make_tls("snap.example");
+	openvpn(1, 0, 1, 0, record.len);
+	snap(last()->caplen - 10);
+	finish();
+	expect_records(1);
+	expect_incomplete(0, "snaplen");
+
+	start(small());
+	make_tls("snap.example");
+	radius("user", 1, 0, record.len);
+	snap(last()->caplen - 40);
+	finish();
+	expect_records(1);
+	expect_incomplete(0, "snaplen");
+
+	start(small());
+	make_tls("idle.example");
+	openvpn(1, 0, 1, 0, 100);
+	at_second(1000);
+	segment(1, "x", 1);
+	at_second(2000);
+	feed();
+	expect_records(1);
+	expect_incomplete(0, "idle");
+	finish();
+
+	start(small());
+	make_tls("open.example");
+	radius("user", 1, 0, 100);
+	finish();
+	expect_records(1);
+	expect_incomplete(0, "end_of_capture");
+}
+
+// Conversations on one port are told apart by whom they are about; one may be on several ports.
+static void radius_conversations(void **state) {
+	(void)state;
+	static const char *const users[] = {"anna", "bert", "cleo"};
+	start(small());
+	for (unsigned part = 0; part < 4; part++)
+		for (unsigned u = 0; u < 3; u++) {
+			char sni[30];
+			snprintf(sni, sizeof(sni), "%s.example", users[u]);
+			rng = (struct rng){u};
+			make_tls(sni);
+			size_t n = part < 3 ? 50 : record.len - 150;
+			fs.client_port = (uint16_t)(40000 + part);
+			radius(users[u], 10 * u + part, 50 * part, n);
+			radius(users[u], 10 * u + part, 50 * part, n); // sent again
+		}
+	finish();
+	expect_records(3);
+	for (unsigned u = 0; u < 3; u++) {
+		char sni[30];
+		snprintf(sni, sizeof(sni), "%s.example", users[u]);
+		expect_whole(u, sni);
+		assert_string_equal(seen[u].via, "radius");
+		assert_string_equal(seen[u].transport, "udp");
+		assert_int_equal(seen[u].segments, 4);
+		assert_int_equal(seen[u].src_port, 40003);
+	}
+	expect_counter(HT_CTR_DATAGRAM_RADIUS, 24);
+	expect_counter(HT_CTR_FLOWS_BEGUN, 3);
+}
+
+// More conversations than there are places: the oldest gives its record and its place.
+static void carried_evicted(void **state) {
+	(void)state;
+	start(small());
+	make_tls("many.example");
+	for (unsigned i = 0; i < 40; i++) {
+		char user[10];
+		snprintf(user, sizeof(user), "user%u", i);
+		radius(user, 1, 0, 100);
+	}
+	finish();
+	expect_records(40);
+	for (unsigned i = 0; i < 40; i++)
+		expect_incomplete(i, i < 24 ? "evicted" : "end_of_capture");
+	expect_counter(HT_CTR_HELLOS_EVICTED, 24);
+}
+
+// Fragments of other messages, of conversations whose beginning was not seen, hold little and say
+// nothing.
+static void eapol_mid_conversation(void **state) {
+	(void)state;
+	start(small());
+	make_long("never.example", 5000);
+	for (unsigned i = 5; i < 50; i++)
+		eapol(i, 100 * i, 100);
+	finish();
+	expect_records(0);
+}
+
 // --------------------------------------------------------------------------------------------------
 
 static int set_up(void **state) {
@@ -1651,6 +2029,19 @@ int main(void) {
 		CASE(arena_full),
 		CASE(bursts),
 		CASE(frame_counters),
+		CASE(openvpn_hello),
+		CASE(openvpn_again),
+		CASE(openvpn_restarted_in_hello),
+		CASE(carried_second_hello),
+		CASE(openvpn_server),
+		CASE(openvpn_encrypted),
+		CASE(eapol_hello),
+		CASE(eapol_again),
+		CASE(carried_gap),
+		CASE(carried_reasons),
+		CASE(radius_conversations),
+		CASE(carried_evicted),
+		CASE(eapol_mid_conversation),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
