@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Writes seed corpora of fuzz_tls, fuzz_stream and fuzz_upgrade:  fuzz/seeds.py [tls] [stream] [upgrade]
+"""Writes seed corpora of fuzz_tls, fuzz_stream, fuzz_upgrade and fuzz_carrier:  fuzz/seeds.py [tls] [stream] [upgrade] [carrier]
 
-The formats are those at the top of fuzz_tls.c, fuzz_stream.c and fuzz_upgrade.c. Nothing here is drawn at random,
+The formats are those at the top of these files. Nothing here is drawn at random,
 so that a run changes only what was meant to change.
 """
 
@@ -152,11 +152,63 @@ def upgrade():
     yield "server-adb", b"\1STLS" + b"\0\0\0\1" + bytes(12) + b"\xac\xab\xb3\xac" + hello
 
 
+def carrier():
+    hello = w.records(w.client_hello(ciphers=[0x1301], exts=[w.sni("a.example")]))
+    half = len(hello) // 2
+
+    def eap(ident, kind, flags, data, code=2):
+        return struct.pack("!BBHBB", code, ident, 6 + len(data), kind, flags) + data
+
+    def eapol(packet):
+        return b"\2\0" + w.v16(packet)
+
+    def radius(packet):
+        attributes = [(1, b"user"), (5, bytes(4)), (31, b"mac")]
+        attributes += [(79, packet[at : at + 253]) for at in range(0, len(packet), 253)]
+        body = b"".join(bytes([t, len(v) + 2]) + v for t, v in attributes)
+        return struct.pack("!BBH", 1, 7, 20 + len(body)) + bytes(16) + body
+
+    def openvpn(first, number, data=b"", hmac=0, acks=0):
+        auth = bytes(range(0xA0, 0xA0 + hmac)) + struct.pack("!II", 1, 1700000000) if hmac else b""
+        acked = bytes([acks]) + bytes(4 * acks) + (b"peersid." if acks else b"")
+        return bytes([first]) + b"sessions" + auth + acked + struct.pack("!I", number) + data
+
+    def crypt(first):
+        return bytes([first]) + b"sessions" + struct.pack("!II", 1, 1700000000) + bytes(range(60))
+
+    def packets(kind, *all_of_them, more=0):
+        return b"\0" + b"".join(struct.pack("!BHB", kind, len(p), more) + p for p in all_of_them)
+
+    def framed(step, *all_of_them):
+        return b"\1" + bytes([step]) + b"".join(w.v16(p) for p in all_of_them)
+
+    def script(*ops):
+        return b"\2" + b"".join(bytes(op) for op in ops)
+
+    yield "eapol-fragments", packets(0, *(eapol(p) for p in (
+        eap(1, 13, 0xC0, struct.pack("!I", len(hello)) + hello[:half]), eap(2, 13, 0, hello[half:]), eap(3, 13, 0, b""))))
+    yield "eapol-types", packets(0, *(eapol(eap(1, kind, 0x91, bytes(8) + hello)) for kind in (21, 25, 43, 55, 254)))
+    yield "eapol-cut", packets(0, eapol(eap(1, 13, 0, hello))[:-9], more=9)
+    yield "radius", packets(1, radius(eap(1, 25, 0, hello * 4)), radius(eap(1, 1, 0, b"identity")))
+    yield "radius-cut", packets(1, radius(eap(1, 25, 0, hello))[:-9], more=9)
+    yield "openvpn", packets(2, openvpn(0x38, 0), openvpn(0x40, 0, acks=1), openvpn(0x20, 1, hello, acks=1))
+    yield "openvpn-tls-auth", packets(2, *(openvpn(0x21, 1, hello, hmac=n) for n in (16, 20, 28, 32, 48, 64)))
+    yield "openvpn-tls-crypt", packets(2, crypt(0x38), crypt(0x50), crypt(0x20))
+    yield "stream", framed(6, openvpn(0x38, 0), b"\x28" + bytes(20), openvpn(0x20, 1, hello[:half]),
+                           openvpn(0x20, 1, hello[:half]), openvpn(0x20, 2, hello[half:]))
+    yield "stream-tls-auth", framed(40, openvpn(0x38, 0, hmac=20), openvpn(0x20, 1, hello, hmac=20, acks=1))
+    yield "stream-gap", framed(0, openvpn(0x38, 0), openvpn(0x20, 1, hello[:half]), openvpn(0x20, 3, hello[half:]))
+    yield "pieces-in-order", script((0xF0, 5, 9), *((0, n, n) for n in range(6, 20)))
+    yield "pieces-any-order", script((0, 8, 3), (0, 6, 0), (0, 8, 3), (0xF0, 5, 9), (0, 9, 9), (0, 7, 40), (0, 5, 1))
+    yield "pieces-over-256", script((0xF0, 254, 2), (1, 1, 2), (0, 255, 2), (1, 0, 2))
+    yield "pieces-limits", script((0xF0, 0, 1), *((0, n, 255) for n in range(2, 22)), (0, 1, 200))
+
+
 def main():
-    for name in sys.argv[1:] or ["tls", "stream", "upgrade"]:
+    for name in sys.argv[1:] or ["tls", "stream", "upgrade", "carrier"]:
         folder = os.path.join(here, "corpus", name)
         os.makedirs(folder, exist_ok=True)
-        for seed, data in {"tls": tls, "stream": stream, "upgrade": upgrade}[name]():
+        for seed, data in {"tls": tls, "stream": stream, "upgrade": upgrade, "carrier": carrier}[name]():
             with open(os.path.join(folder, seed), "wb") as f:
                 f.write(data)
 
