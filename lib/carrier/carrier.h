@@ -96,14 +96,13 @@ struct ht_openvpn_stream {
 	uint8_t key; // id, of the handshake
 };
 
-// ht_openvpn_unframe goes on with the stream, of which `len` bytes from its beginning are at `buf`;
-// `cut`: the snap length took what comes then, so that a packet is taken of which the end is
-// missing.
+// ht_openvpn_unframe goes on with the stream, of which `len` bytes from its beginning are at `buf`.
+// `end`: no more of them will come, so that what is there of a last packet is taken, too.
 //   HT_MORE  all packets that are there were taken; o->next is 0 until the first of them is there
 //   HT_SKIP  tls-crypt
 //   HT_BAD   not OpenVPN, or the handshake is over; what was gathered stays
 HT_MUST_USE enum ht_rc
-ht_openvpn_unframe(struct ht_openvpn_stream *o, uint8_t *buf, uint32_t len, bool cut);
+ht_openvpn_unframe(struct ht_openvpn_stream *o, uint8_t *buf, uint32_t len, bool end);
 
 // --- pieces in order ---------------------------------------------------------------------------
 

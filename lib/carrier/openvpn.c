@@ -145,7 +145,7 @@ static enum ht_rc take_packet(struct ht_openvpn_stream *o, uint8_t *buf, struct 
 	return HT_OK;
 }
 
-enum ht_rc ht_openvpn_unframe(struct ht_openvpn_stream *o, uint8_t *buf, uint32_t len, bool cut) {
+enum ht_rc ht_openvpn_unframe(struct ht_openvpn_stream *o, uint8_t *buf, uint32_t len, bool end) {
 	struct ht_reader r = ht_reader(HT_SPAN(buf, len)), packet;
 	if (!ht_skip(&r, o->pos))
 		return HT_MORE;
@@ -155,8 +155,7 @@ enum ht_rc ht_openvpn_unframe(struct ht_openvpn_stream *o, uint8_t *buf, uint32_
 			return rc;
 		o->pos += 2 + (uint32_t)packet.left.len;
 	}
-	// What was taken of a packet that was cut has its number: it is not taken again.
-	if (!cut || !ht_skip(&r, 2) || r.left.len == 0)
+	if (!end || !ht_skip(&r, 2) || r.left.len == 0)
 		return HT_MORE;
 	enum ht_rc rc = take_packet(o, buf, r.left);
 	return rc == HT_OK ? HT_MORE : rc;

@@ -1725,6 +1725,47 @@ static void carried_second_hello(void **state) {
 	}
 }
 
+// Over TCP a control packet is taken when it is all there; when it will not be, what is there of it
+// has begun a hello.
+static void openvpn_over_tcp_in_part(void **state) {
+	(void)state;
+	static struct bytes d;
+	const struct openvpn_packet reset = {OPENVPN_CLIENT_V2, 1, 0, 0, 0},
+				    control = {OPENVPN_CONTROL, 1, 0, 1, 1};
+	for (unsigned cut = 0; cut < 3; cut++) {
+		start(small());
+		make_tls("part.example");
+		d.len = 0;
+		put16(&d, 14);
+		put_openvpn(&d, &reset, NULL, 0);
+		syn(ISN);
+		segment(ISN + 1, d.b, d.len);
+		uint32_t seq = ISN + 1 + (uint32_t)d.len;
+		d.len = 0;
+		put16(&d, 26 + (unsigned)record.len);
+		put_openvpn(&d, &control, record.b, record.len);
+		if (cut == 0) {
+			segment(seq, d.b, d.len - 20);
+		} else {
+			// The end is late, and behind it something was cut.
+			segment(seq, d.b, d.len - 20);
+			if (cut == 2)
+				segment(seq + (uint32_t)d.len, noise, 100);
+			else
+				segment(seq + (uint32_t)d.len - 20, d.b + d.len - 20, 20);
+			snap(last()->caplen - 10);
+			if (cut == 2)
+				segment(seq + (uint32_t)d.len - 20, d.b + d.len - 20, 20);
+		}
+		finish();
+		expect_records(1);
+		if (cut == 2)
+			expect_whole(0, "part.example");
+		else
+			expect_incomplete(0, cut == 0 ? "end_of_capture" : "snaplen");
+	}
+}
+
 // The server's side gives nothing and holds nothing, whatever comes first.
 static void openvpn_server(void **state) {
 	(void)state;
@@ -2033,6 +2074,7 @@ int main(void) {
 		CASE(openvpn_again),
 		CASE(openvpn_restarted_in_hello),
 		CASE(carried_second_hello),
+		CASE(openvpn_over_tcp_in_part),
 		CASE(openvpn_server),
 		CASE(openvpn_encrypted),
 		CASE(eapol_hello),
