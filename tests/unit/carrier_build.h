@@ -84,8 +84,8 @@ put_openvpn(struct bytes *o, const struct openvpn_packet *p, const uint8_t *data
 	put8(o, p->first);
 	put32(o, (uint32_t)(p->session >> 32));
 	put32(o, (uint32_t)p->session);
-	for (unsigned i = 0; i < p->hmac; i++)
-		put8(o, 0x80 | (0x25 + 7 * i)); // of random bytes few are so small that they mislead
+	for (unsigned i = 0; i < p->hmac; i++) // of random bytes few are so small that they mislead
+		put8(o, 0x80 | (0x25 + 7 * i));
 	if (p->hmac > 0) {
 		put32(o, p->number + 1);
 		put32(o, 1700000000);

@@ -4,6 +4,8 @@
 // every cut point, then random cuts with reordering, overlaps and repeats. Seeded: the same on
 // every run.
 
+#include "carrier.h"
+#include "carrier_build.h"
 #include "t.h"
 #include "wire.h"
 
@@ -567,6 +569,150 @@ static void test_quic_random(void **state) {
 	ht_crypto_free(crypto);
 }
 
+// --- carriers
+// -------------------------------------------------------------------------------------
+
+enum carrier { OVER_EAPOL, OVER_RADIUS, OVER_OPENVPN, OVER_OPENVPN_TLS_AUTH, NUM_CARRIERS };
+
+static const char *const carrier_names[NUM_CARRIERS]
+	= {"EAPOL", "RADIUS", "OpenVPN", "OpenVPN with tls-auth"};
+
+// Piece number i of `stream`.
+static void carried_piece(enum carrier c, unsigned i, const struct piece *p) {
+	static struct bytes eap, datagram;
+	bool more = p->at + p->len < stream.len;
+	const struct eap_packet e = {
+		.code = EAP_RESPONSE,
+		.id = 200 + i,
+		.type = EAP_TLS,
+		.flags = (i == 0 ? EAP_LENGTH : 0) | (more ? EAP_MORE : 0),
+		.total = (uint32_t)stream.len,
+	};
+	const struct openvpn_packet o = {
+		.first = OPENVPN_CONTROL,
+		.session = 1,
+		.hmac = c == OVER_OPENVPN_TLS_AUTH ? 32 : 0,
+		.acks = i == 0,
+		.number = 1 + i,
+	};
+	datagram.len = eap.len = 0;
+	switch (c) {
+	case OVER_EAPOL:
+		put_eap(&eap, &e, stream.b + p->at, p->len);
+		eapol_add(&fs, &eap);
+		return;
+	case OVER_RADIUS:
+		put_eap(&eap, &e, stream.b + p->at, p->len);
+		put_radius(&datagram, i, "user", &eap);
+		break;
+	default:
+		put_openvpn(&datagram, &o, stream.b + p->at, p->len);
+		break;
+	}
+	udp_add(&fs, FROM_CLIENT, datagram.b, datagram.len);
+}
+
+static void carried_whole(enum carrier c, const struct hello_shape *h, struct rng *r) {
+	make_hello(h, r);
+	one_record(&stream, &message);
+	const struct piece all = {0, (uint32_t)stream.len};
+	carried_piece(c, 0, &all);
+	learn_whole(h);
+}
+
+// Pieces of this size, in order. RADIUS has no room for large ones.
+static void carried_in_order(enum carrier c, const char *shape, uint32_t size) {
+	unsigned i = 0;
+	for (uint32_t at = 0; at < stream.len; at += size, i++) {
+		uint32_t rest = (uint32_t)stream.len - at;
+		const struct piece p = {at, rest < size ? rest : size};
+		carried_piece(c, i, &p);
+	}
+	expect_same(carrier_names[c], shape, size);
+}
+
+static void test_carriers_every_size(void **state) {
+	(void)state;
+	struct rng r = {8};
+	for (enum carrier c = 0; c < NUM_CARRIERS; c++)
+		for (unsigned i = 0; i < 3; i++) {
+			carried_whole(c, &tcp_shapes[i], &r);
+			for (uint32_t size = 1; size < stream.len; size += size < 200 ? 1 : 13)
+				carried_in_order(c, tcp_shapes[i].name, size);
+		}
+}
+
+// In any order, and some twice.
+static void test_carriers_random(void **state) {
+	(void)state;
+	struct rng r = {9};
+	for (enum carrier c = 0; c < NUM_CARRIERS; c++)
+		for (unsigned i = 0; i < 3; i++) {
+			carried_whole(c, &tcp_shapes[i], &r);
+			for (unsigned n = 0; n < SPLITS; n++) {
+				struct piece p[MAX_PIECES];
+				unsigned order[MAX_PIECES];
+				unsigned num = random_pieces(
+					&r, p, (uint32_t)stream.len, HT_PIECES_AHEAD, false, false
+				);
+				for (unsigned k = 0; k < num; k++) {
+					unsigned j = rng_below(&r, k + 1);
+					order[k] = order[j];
+					order[j] = k;
+				}
+				for (unsigned k = 0; k < num; k++) {
+					carried_piece(c, order[k], &p[order[k]]);
+					unsigned again = order[rng_below(&r, k + 1)];
+					if (rng_below(&r, 4) == 0)
+						carried_piece(c, again, &p[again]);
+				}
+				expect_same(carrier_names[c], tcp_shapes[i].name, n);
+			}
+		}
+}
+
+// OpenVPN over TCP: any cut in packets, and of these in segments.
+static void test_openvpn_tcp_random(void **state) {
+	(void)state;
+	static struct bytes tls, packet;
+	struct rng r = {10};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(tcp_shapes); i++)
+		for (unsigned n = 0; n < SPLITS; n++) {
+			struct piece p[MAX_PIECES];
+			unsigned num = 1;
+			if (n % 10 == 0)
+				make_hello(&tcp_shapes[i], &r);
+			one_record(&tls, &message);
+			p[0] = (struct piece){0, (uint32_t)tls.len};
+			if (n % 10 != 0)
+				num = random_pieces(&r, p, (uint32_t)tls.len, 30, false, false);
+			struct openvpn_packet o = {.first = OPENVPN_CLIENT_V2, .session = 1};
+			o.hmac = n / 10 % 2 ? 20 : 0;
+			stream.len = 0;
+			for (unsigned k = 0; k <= num; k++) {
+				packet.len = 0;
+				put_openvpn(
+					&packet, &o, k > 0 ? tls.b + p[k - 1].at : NULL,
+					k > 0 ? p[k - 1].len : 0
+				);
+				put16(&stream, (unsigned)packet.len);
+				put(&stream, packet.b, packet.len);
+				o.first = OPENVPN_CONTROL;
+				o.acks = k == 0;
+				o.number++;
+			}
+			if (n % 10 == 0) {
+				p[0] = (struct piece){0, (uint32_t)stream.len};
+				tcp_pieces(&stream, p, 1, 1, SYN_FIRST);
+				learn_whole(&tcp_shapes[i]);
+				continue;
+			}
+			num = random_pieces(&r, p, (uint32_t)stream.len, 30, n % 2, n % 3 != 0);
+			tcp_pieces(&stream, p, num, rng_next(&r), SYN_FIRST);
+			expect_same("OpenVPN over TCP", tcp_shapes[i].name, n);
+		}
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tcp_every_cut),
@@ -577,6 +723,9 @@ int main(void) {
 		cmocka_unit_test(test_frames_random),
 		cmocka_unit_test(test_dtls_random),
 		cmocka_unit_test(test_quic_random),
+		cmocka_unit_test(test_carriers_every_size),
+		cmocka_unit_test(test_carriers_random),
+		cmocka_unit_test(test_openvpn_tcp_random),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
