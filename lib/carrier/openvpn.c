@@ -8,6 +8,7 @@
 //
 // and with tls-crypt: opcode and key id, session id 8, packet id 4, time 4, HMAC 32, ciphertext.
 // Nothing tells which of them it is but that the numbers make sense: they are counters, and small.
+// OpenVPN 2.6 encrypts later handshakes so even where the first was in clear ("dynamic tls-crypt").
 
 #include "carrier_int.h"
 
