@@ -137,6 +137,10 @@ HT_MUST_USE enum ht_rc ht_pieces_add(
 // is dropped.
 void ht_pieces_anchor(struct ht_pieces *s, uint32_t number);
 
+// ht_pieces_cut drops what is held from behind the piece `number`, of which the end is missing:
+// nothing can follow it. Call it before that piece is added.
+void ht_pieces_cut(struct ht_pieces *s, uint32_t number);
+
 // ht_pieces_near gives the number with these lowest 8 bits that is nearest to what is expected.
 uint32_t ht_pieces_near(const struct ht_pieces *s, uint8_t low);
 

@@ -65,6 +65,18 @@ void ht_pieces_anchor(struct ht_pieces *s, uint32_t number) {
 	absorb(s);
 }
 
+void ht_pieces_cut(struct ht_pieces *s, uint32_t number) {
+	uint32_t end = s->prefix;
+	uint8_t n = 0;
+	while (n < s->num_ahead && (int32_t)(s->ahead[n].number - number) <= 0)
+		end += s->ahead[n++].len;
+	s->num_ahead = n;
+	if (end < ht_ranges_end(&s->data.have)) {
+		s->data.have.r[0].hi = end;
+		s->data.have.num = end > 0;
+	}
+}
+
 uint32_t ht_pieces_near(const struct ht_pieces *s, uint8_t low) {
 	if (!s->anchored && s->num_ahead == 0)
 		return low;

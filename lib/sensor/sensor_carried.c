@@ -218,6 +218,8 @@ static void take(struct ht_sensor *s, struct ht_flow *f, struct hello *h, const 
 		ht_pieces_anchor(pieces, number);
 		remember(f, a);
 	}
+	if (a->piece->cut)
+		ht_pieces_cut(pieces, number);
 	enum ht_rc rc;
 	while ((rc = ht_pieces_add(pieces, s->arena, number, a->piece->data, max)) == HT_FULL)
 		if (!hello_make_room(s, h))

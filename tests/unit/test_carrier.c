@@ -590,6 +590,29 @@ static void pieces_before_the_first(void **state) {
 	ht_pieces_drop(&s, arena);
 }
 
+// What is behind a piece that is cut is of no use: the bytes between are missing.
+static void pieces_cut(void **state) {
+	(void)state;
+	for (unsigned cut = 0; cut < NUM; cut++) {
+		struct ht_pieces s = {0};
+		uint32_t before = 0;
+		ht_pieces_anchor(&s, 10);
+		for (unsigned i = NUM; i-- > 0;)
+			if (i != cut)
+				assert_int_equal(add(&s, 10, i), HT_OK);
+		for (unsigned i = 0; i < cut; i++)
+			before += lens[i];
+		ht_pieces_cut(&s, 10 + cut);
+		assert_int_equal(s.num_ahead, 0);
+		assert_int_equal(s.prefix, before);
+		assert_int_equal(ht_ranges_end(&s.data.have), before);
+		assert_int_equal(add(&s, 10, cut), HT_OK);
+		assert_int_equal(s.prefix, before + lens[cut]);
+		assert_memory_equal(s.data.buf, text, before + lens[cut]);
+		ht_pieces_drop(&s, arena);
+	}
+}
+
 static void pieces_limits(void **state) {
 	(void)state;
 	struct ht_pieces s = {0};
@@ -673,6 +696,7 @@ int main(void) {
 		cmocka_unit_test(pieces_any_order),
 		cmocka_unit_test(pieces_lost),
 		cmocka_unit_test(pieces_before_the_first),
+		cmocka_unit_test(pieces_cut),
 		cmocka_unit_test(pieces_limits),
 		cmocka_unit_test(pieces_near),
 	};

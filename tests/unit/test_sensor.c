@@ -1913,6 +1913,17 @@ static void carried_reasons(void **state) {
 	expect_records(1);
 	expect_incomplete(0, "snaplen");
 
+	start(small()); // what is behind the bytes cut does not take their place
+	make_tls("snap.example");
+	openvpn(1, 0, 1, 0, 50);
+	openvpn(1, 0, 3, 100, record.len - 100);
+	openvpn(1, 0, 2, 50, 50);
+	snap(last()->caplen - 10);
+	finish();
+	expect_records(1);
+	expect_incomplete(0, "snaplen");
+	assert_int_equal(seen[0].segments, 2);
+
 	start(small());
 	make_tls("snap.example");
 	radius("user", 1, 0, record.len);
