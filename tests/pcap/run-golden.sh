@@ -3,7 +3,7 @@
 #
 # run-golden.sh PROGRAM PCAP EXPECT.jsonl [OPTION...]
 #
-# Replays PCAP and compares the hello records with EXPECT.jsonl and the exit status with the number in EXPECT.exit
+# Replays PCAP and compares the records with EXPECT.jsonl and the exit status with the number in EXPECT.exit
 # (0 where there is no such file). Options of the program that belong to a case stand in EXPECT.args, words separated
 # by blanks; those given here come after them. Exit status: 0 the same, 1 different, 2 wrong use, 77 the program was built
 # without what this capture is compressed with.
@@ -22,7 +22,7 @@ tmp=$(mktemp -d) || exit 2
 trap 'rm -rf "$tmp"' EXIT
 
 # shellcheck disable=SC2086
-"$program" -r "$pcap" -o json --records hello $args "$@" >"$tmp/got" 2>"$tmp/err"
+"$program" -r "$pcap" -o json $args "$@" >"$tmp/got" 2>"$tmp/err"
 status=$?
 if grep -q 'built without' "$tmp/err"; then
 	echo "SKIP: $(cat "$tmp/err")"
