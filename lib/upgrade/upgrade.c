@@ -35,6 +35,9 @@ enum ht_rc up_line(struct ht_upgrade *u, struct ht_span all, size_t max, struct 
 }
 
 bool up_is(struct ht_span word, const char *name) {
+	// Most words differ in their first letter.
+	if (word.len == 0 || ((word.p[0] ^ name[0]) & ~0x20) != 0)
+		return false;
 	return word.len == strlen(name) && strncasecmp((const char *)word.p, name, word.len) == 0;
 }
 

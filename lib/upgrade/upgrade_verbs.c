@@ -140,24 +140,41 @@ static const struct up_verb verbs[] = {
 };
 // clang-format on
 
+// A name as two numbers that are ordered as the names are.
+struct name {
+	uint64_t head, tail;
+};
+
+static struct name name_of(const char *s) {
+	return (struct name){ht_be64((const uint8_t *)s), ht_be64((const uint8_t *)s + 8)};
+}
+
+// eight_of gives bytes i to i + 7 of the word in capital letters, zeros behind its end.
+static uint64_t eight_of(struct ht_span word, size_t i) {
+	uint64_t n = 0;
+	for (unsigned shift = 64; i < word.len && shift > 0; i++) {
+		const uint8_t c = word.p[i];
+		shift -= 8;
+		n |= (uint64_t)(c >= 'a' && c <= 'z' ? c - ('a' - 'A') : c) << shift;
+	}
+	return n;
+}
+
+static bool is_before(struct name a, struct name b) {
+	return a.head != b.head ? a.head < b.head : a.tail < b.tail;
+}
+
 const struct up_verb *up_verb_find(struct ht_span word) {
-	char key[UP_VERB_MAX] = {0};
 	if (word.len == 0 || word.len >= UP_VERB_MAX)
 		return NULL;
-	for (size_t i = 0; i < word.len; i++) {
-		uint8_t c = word.p[i];
-		key[i] = (char)(c >= 'a' && c <= 'z' ? c - ('a' - 'A') : c);
+	const struct name wanted = {eight_of(word, 0), eight_of(word, 8)};
+	size_t first = 0;
+	for (size_t num = HT_ARRAY_LEN(verbs); num > 1;) {
+		const size_t half = num / 2;
+		if (!is_before(wanted, name_of(verbs[first + half].name)))
+			first += half;
+		num -= half;
 	}
-	size_t lo = 0, hi = HT_ARRAY_LEN(verbs);
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int order = memcmp(key, verbs[mid].name, UP_VERB_MAX);
-		if (order == 0)
-			return &verbs[mid];
-		if (order < 0)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return NULL;
+	const struct name found = name_of(verbs[first].name);
+	return found.head == wanted.head && found.tail == wanted.tail ? &verbs[first] : NULL;
 }

@@ -37,7 +37,7 @@ enum up_act {
 	UP_HTTP_OR_NEWS, // POST: HTTP with a target, NNTP without
 };
 
-#define UP_VERB_MAX 14 // with its terminator
+#define UP_VERB_MAX 16 // with its terminator; two words of 8 bytes
 
 struct up_verb {
 	char name[UP_VERB_MAX];
