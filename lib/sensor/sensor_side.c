@@ -383,11 +383,11 @@ step_start(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side
 	}
 	switch (ht_upgrade_scan(&t->upgrade, HT_SPAN(buf, prefix))) {
 	case HT_OK:
-		talk_client(s, f, h, side);
+		talk_client(s, h, side);
 		t->tls_at = t->upgrade.offset;
 		return STEP_AGAIN;
 	case HT_MORE:
-		talk_client(s, f, h, side);
+		talk_client(s, h, side);
 		return STEP_WAIT;
 	default:
 		break;
@@ -400,8 +400,8 @@ step_start(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side
 		talk_serve(s, f, h, side);
 		return STEP_WAIT;
 	}
-	talk_client(s, f, h, side);
-	if (h->talk) {
+	talk_client(s, h, side);
+	if (h->talk && h->client == side) {
 		talk_spend(s, h, side);
 		return STEP_WAIT;
 	}
@@ -538,6 +538,7 @@ void side_open(
 	struct ht_sensor *s,
 	struct ht_flow *f,
 	uint8_t side,
+	bool serves,
 	const struct segment *g,
 	const struct sighting *at
 ) {
@@ -555,9 +556,8 @@ void side_open(
 		t->framer.second = true;
 		t->framer.early_data = f->flags & FLOW_EARLY_DATA;
 	}
-	const bool begins = f->dir[side] == DIR_READY;
 	f->dir[side] = DIR_OPEN;
-	if (begins && talk_serves(h, side))
+	if (serves)
 		talk_serve(s, f, h, side);
 	side_hold(s, f, h, side, g, at);
 }

@@ -48,13 +48,9 @@ void talk_serve(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t
 	serve(s, h, t);
 }
 
-void talk_client(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side) {
-	struct tcp_side *other = &h->tcp[!side];
-	if (h->talk || !ht_upgrade_is_client(&h->tcp[side].upgrade))
-		return;
-	begin(s, h, side);
-	if (other->open && other->stream.anchored && !other->in_tls)
-		talk_serve(s, f, h, !side);
+void talk_client(struct ht_sensor *s, struct hello *h, uint8_t side) {
+	if (!h->talk && ht_upgrade_is_client(&h->tcp[side].upgrade))
+		begin(s, h, side);
 }
 
 void talk_hold(
@@ -156,9 +152,13 @@ void talk_over(
 ) {
 	struct ht_verdict v;
 	const struct tcp_side *client = &h->tcp[h->client];
-	// What could not be read as long as nothing was known of the client: a single letter.
-	if (server_of(h) != NULL)
-		serve(s, h, &h->tcp[!h->client]);
+	// What could not be read as long as more of it might come: a single letter.
+	struct tcp_side *server = &h->tcp[!h->client];
+	if (server->open && server->role == ROLE_OPEN && server->stream.anchored && !server->in_tls
+	    && !ht_upgrade_is_client(&server->upgrade))
+		talk_serve(s, f, h, !h->client);
+	else if (server_of(h) != NULL)
+		serve(s, h, server);
 	const bool hello = client->open && client->begun;
 	const bool known = talk_verdict(s, f, h, hello, &v);
 	bool begun[2];

@@ -37,15 +37,19 @@ static bool first_bytes(
 	default:
 		break;
 	}
-	if (ht_tls_start(g->bytes) == HT_TLS_NO && f->dir[side] == DIR_READY && f->work == 0) {
+	bool serves = false;
+	if (ht_tls_start(g->bytes) == HT_TLS_NO && f->dir[side] == DIR_READY) {
 		struct ht_upgrade u = {.port_hint = f->port[!side]};
-		if (ht_upgrade_scan(&u, g->bytes) == HT_BAD && u.speaks != HT_SPEAKS_SERVER
-		    && u.speaks != HT_SPEAKS_OPENVPN && !ht_upgrade_is_client(&u)) {
+		const bool bad = ht_upgrade_scan(&u, g->bytes) == HT_BAD;
+		serves = bad
+			 && (u.speaks == HT_SPEAKS_SERVER
+			     || (f->work != 0 && talk_serves(hello_of(s, f), side)));
+		if (bad && !serves && u.speaks != HT_SPEAKS_OPENVPN && !ht_upgrade_is_client(&u)) {
 			stream_done(s, f, side, HT_CTR_STREAM_UNKNOWN + u.speaks);
 			return true;
 		}
 	}
-	side_open(s, f, side, g, at);
+	side_open(s, f, side, serves, g, at);
 	return true;
 }
 
@@ -66,7 +70,7 @@ static void after_hello(
 	advance(g, skip);
 	f->seq[side] += skip;
 	if (g->bytes.len > 0)
-		side_open(s, f, side, g, at);
+		side_open(s, f, side, false, g, at);
 }
 
 static void
@@ -109,7 +113,7 @@ payload(struct ht_sensor *s,
 	if (f->dir[side] != DIR_AGAIN)
 		count(s, HT_CTR_STREAMS_BEGUN);
 	if (ahead > 0) {
-		side_open(s, f, side, g, at);
+		side_open(s, f, side, false, g, at);
 		return;
 	}
 	if (f->dir[side] != DIR_AGAIN && first_bytes(s, f, side, g, at))

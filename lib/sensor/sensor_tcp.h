@@ -60,11 +60,13 @@ void side_give_up(
 	enum ht_ledger open,
 	enum ht_incomplete why
 );
-// side_open begins to hold a side, with what `g` brings of it; side_hold adds to it.
+// side_open begins to hold a side, with what `g` brings of it; side_hold adds to it. `serves`: it
+// answers the client of an upgrade protocol.
 void side_open(
 	struct ht_sensor *s,
 	struct ht_flow *f,
 	uint8_t side,
+	bool serves,
 	const struct segment *g,
 	const struct sighting *at
 );
@@ -87,7 +89,7 @@ void side_anchored(
 
 // --- sensor_talk.c ---
 // talk_client: what was scanned of this side may have shown it as a client.
-void talk_client(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side);
+void talk_client(struct ht_sensor *s, struct hello *h, uint8_t side);
 // talk_serves tells whether this side answers a client; talk_serve makes it so: what is held of it
 // is read, and what comes is given to talk_hold.
 bool talk_serves(const struct hello *h, uint8_t side);

@@ -75,13 +75,14 @@ bool ht_upgrade_is_client(const struct ht_upgrade *u) {
 	switch (u->state) {
 	case UP_TEXT:
 	case UP_MAIL:
-	case UP_XMPP:
 	case UP_LDAP:
 	case UP_POSTGRESQL:
 	case UP_POSTGRESQL_LOGIN:
 	case UP_ADB:
 	case UP_TDS:
 		return true;
+	case UP_XMPP:
+		return u->depth > 0; // the header was seen, and is no server's
 	default:
 		return u->num_via > 0 || u->spoken != 0
 		       || (u->state == UP_BAD && u->speaks == HT_SPEAKS_PLAIN);
@@ -95,6 +96,7 @@ static enum ht_rc inside(struct ht_upgrade *u, struct ht_span all) {
 		return up_bad(u, HT_SPEAKS_PLAIN);
 	u->layer++;
 	u->said = u->replies = u->spoken = u->flags = 0;
+	u->candidates = u->secret = 0;
 	u->state = UP_START;
 	return up_start(u, all);
 }

@@ -77,7 +77,7 @@ enum ht_said {
 	HT_SAID_ASKED = 1, // for TLS, or a proxy was told where to connect
 	HT_SAID_WENT_ON = 2, // something in clear followed the last request
 	HT_SAID_LOGIN = 4, // a secret that can be read, or can be made readable, was sent
-	HT_SAID_MAIL = 8, // a mail was sent
+	HT_SAID_MAIL = 8, // a mail was sent: text of it, not only its sender
 	HT_SAID_MANGLED = 16, // a command was overwritten on its way: XXXXXXXX
 	// The server's.
 	HT_SAID_LISTED = 32, // what it can do
@@ -86,7 +86,9 @@ enum ht_said {
 	HT_SAID_OVERWRITTEN = 256, // a line of that list was overwritten on its way: 250-XXXXXXXA
 	HT_SAID_TLS = 512, // its side went on with TLS
 	HT_SAID_PROXIED = 1024, // a proxy granted the connection
-	HT_SAID_INJECTED = 2048, // something in clear behind the go-ahead
+	HT_SAID_INJECTED = 2048, // something in clear behind its last go-ahead; tells nothing until
+				 // one of the sides goes on with TLS
+	HT_SAID_PREAUTH = 4096, // IMAP: no login is needed, which rules TLS out
 };
 
 // What TLS records are inside of.
@@ -109,7 +111,9 @@ struct ht_upgrade {
 	uint16_t login_at; // which of them answers the first secret sent
 
 	// private to the module
-	uint16_t replies; // that the commands so far will get, the greeting included
+	// That the commands so far will get. In the text protocols the greeting is reply 0; IMAP's
+	// are the tagged ones, IRC's those to STARTTLS, and FTP's 1xx are not counted.
+	uint16_t replies;
 	uint32_t pos; // bytes before it need not be looked at again
 	uint32_t start; // where the line, message or element at hand begins
 	uint32_t head; // where the HTTP request at hand begins
@@ -130,6 +134,7 @@ struct ht_upgrade {
 		bool carries; // the frame at hand is none of WebSocket's control frames
 		bool over; // nothing more is carried
 	} frame;
+	uint8_t secret; // text: so many lines more of a SASL exchange, and a secret was sent
 };
 
 // ht_upgrade_scan looks at `sofar`, all in-order bytes of the direction since its beginning, of

@@ -13,7 +13,8 @@ size_t up_answer_line(struct ht_answers *a, struct ht_span fresh, struct ht_span
 		a->flags |= UP_LONG_LINE;
 		return n;
 	}
-	if (line->len > 0 && line->p[line->len - 1] == '\r')
+	// (A longer one ends elsewhere, and perhaps its end was not there.)
+	if (n > 0 && n < HT_ANSWER_BYTES && line->p[n - 1] == '\r')
 		line->len--;
 	return n + 1;
 }
@@ -111,7 +112,9 @@ static int state_of(const struct ht_answers *a, const struct ht_upgrade *client,
 		return UP_ANSWER_IRC;
 	case 'N':
 	case 'E':
-		return is_postgresql(s) ? UP_ANSWER_POSTGRESQL : UP_ANSWER_IRC; // NOTICE, ERROR
+	case 'P':
+		return is_postgresql(s) ? UP_ANSWER_POSTGRESQL
+					: UP_ANSWER_IRC; // NOTICE, ERROR, PING
 	case '<':
 		return UP_ANSWER_XMPP;
 	case 'H':

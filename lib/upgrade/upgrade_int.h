@@ -37,7 +37,9 @@ enum up_flag {
 	UP_CONNECT = 4, // HTTP: the request at hand is CONNECT
 	UP_TLS_WANTED = 8, // HTTP: Upgrade: TLS was among the header fields
 	UP_WEBSOCKET_WANTED = 16, // HTTP: Upgrade: websocket was
-	UP_IQ_AUTH = 32 // XMPP: inside a stanza that may hold a password
+	UP_IQ_AUTH = 32, // XMPP: inside a stanza that may hold a password
+	UP_ANONYMOUS = 64, // FTP: the password that follows is none
+	UP_MAIL_BEGUN = 128 // text: the mail at hand has a line
 };
 
 // A step looks at the stream from u->start on. It returns HT_SKIP, with nothing changed, when what
@@ -85,6 +87,12 @@ up_answer up_answer_start, up_answer_numeric, up_answer_imap, up_answer_pop3, up
 enum up_answer_flag {
 	UP_LONG_LINE = 1, // the line goes on: its head was looked at
 	UP_PRIVATE = 2, // and up: each state's own
+	// Those of the text protocols.
+	UP_GRANTED = 2, // there was a positive answer
+	UP_LISTING = 4, // the lines at hand tell what the server can do
+	UP_BLOCK = 8, // lines up to "." belong to the last reply
+	UP_AFTER_OK = 16, // POP3: such lines may begin here
+	UP_BEHIND_LITERAL = 32, // the line goes on behind a literal
 };
 
 // up_answer_line takes one line of the server, without its end. It returns how many bytes that is
@@ -111,6 +119,10 @@ static inline size_t up_answer_over(struct ht_answers *a, struct ht_span fresh) 
 	return 0;
 }
 
+// up_text_line takes a line as up_answer_line does, unless TLS begins here: then it says so, and
+// a->done is set.
+size_t up_text_line(struct ht_answers *a, struct ht_span fresh, struct ht_span *line);
+
 // up_answered notes the next of the server's replies.
 static inline void up_answered(struct ht_answers *a, enum ht_answer what) {
 	if (a->num < HT_REPLIES_MAX)
@@ -118,6 +130,9 @@ static inline void up_answered(struct ht_answers *a, enum ht_answer what) {
 	if (a->num < UINT16_MAX)
 		a->num++;
 }
+
+// up_text_answered does so for a text protocol, where what follows a go-ahead tells something too.
+void up_text_answered(struct ht_answers *a, enum ht_answer what);
 
 // up_listed notes that the server has listed what it can do; only the first list counts (behind a
 // login, or inside TLS, another one may lack the offer by right).
@@ -144,6 +159,9 @@ static inline void up_proxied(struct ht_answers *a) {
 	if (a->layer < HT_VIA_MAX)
 		a->layer++;
 }
+
+// up_layers_answered tells how many of the client's proxies answer: a PROXY header has no answer.
+unsigned up_layers_answered(const struct ht_upgrade *client);
 
 // up_via_at_hand is 1 + the protocol that the client speaks at hand (behind proxies), as far as one
 // name is sure, or 0.

@@ -32,52 +32,13 @@ static bool is_tag(struct ht_span s) {
 	return s.len > 0;
 }
 
-// The port names the protocol where the verbs leave several.
-static uint8_t protocol_of_port(uint16_t port) {
-	switch (port) {
-	case 21:
-		return UP_FTP;
-	case 24: // LMTP
-	case 25:
-	case 465:
-	case 587:
-	case 2525:
-		return UP_SMTP;
-	case 110:
-		return UP_POP3;
-	case 119:
-	case 433:
-		return UP_NNTP;
-	case 2000:
-	case 4190:
-		return UP_SIEVE;
-	case 194:
-	case 6660 ... 6669:
-	case 7000:
-		return UP_IRC;
-	default:
-		return 0;
-	}
-}
-
-// In the order of likelihood for a lone STARTTLS: a ManageSieve client has seen the capabilities in
-// the greeting and needs no command before it, whereas in SMTP it must say EHLO first.
-static enum ht_via name_of(const struct ht_upgrade *u, uint8_t candidates) {
-	static const struct {
-		uint8_t protocol, via;
-	} order[] = {
-		{UP_SIEVE, HT_VIA_SIEVE}, {UP_SMTP, HT_VIA_SMTP}, {UP_NNTP, HT_VIA_NNTP},
-		{UP_IRC, HT_VIA_IRC},	  {UP_FTP, HT_VIA_FTP},	  {UP_POP3, HT_VIA_POP3},
-	};
-	uint8_t by_port = candidates & protocol_of_port(u->port_hint);
-	for (size_t i = 0; i < HT_ARRAY_LEN(order); i++)
-		if ((by_port != 0 ? by_port : candidates) & order[i].protocol)
-			return (enum ht_via)order[i].via;
-	return HT_VIA_IMAP;
+static void reply_due(struct ht_upgrade *u) {
+	if (u->replies < UINT16_MAX)
+		u->replies++;
 }
 
 static enum ht_rc asked(struct ht_upgrade *u, uint8_t candidates) {
-	return up_found(u, name_of(u, candidates), u->start, UP_TEXT);
+	return up_found(u, up_name_of(candidates, u->port_hint, true), u->start, UP_TEXT);
 }
 
 // literal skips the bytes that a line announces at its end: {n}, {n+} (RFC 7888 3, RFC 5804 1.2) or
@@ -126,66 +87,149 @@ static enum ht_rc skip_chunk(struct ht_upgrade *u, struct ht_span size) {
 
 // narrow drops candidates, unless none would be left: then the line is nobody's command.
 static void narrow(struct ht_upgrade *u, uint8_t protocols) {
-	if (u->candidates & protocols)
+	const uint8_t before = u->candidates;
+	if (before & protocols)
 		u->candidates &= protocols;
+	// Of IRC's replies only those to STARTTLS are counted: nothing tells what the others
+	// answer.
+	if (u->candidates == UP_IRC && before != UP_IRC)
+		u->replies = (uint16_t)(1 + up_asked(u));
 }
 
-static enum ht_rc command(struct ht_upgrade *u, struct ht_span line) {
-	struct ht_reader r = ht_reader(line);
-	const struct up_verb *verb = up_verb_find(up_word(&r));
-	if (verb == NULL || !(u->candidates & verb->protocols))
+// A command as a firewall leaves it that takes STARTTLS, or STLS, out at equal length.
+static bool is_mangled(const struct ht_upgrade *u, struct ht_span word, struct ht_reader args) {
+	const bool as_long
+		= u->candidates & UP_POP3 ? word.len == 4 || word.len == 8 : word.len == 8;
+	return as_long && up_blotted(word) && up_word(&args).len == 0;
+}
+
+static enum ht_rc act(struct ht_upgrade *u, const struct up_verb *verb, struct ht_reader args) {
+	if (verb->act == UP_NOTHING)
 		return HT_SKIP;
-	narrow(u, verb->protocols);
-	struct ht_reader args = r;
-	struct ht_span arg = up_word(&args);
+	struct ht_reader r = args;
+	struct ht_span arg = up_word(&r);
 	switch (verb->act) {
 	case UP_STARTTLS:
 	case UP_STLS:
 		return arg.len == 0 ? asked(u, u->candidates) : HT_SKIP;
 	case UP_AUTH:
-		return auth(u, r);
+		return auth(u, args);
 	case UP_AUTHENTICATE:
 		// RFC 5804 2.1: a string; IRCv3 sasl: a bare word.
 		narrow(u, up_at(arg, 0) == '"' ? UP_SIEVE : UP_IRC);
 		return HT_SKIP;
 	case UP_MODE:
-		// RFC 3977 5.3. In FTP it is S, B or C, in IRC a nickname or a channel.
-		narrow(u, up_is(arg, "READER") ? UP_NNTP : UP_FTP | UP_IRC);
+		// RFC 3977 5.3, RFC 4644 2.3. In FTP it is S, B or C, in IRC a nickname or a
+		// channel.
+		narrow(u, up_is(arg, "READER") || up_is(arg, "STREAM") ? UP_NNTP : UP_FTP | UP_IRC);
 		return HT_SKIP;
 	case UP_DATA:
+	case UP_TAKETHIS:
 	case UP_HTTP_OR_NEWS:
 		u->state = UP_MAIL;
+		u->flags &= (uint8_t)~UP_MAIL_BEGUN;
 		return HT_SKIP;
 	case UP_BDAT:
+		u->said |= HT_SAID_MAIL;
 		return skip_chunk(u, arg); // RFC 3030 2
 	default:
 		return HT_SKIP;
 	}
 }
 
+// A line that is no command that is known. Its reply is an error, or goes on with SASL.
+static void other_line(struct ht_upgrade *u, struct ht_span word, struct ht_reader args) {
+	// RFC 5804 2.1: the client's SASL messages are strings.
+	const bool string = up_at(word, 0) == '"' || up_at(word, 0) == '{';
+	if (u->secret > 0)
+		up_secret_line(u, word);
+	else if (is_mangled(u, word, args))
+		u->said |= HT_SAID_MANGLED;
+	if (u->candidates != UP_IRC && !(u->candidates == UP_SIEVE && string))
+		reply_due(u);
+}
+
+static enum ht_rc command(struct ht_upgrade *u, struct ht_span line) {
+	struct ht_reader r = ht_reader(line);
+	struct ht_span word = up_word(&r);
+	const struct up_verb *verb = up_verb_find(word);
+	if (word.len > 0 && up_asked(u))
+		u->said |= HT_SAID_WENT_ON;
+	if (verb == NULL || !(u->candidates & verb->protocols)) {
+		other_line(u, word, r);
+		return HT_SKIP;
+	}
+	if (verb->act != UP_AUTHENTICATE)
+		u->secret = 0; // whatever SASL exchange there was is over
+	narrow(u, verb->protocols);
+	enum ht_rc rc = act(u, verb, r);
+	if (rc == HT_OK)
+		return rc;
+	up_secret_command(u, verb, r);
+	if (u->candidates != UP_IRC && verb->act != UP_TAKETHIS)
+		reply_due(u);
+	return rc;
+}
+
 static enum ht_rc tagged_command(struct ht_upgrade *u, struct ht_span line) {
 	struct ht_reader r = ht_reader(line);
-	bool tagged = is_tag(up_word(&r));
-	if (tagged && up_is(up_word(&r), "STARTTLS") && up_word(&r).len == 0)
-		return asked(u, UP_IMAP);
+	struct ht_span tag = up_word(&r), word = up_word(&r);
+	if (tag.len > 0 && up_asked(u))
+		u->said |= HT_SAID_WENT_ON;
+	if (word.len == 0) { // a SASL message, or the DONE of IDLE: no reply
+		if (u->secret > 0)
+			up_secret_line(u, tag);
+		return HT_SKIP;
+	}
+	if (!is_tag(tag))
+		return HT_SKIP;
+	struct ht_reader args = r;
+	const struct up_verb *verb = up_verb_find(word);
+	enum ht_rc rc = HT_SKIP;
+	u->secret = 0;
+	if (verb != NULL && verb->act == UP_STARTTLS && up_word(&args).len == 0)
+		rc = asked(u, UP_IMAP);
+	else if (verb != NULL)
+		up_secret_command(u, verb, r);
+	else if (is_mangled(u, word, r))
+		u->said |= HT_SAID_MANGLED;
+	if (rc != HT_OK)
+		reply_due(u);
+	return rc;
+}
+
+static enum ht_rc mail_line(struct ht_upgrade *u, struct ht_span line) {
+	const bool first = !(u->flags & UP_MAIL_BEGUN);
+	u->flags |= UP_MAIL_BEGUN;
+	// RFC 5321 4.1.1.4. As in some servers bare LFs do as well; whether this one agrees cannot
+	// be seen from the client's side.
+	if (line.len == 1 && line.p[0] == '.') {
+		u->state = UP_TEXT;
+		reply_due(u);
+		return HT_SKIP;
+	}
+	// No mail begins so: the server refused it.
+	if (first && (up_is(line, "QUIT") || up_is(line, "RSET"))) {
+		u->state = UP_TEXT;
+		return command(u, line);
+	}
+	if (u->candidates & UP_SMTP)
+		u->said |= HT_SAID_MAIL;
 	return HT_SKIP;
 }
 
 static enum ht_rc text_line(struct ht_upgrade *u, struct ht_span line) {
-	if (u->state == UP_MAIL) {
-		// RFC 5321 4.1.1.4. As in some servers bare LFs do as well; whether this one agrees
-		// cannot be seen from the client's side.
-		if (line.len == 1 && line.p[0] == '.')
-			u->state = UP_TEXT;
-		return HT_SKIP;
-	}
-	bool is_command = !(u->flags & UP_CONTINUED);
+	if (u->state == UP_MAIL)
+		return mail_line(u, line);
+	const bool continued = u->flags & UP_CONTINUED;
 	u->flags &= (uint8_t)~UP_CONTINUED;
 	enum ht_rc rc = HT_SKIP;
-	if (is_command)
+	if (!continued)
 		rc = u->candidates == UP_IMAP ? tagged_command(u, line) : command(u, line);
 	if (rc == HT_SKIP && u->state == UP_TEXT && (u->candidates & (UP_IMAP | UP_SIEVE)))
 		rc = literal(u, line);
+	if (continued && !(u->flags & UP_CONTINUED))
+		up_secret_whole(u);
 	return rc;
 }
 
@@ -210,8 +254,9 @@ enum ht_rc up_text(struct ht_upgrade *u, struct ht_span all) {
 
 static enum ht_rc begin(struct ht_upgrade *u, struct ht_span all, uint8_t candidates) {
 	u->state = UP_TEXT;
-	u->flags = 0;
+	u->flags = u->secret = 0;
 	u->candidates = candidates;
+	u->replies = 1; // the greeting; of IRC's, whatever comes first
 	return up_text(u, all);
 }
 
@@ -281,6 +326,10 @@ enum ht_rc up_text_first(struct ht_upgrade *u, struct ht_span all) {
 		if (rc != HT_SKIP)
 			return rc;
 	}
+	// A command that was overwritten, if the port tells whose.
+	const uint8_t by_port = up_protocol_of_port(u->port_hint);
+	if ((by_port & UP_UNTAGGED) && after != ' ' && up_blotted(word))
+		return begin(u, all, by_port);
 	// Not a known verb: a tag of IMAP, then, if one of its commands follows.
 	if (after != ' ' || !is_tag(word))
 		return HT_SKIP;
@@ -293,7 +342,9 @@ enum ht_rc up_text_first(struct ht_upgrade *u, struct ht_span all) {
 	if (!ends_word(after) || !ht_take(&r, n, &word))
 		return HT_SKIP;
 	verb = up_verb_find(word);
-	return verb != NULL && (verb->protocols & UP_IMAP) ? begin(u, all, UP_IMAP) : HT_SKIP;
+	if (verb != NULL ? !(verb->protocols & UP_IMAP) : by_port != UP_IMAP || !up_blotted(word))
+		return HT_SKIP;
+	return begin(u, all, UP_IMAP);
 }
 
 enum ht_rc up_greeting(struct ht_upgrade *u, struct ht_span all) {

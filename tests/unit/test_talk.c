@@ -8,7 +8,7 @@
 
 #define SPLITS 60 // of each dialogue
 
-#define MAX_TURNS 12
+#define MAX_TURNS 14
 #define HELLO "<hello>" // a turn of the client: a ClientHello
 
 struct turn {
@@ -93,6 +93,7 @@ static const struct dialogue dialogues[] = {
 	 .turns
 	 = {S("220 mx.example ESMTP\r\n"), C("EHLO a.example\r\n"),
 	    S("250-mx.example\r\n250-XXXXXXXA\r\n250 HELP\r\n"), C("MAIL FROM:<a@a.example>\r\n"),
+	    S("250 ok\r\n"), C("DATA\r\n"), S("354 go\r\n"), C("Subject: x\r\n\r\nx\r\n.\r\n"),
 	    S("250 ok\r\n"), C("QUIT\r\n"), S("221 bye\r\n")}},
 	{.name = "smtp, the request overwritten",
 	 .port = 25,
@@ -113,6 +114,7 @@ static const struct dialogue dialogues[] = {
 	 .turns
 	 = {S("220 mx.example ESMTP\r\n"), C("EHLO a.example\r\n"),
 	    S("250-mx.example\r\n250 STARTTLS\r\n"), C("MAIL FROM:<a@a.example>\r\n"),
+	    S("250 ok\r\n"), C("DATA\r\n"), S("354 go\r\n"), C("Subject: x\r\n\r\nx\r\n.\r\n"),
 	    S("250 ok\r\n"), C("QUIT\r\n"), S("221 bye\r\n")}},
 	{.name = "smtp, no offer",
 	 .port = 25,
@@ -259,7 +261,7 @@ static const struct dialogue dialogues[] = {
 	 .via = "rdp",
 	 .state = "completed",
 	 .client_alone = "completed",
-	 .server_alone = NULL,
+	 .server_alone = "offered_unused",
 	 .turns
 	 = {C("\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00\x08\x00\x01\x00\x00\x00"),
 	    S("\x03\x00\x00\x13\x0e\xd0\x00\x00\x12\x34\x00\x02\x1f\x08\x00\x01\x00\x00\x00"),
@@ -426,7 +428,7 @@ static void in_turns(const struct dialogue *d, bool client, bool server, bool fi
 			tcp_add(&fs, from, seq[from], HT_TCP_FIN | HT_TCP_ACK, NULL, 0);
 }
 
-#define MAX_SEGMENTS 600
+#define MAX_SEGMENTS 900
 
 struct segment {
 	int from;
