@@ -175,6 +175,8 @@ static bool is_listed(const struct ht_upgrade *client, const struct ht_answers *
 		return false;
 	if (client == NULL)
 		return server->listed_at <= (server->candidates == UP_IMAP ? 0 : 1);
+	if (server->candidates == 0) // no text: its greeting is no reply
+		return !(client->said & HT_SAID_LOGIN) || client->login_at >= server->listed_at;
 	return !(client->said & HT_SAID_LOGIN) || client->login_at > server->listed_at
 	       || server->candidates == UP_IRC; // whose list does not change
 }

@@ -259,7 +259,7 @@ static void test_xmpp(void **state) {
 		{"not offered, login",
 		 {C(OPEN), S(OPENED FEATURES(MECHANISMS)), C(PLAIN_AUTH)},
 		 "xmpp",
-		 "-",
+		 "not_offered info",
 		 "-",
 		 "not_offered info",
 		 .said = HT_SAID_LOGIN},
