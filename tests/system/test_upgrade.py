@@ -24,8 +24,11 @@ P256 = ["-groups", "P-256"]  # for servers that would ask for it by a HelloRetry
 
 
 def refused_by_stunnel():
-    """stunnel was told no: whoever is behind it gets nothing."""
-    talk(STUNNEL_PORT, (None, b""))
+    """stunnel was told no: whoever is behind it gets nothing, or a reset."""
+    try:
+        talk(STUNNEL_PORT, (None, b""))
+    except ConnectionResetError:
+        pass
 
 
 # --- mail ----------------------------------------------------------------------------------------
