@@ -132,15 +132,18 @@ void ht_flow_prefetch_tags(const struct ht_flow_table *t, struct ht_flow_ref r) 
 	__builtin_prefetch(&t->tags[bucket_of(t, r)]);
 }
 
-void ht_flow_prefetch(const struct ht_flow_table *t, struct ht_flow_ref r) {
+const struct ht_flow *ht_flow_prefetch(const struct ht_flow_table *t, struct ht_flow_ref r) {
 	uint32_t b = bucket_of(t, r);
 	unsigned m = match(&t->tags[b], tag_of(r));
+	const struct ht_flow *likely
+		= m != 0 ? &t->flows[b * WAYS + (unsigned)__builtin_ctz(m)] : NULL;
 	if (m == 0)
 		m = match(&t->tags[b], 0); // a new flow goes to an empty slot
 	if (m == 0)
 		m = (1u << WAYS) - 1; // or takes the place of one of these
 	for (; m != 0; m &= m - 1)
 		__builtin_prefetch(&t->flows[b * WAYS + (unsigned)__builtin_ctz(m)]);
+	return likely;
 }
 
 static bool same_address(const uint8_t *a, const uint8_t *b) {

@@ -56,9 +56,9 @@ struct ht_flow_ref
 ht_flow_ref(const struct ht_flow_table *t, const struct ht_flow_key *key, uint8_t proto);
 
 // ht_flow_prefetch_tags and then, some packets later, ht_flow_prefetch make the lookup find its
-// lines in the cache.
+// lines in the cache. ht_flow_prefetch returns what the lookup will most likely find, or NULL.
 void ht_flow_prefetch_tags(const struct ht_flow_table *t, struct ht_flow_ref r);
-void ht_flow_prefetch(const struct ht_flow_table *t, struct ht_flow_ref r);
+const struct ht_flow *ht_flow_prefetch(const struct ht_flow_table *t, struct ht_flow_ref r);
 
 // ht_flow_find returns the flow of a packet, or NULL.
 struct ht_flow *ht_flow_find(

@@ -191,6 +191,19 @@ static void fragment(struct ht_sensor *s, struct ht_packet *p, const struct ht_f
 		payload_of(s, p, ht_flow_ref(s->flows, &p->key, p->proto), f);
 }
 
+// What is held of a packet's flow, a few packets ahead: by then the flow itself has come.
+#define HELLO_AHEAD 3
+
+static void hello_prefetch(const struct ht_sensor *s, unsigned i) {
+	const struct ht_flow *f = s->wants[i] ? s->likely[i] : NULL;
+	if (f == NULL || f->work == 0)
+		return;
+	const struct hello *h = &s->hellos[f->work];
+	__builtin_prefetch(h);
+	__builtin_prefetch(&h->tcp[s->refs[i].side]);
+	__builtin_prefetch(&h->tcp[s->refs[i].side].upgrade);
+}
+
 static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
 	uint64_t bytes = 0;
 	for (unsigned i = 0; i < num; i++) { // headers
@@ -209,10 +222,14 @@ static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
 			ht_flow_prefetch_tags(s->flows, s->refs[i]);
 		}
 	}
-	for (unsigned i = 0; i < num; i++) // lookups
+	for (unsigned i = 0; i < num; i++) { // lookups
+		s->likely[i] = NULL;
 		if (s->wants[i] && s->packets[i].end != HT_PACKET_FRAGMENT)
-			ht_flow_prefetch(s->flows, s->refs[i]);
+			s->likely[i] = ht_flow_prefetch(s->flows, s->refs[i]);
+	}
 	for (unsigned i = 0; i < num; i++) { // payload
+		if (i + HELLO_AHEAD < num)
+			hello_prefetch(s, i + HELLO_AHEAD);
 		if (!s->wants[i])
 			continue;
 		s->now = f[i].ts;

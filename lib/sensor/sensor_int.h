@@ -174,6 +174,7 @@ struct ht_sensor {
 	struct ht_record record; // scratch of sensor_emit.c
 	struct ht_packet packets[BURST];
 	struct ht_flow_ref refs[BURST];
+	const struct ht_flow *likely[BURST]; // what the lookup will find; a hint
 	uint8_t wants[BURST];
 };
 
