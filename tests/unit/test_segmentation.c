@@ -19,7 +19,7 @@ struct result {
 	unsigned records;
 	// Of the last record.
 	bool complete, has_sni;
-	char sni[64];
+	char sni[64], via[64];
 	struct bytes digest;
 };
 
@@ -29,6 +29,11 @@ static void on_record(void *user, const struct ht_record *r) {
 	res->digest.len = 0;
 	digest_record(&res->digest, r, ~OF_THE_SPLIT);
 	res->complete = r->complete;
+	res->via[0] = '\0';
+	for (unsigned i = 0; (r->has & HT_HAS(via)) && i < r->via.num; i++) {
+		size_t n = strlen(res->via);
+		snprintf(res->via + n, sizeof(res->via) - n, "%s%s", i > 0 ? " " : "", r->via.s[i]);
+	}
 	res->has_sni = r->has & HT_HAS(sni);
 	if (res->has_sni)
 		snprintf(
@@ -302,30 +307,86 @@ static void test_records_random(void **state) {
 // -----------------------------------------------------------------------------
 
 static const struct {
-	const char *name, *client;
+	const char *via, *client; // `via`: names with a space between
 	size_t len;
 } upgrades[] = {
-#define U(name, text) \
-	{ name, text, sizeof(text) - 1 }
+#define U(via, text) \
+	{ via, text, sizeof(text) - 1 }
 	U("smtp", "EHLO a.example\r\nSTARTTLS\r\n"),
+	U("smtp", "LHLO a.example\r\nSTARTTLS\r\n"),
 	U("imap", "a1 CAPABILITY\r\na2 STARTTLS\r\n"),
+	U("imap", ". STARTTLS\r\n"),
 	U("pop3", "CAPA\r\nSTLS\r\n"),
 	U("ftp", "AUTH TLS\r\n"),
+	U("ftp", "FEAT\r\nAUTH SSL\r\n"),
+	U("ftp", "AUTH TLS-C\r\n"),
 	U("nntp", "CAPABILITIES\r\nSTARTTLS\r\n"),
+	U("sieve", "CAPABILITY\r\nSTARTTLS\r\n"),
+	U("irc", "CAP LS 302\r\nSTARTTLS\r\n"),
 	U("xmpp",
 	  "<?xml version='1.0'?><stream:stream to='a.example' version='1.0' xmlns='jabber:client' "
 	  "xmlns:stream='http://etherx.jabber.org/streams'><starttls "
 	  "xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"),
+	U("xmpp",
+	  "<stream:stream to='a.example' from='b.example' xmlns='jabber:server' "
+	  "xmlns:stream='http://etherx.jabber.org/streams'><starttls "
+	  "xmlns='urn:ietf:params:xml:ns:xmpp-tls'></starttls>"),
 	U("http-connect", "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n"),
+	U("http-upgrade",
+	  "OPTIONS * HTTP/1.1\r\nHost: a.example\r\nUpgrade: TLS/1.0\r\nConnection: Upgrade\r\n\r\n"
+	),
+	U("socks4", "\x04\x01\x01\xbb\xc6\x33\x64\x01user\x00"),
+	U("socks4",
+	  "\x04\x01\x01\xbb\x00\x00\x00\x01\x00"
+	  "a.example\x00"),
 	U("socks5", "\x05\x01\x00\x05\x01\x00\x01\xc6\x33\x64\x01\x01\xbb"),
+	U("socks5",
+	  "\x05\x01\x02\x01\x01u\x01p\x05\x01\x00\x03\x09"
+	  "a.example\x01\xbb"),
 	U("postgresql", "\x00\x00\x00\x08\x04\xd2\x16\x2f"),
+	U("postgresql", "\x00\x00\x00\x08\x04\xd2\x16\x30\x00\x00\x00\x08\x04\xd2\x16\x2f"),
+	U("mysql",
+	  "\x20\x00\x00\x01\x85\xae\xff\x19\x00\x00\x00\x01\xff\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+	  "\0\0\0\0\0\0\0"),
 	U("rdp", "\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00\x08\x00\x01\x00\x00\x00"),
 	U("ldap",
 	  "\x30\x1d\x02\x01\x01\x77\x18\x80\x16"
 	  "1.3.6.1.4.1.1466.20037"),
+	U("ldap", // long lengths, as Active Directory writes them
+	  "\x30\x84\x00\x00\x00\x21\x02\x01\x01\x77\x84\x00\x00\x00\x18\x80\x16"
+	  "1.3.6.1.4.1.1466.20037"),
+	U("adb",
+	  "CNXN\1\0\0\1\0\0\4\0\7\0\0\0\0\0\0\0\xbc\xb1\xa7\xb1host::\0"
+	  "STLS\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\xac\xab\xb3\xac"),
 	U("proxy-v1", "PROXY TCP4 192.0.2.1 198.51.100.1 5000 443\r\n"),
+	U("proxy-v2",
+	  "\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc6\x33\x64\x01\x13\x88\x01\xbb"),
+	U("proxy-v2 socks5 smtp", // through each other
+	  "\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00\x05\x01\x00\x05\x01\x00\x01\xc6\x33\x64\x01\x00\x19"
+	  "EHLO a.example\r\nSTARTTLS\r\n"),
 #undef U
 };
+
+// What has a test of its own: TLS in packets or frames there.
+static bool is_framed(const char *via) {
+	static const char *const framed[] = {"tds", "eapol", "radius", "openvpn"};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(framed); i++)
+		if (strcmp(via, framed[i]) == 0)
+			return true;
+	return false;
+}
+
+static void test_every_upgrade_is_cut(void **state) {
+	(void)state;
+	for (unsigned v = 0; v < HT_NUM_VIAS; v++) {
+		const char *name = ht_via_name((enum ht_via)v);
+		bool found = is_framed(name);
+		for (unsigned i = 0; i < HT_ARRAY_LEN(upgrades); i++)
+			found |= strcmp(upgrades[i].via, name) == 0;
+		if (!found)
+			fail_msg("no case for %s", name);
+	}
+}
 
 static void test_upgrades_random(void **state) {
 	(void)state;
@@ -340,16 +401,17 @@ static void test_upgrades_random(void **state) {
 		const struct piece all = {0, (uint32_t)stream.len};
 		tcp_pieces(&stream, &all, 1, 1, SYN_FIRST);
 		learn_whole(&tcp_shapes[1]);
+		assert_string_equal(whole.via, upgrades[i].via);
 		for (unsigned n = 0; n < SPLITS / 4; n++) {
 			struct piece p[MAX_PIECES];
 			unsigned num
 				= random_pieces(&r, p, (uint32_t)stream.len, 30, n % 2, n % 3 != 0);
 			tcp_pieces(&stream, p, num, rng_next(&r), SYN_FIRST);
-			expect_same("behind an upgrade", upgrades[i].name, n);
+			expect_same("behind an upgrade", upgrades[i].via, n);
 		}
 		for (uint32_t at = 0; at < stream.len; at++)
 			tcp_add(&fs, FROM_CLIENT, 1 + at, HT_TCP_ACK, stream.b + at, 1);
-		expect_same("1-byte segments behind an upgrade", upgrades[i].name, 0);
+		expect_same("1-byte segments behind an upgrade", upgrades[i].via, 0);
 	}
 }
 
@@ -720,6 +782,7 @@ int main(void) {
 		cmocka_unit_test(test_tcp_random),
 		cmocka_unit_test(test_records_random),
 		cmocka_unit_test(test_upgrades_random),
+		cmocka_unit_test(test_every_upgrade_is_cut),
 		cmocka_unit_test(test_frames_random),
 		cmocka_unit_test(test_dtls_random),
 		cmocka_unit_test(test_quic_random),
