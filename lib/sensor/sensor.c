@@ -253,6 +253,12 @@ void ht_sensor_run(struct ht_sensor *s, const struct ht_frame *f, unsigned num) 
 	}
 }
 
+void ht_sensor_tick(struct ht_sensor *s, int64_t now_ns) {
+	s->now = now_ns;
+	hellos_expire(s);
+	ht_frag_expire(s->frag, now_ns);
+}
+
 // What the reassembly counted since the last time. (That the capture ended is no time-out: what
 // is held then is in packets_begun alone.)
 static void count_fragmented(struct ht_sensor *s) {

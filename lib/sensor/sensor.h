@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // sensor: one worker's pipeline: frames in, records out by callback. No DPDK, no pcap, no
-// threads, no clock: time comes from the frames. Uses layers 0 to 3; it is the only place that
-// joins them.
+// threads, no clock: time comes from the frames (live, from ht_sensor_tick too). Uses layers 0 to
+// 3; it is the only place that joins them.
 
 #pragma once
 
@@ -201,6 +201,11 @@ void ht_sensor_free(struct ht_sensor *s);
 
 // ht_sensor_run borrows the frames for the call. What it keeps is copied into the worker's arena.
 void ht_sensor_run(struct ht_sensor *s, const struct ht_frame *f, unsigned num);
+
+// ht_sensor_tick tells a live sensor what time it is, in ns since the epoch by the clock of the
+// frames, so that what fell silent is given up although no frame comes. Call it each second or so,
+// and not in a replay: there, time is the frames' alone.
+void ht_sensor_tick(struct ht_sensor *s, int64_t now_ns);
 
 // ht_sensor_finish ends all flows: the capture is over. Hellos in progress give their incomplete
 // records.

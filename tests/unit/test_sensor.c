@@ -1185,7 +1185,7 @@ static void reasons(void **state) {
 		[QUIC_WRONG] = "decrypt", [DTLS] = "idle",
 	};
 	for (unsigned kind = 0; kind < KINDS; kind++)
-		for (unsigned silent = 0; silent < 2; silent++) {
+		for (unsigned silent = 0; silent < 3; silent++) {
 			start(p);
 			if (kind == TCP || kind == TCP_HOLE) {
 				make_long("r.example", 200);
@@ -1202,11 +1202,17 @@ static void reasons(void **state) {
 			expect_incomplete(0, "evicted");
 			assert_int_equal(seen[0].src_port, 41000);
 			expect_counter(HT_CTR_HELLOS_EVICTED, 1);
-			if (silent) {
+			const int64_t too_long = 1700000000 + (int64_t)p.hello_idle_s + 1;
+			if (silent == 1) { // as another frame tells
 				fs.client_port = 1;
 				segment(1, "x", 1);
-				at_second(1700000000 + (int64_t)p.hello_idle_s + 1);
+				at_second(too_long);
 				feed();
+				expect_records(9);
+			} else if (silent == 2) { // as the clock tells
+				ht_sensor_tick(sensor, (too_long - 2) * 1000000000);
+				expect_records(1);
+				ht_sensor_tick(sensor, too_long * 1000000000);
 				expect_records(9);
 			}
 			finish();
