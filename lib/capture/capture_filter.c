@@ -7,23 +7,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// dlt is the DLT_ value libpcap wants for a LINKTYPE_ value. They differ where systems disagreed
-// about the DLT_ value before the LINKTYPE_ values were there (pcap/dlt.h).
+// DLT_ values, which libpcap's functions use, and LINKTYPE_ values differ where systems disagreed
+// about the former before the latter were there (pcap/dlt.h).
+static const struct {
+	uint16_t linktype;
+	int dlt;
+} differ[] = {
+	{100, DLT_ATM_RFC1483}, {101, DLT_RAW},	     {102, DLT_SLIP_BSDOS},
+	{103, DLT_PPP_BSDOS},	{106, DLT_ATM_CLIP},
+};
+
 static int dlt(uint16_t linktype) {
-	switch (linktype) {
-	case 100:
-		return DLT_ATM_RFC1483;
-	case 101:
-		return DLT_RAW;
-	case 102:
-		return DLT_SLIP_BSDOS;
-	case 103:
-		return DLT_PPP_BSDOS;
-	case 106:
-		return DLT_ATM_CLIP;
-	default:
-		return linktype;
-	}
+	for (size_t i = 0; i < HT_ARRAY_LEN(differ); i++)
+		if (differ[i].linktype == linktype)
+			return differ[i].dlt;
+	return linktype;
+}
+
+uint16_t ht_capture_dlt_linktype(int value) {
+	for (size_t i = 0; i < HT_ARRAY_LEN(differ); i++)
+		if (differ[i].dlt == value)
+			return differ[i].linktype;
+	return (uint16_t)value;
 }
 
 static struct bpf_program *compile(const char *expr, uint16_t linktype, char *why, size_t why_len) {

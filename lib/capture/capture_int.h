@@ -31,7 +31,6 @@ struct bpf_program; // libpcap
 // KiB, which offloaded segments exceed; 16 MiB is far more than any link carries, and bounds what a
 // forged length can make us reserve.
 #define HT_CAPTURE_FRAME_MAX (16u * 1024 * 1024)
-#define HT_CAPTURE_SNAPLEN 262144u // libpcap's MAXIMUM_SNAPLEN
 
 #define HT_CAPTURE_MAX_IFACES 16384u // a section of a pcapng file
 #define HT_CAPTURE_MAX_FILTERS 32u // link types a file may mix under one filter expression
@@ -109,6 +108,9 @@ struct ht_filters {
 	unsigned num;
 	struct ht_filter f[HT_CAPTURE_MAX_FILTERS];
 };
+
+// ht_capture_dlt_linktype is the LINKTYPE_ value of a DLT_ value.
+uint16_t ht_capture_dlt_linktype(int value);
 
 // ht_filters_get returns the filter for `linktype`, valid until ht_filters_free. When the
 // expression does not compile the filter matches nothing and, the first time, `why` (not empty)

@@ -1165,6 +1165,26 @@ static void test_interrupted(void **state) {
 	interrupted_after(BIG_NUM);
 }
 
+// What needs no permission. The rest is tests/system/test_live.py.
+static void test_live(void **state) {
+	(void)state;
+	struct ht_capture *c;
+	char err[512];
+	const struct ht_capture_params p
+		= {.source = "no-such-if", .snaplen = 96, .buffer_mib = 1, .promiscuous = true};
+	assert_int_equal(ht_capture_live.open(&c, &p, err, sizeof(err)), HT_ERROR);
+	assert_ptr_equal(strstr(err, "no-such-if: no such interface; there are "), err);
+	assert_string_equal(err + strlen(err) - 4, " any");
+	char small[24]; // names that do not fit are left out
+	assert_int_equal(ht_capture_live.open(&c, &p, small, sizeof(small)), HT_ERROR);
+	assert_string_equal(small, "no-such-if: no such int");
+
+	assert_int_equal(ht_capture_dlt_linktype(1), 1); // Ethernet
+	assert_int_equal(ht_capture_dlt_linktype(12), 101); // DLT_RAW
+	assert_int_equal(ht_capture_dlt_linktype(113), 113); // cooked
+	assert_int_equal(ht_capture_dlt_linktype(276), 276);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pcap_forms),     cmocka_unit_test(test_pcap_lengths),
@@ -1177,6 +1197,7 @@ int main(void) {
 		cmocka_unit_test(test_files),	       cmocka_unit_test(test_interrupted),
 		cmocka_unit_test(test_slow_pipe),      cmocka_unit_test(test_early_close_pipe),
 		cmocka_unit_test(test_big_file),       cmocka_unit_test(test_ahead_uneven),
+		cmocka_unit_test(test_live),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
