@@ -10,7 +10,7 @@ set -eu
 cd "$(dirname "$0")"
 
 packages="gcc libc6-dev meson ninja-build pkg-config libpcap-dev libssl-dev zlib1g-dev libzstd-dev libxxhash-dev"
-for_tests="libcmocka-dev python3 tshark zstd gzip tcpdump iproute2 openssl curl"
+for_tests="libcmocka-dev python3 tshark zstd gzip tcpdump tcpreplay iproute2 openssl curl"
 servers=
 case "${1:-}" in
 "") ;;

@@ -6,9 +6,11 @@
 #include "export.h"
 #include "fields.h"
 #include "ht_config.h"
+#include "live.h"
 #include "options.h"
 #include "sensor.h"
 #include "services.h"
+#include "sinks.h"
 #include "summary.h"
 
 #include <openssl/crypto.h>
@@ -30,13 +32,6 @@ static volatile sig_atomic_t stop; // the handler writes, main reads between bur
 static void on_signal(int sig) {
 	stop = sig;
 }
-
-struct sinks {
-	bool hellos; // hello records are wanted
-	struct ht_sink *s[MAX_SINKS];
-	const char *names[MAX_SINKS];
-	unsigned num;
-};
 
 static void emit(void *user, const struct ht_record *r) {
 	const struct sinks *k = user;
@@ -121,14 +116,6 @@ static bool destinations_ok(const struct options *o) {
 	return true;
 }
 
-// Nothing is left to read for when every sink's reader went away.
-static bool all_dead(const struct sinks *k) {
-	for (unsigned i = 0; i < k->num; i++)
-		if (!ht_sink_is_dead(k->s[i]))
-			return false;
-	return true;
-}
-
 // Reads one capture to its end. False when it could not be read whole: that was said.
 static bool
 replay(struct ht_sensor *sensor,
@@ -153,9 +140,8 @@ replay(struct ht_sensor *sensor,
 		ht_sensor_run(sensor, frames, n);
 		ops->release(c);
 		if (interactive)
-			for (unsigned i = 0; i < sinks->num; i++)
-				ht_sink_flush(sinks->s[i]);
-		lost = all_dead(sinks);
+			sinks_flush(sinks);
+		lost = sinks_all_dead(sinks);
 		if (++tick % 64 == 0) {
 			ops->stats(c, &st);
 			summary_progress(sum, file, &st);
@@ -211,14 +197,16 @@ static int run(struct options *o) {
 		close_sinks(&sinks, stats);
 		return EXIT_FAILED;
 	}
-	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));
-	for (unsigned i = 0; i < o->num_inputs && !stop && !all_dead(&sinks); i++) {
+	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO), o->num_interfaces > 0);
+	for (unsigned i = 0; i < o->num_inputs && !stop && !sinks_all_dead(&sinks); i++) {
 		// Somebody waits for each record: a person at a terminal, or the end of a live
 		// pipe.
 		bool interactive = isatty(STDOUT_FILENO) || strcmp(o->inputs[i], "-") == 0;
 		if (!replay(sensor, &sinks, &sum, o->inputs[i], o->filter, interactive))
 			status = EXIT_FAILED;
 	}
+	if (o->num_interfaces > 0 && !live_run(sensor, &sinks, &sum, o, &stop))
+		status = EXIT_FAILED;
 	summary_clear(&sum);
 	if (!close_sinks(&sinks, stats))
 		status = EXIT_FAILED;

@@ -19,6 +19,10 @@ enum {
 	OPT_JA4_R,
 	OPT_SERVICES,
 	OPT_SERVICES_TABLE,
+	OPT_SNAPLEN,
+	OPT_BUFFER_MIB,
+	OPT_IMMEDIATE,
+	OPT_NO_PROMISCUOUS,
 	OPT_VERSION,
 	OPT_SENSOR
 };
@@ -71,22 +75,57 @@ static void records(struct options *o, const char *list) {
 	}
 }
 
-static void sensor_option(struct options *o, size_t i, const char *text) {
-	char name[32], *end;
-	spell(name, sensor_options[i].name);
+static void
+number(struct options *o,
+       const char *name,
+       const char *text,
+       uint32_t least,
+       uint32_t most,
+       uint32_t *out) {
+	char *end;
 	errno = 0;
 	unsigned long long v = strtoull(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0) {
 		usage(o, "--%s %s: not a number", name, text);
 		return;
 	}
-	if (v < sensor_options[i].least || v > sensor_options[i].most) {
-		usage(o, "--%s %s: must be %u to %u", name, text, sensor_options[i].least,
-		      sensor_options[i].most);
+	if (v < least || v > most) {
+		usage(o, "--%s %s: must be %u to %u", name, text, least, most);
 		return;
 	}
-	uint32_t value = (uint32_t)v;
-	memcpy((char *)&o->sensor + sensor_options[i].offset, &value, sizeof(value));
+	*out = (uint32_t)v;
+}
+
+static void sensor_option(struct options *o, size_t i, const char *text) {
+	char name[32];
+	spell(name, sensor_options[i].name);
+	number(o, name, text, sensor_options[i].least, sensor_options[i].most,
+	       (uint32_t *)((char *)&o->sensor + sensor_options[i].offset));
+}
+
+// Each frame once: an interface must not be named twice, be it as one of "any".
+static void check_interfaces(struct options *o) {
+	for (unsigned i = 0; i < o->num_interfaces; i++) {
+		if (o->num_interfaces > 1 && strcmp(o->interfaces[i], "any") == 0)
+			usage(o, "-i any is all interfaces: no other can be named");
+		for (unsigned k = 0; k < i; k++)
+			if (strcmp(o->interfaces[i], o->interfaces[k]) == 0)
+				usage(o, "-i %s is there twice", o->interfaces[i]);
+	}
+}
+
+// What to read is there, and what is there goes together. `live_only` is an option that was given
+// and has a meaning with -i alone.
+static void check_run(struct options *o, const char *live_only) {
+	if (o->num_inputs == 0 && o->num_interfaces == 0)
+		usage(o, "nothing to read: name a capture with -r FILE (- is standard input), or "
+			 "an interface with -i");
+	else if (o->num_inputs > 0 && o->num_interfaces > 0)
+		usage(o, "-r and -i do not go together");
+	else if (o->num_interfaces == 0 && live_only != NULL)
+		usage(o, "--%s is for -i", live_only);
+	else
+		check_interfaces(o);
 }
 
 static void
@@ -103,8 +142,13 @@ add(struct options *o,
 }
 
 void options_parse(struct options *o, int argc, char **argv) {
-	static struct option longs[NUM_SENSOR_OPTIONS + 16] = {
+	static struct option longs[NUM_SENSOR_OPTIONS + 24] = {
 		{"read", required_argument, NULL, 'r'},
+		{"interface", required_argument, NULL, 'i'},
+		{"snaplen", required_argument, NULL, OPT_SNAPLEN},
+		{"buffer-mib", required_argument, NULL, OPT_BUFFER_MIB},
+		{"immediate", no_argument, NULL, OPT_IMMEDIATE},
+		{"no-promiscuous", no_argument, NULL, OPT_NO_PROMISCUOUS},
 		{"filter", required_argument, NULL, 'f'},
 		{"output", required_argument, NULL, 'o'},
 		{"quiet", no_argument, NULL, 'q'},
@@ -130,13 +174,23 @@ void options_parse(struct options *o, int argc, char **argv) {
 	memset(o, 0, sizeof(*o));
 	ht_sensor_defaults(&o->sensor);
 	o->hellos = o->sensor.events = true;
+	o->live = (struct ht_capture_params){
+		.snaplen = HT_CAPTURE_SNAPLEN,
+		.buffer_mib = HT_CAPTURE_BUFFER_MIB,
+		.promiscuous = true,
+	};
+	const char *live_only = NULL;
 	int c;
 	opterr = 0;
 	while (o->action != ACTION_USAGE
-	       && (c = getopt_long(argc, argv, ":r:f:o:qh", longs, NULL)) != -1) {
+	       && (c = getopt_long(argc, argv, ":r:i:f:o:qh", longs, NULL)) != -1) {
 		switch (c) {
 		case 'r':
 			add(o, o->inputs, &o->num_inputs, MAX_INPUTS, "files to read", optarg);
+			break;
+		case 'i':
+			add(o, o->interfaces, &o->num_interfaces, MAX_INTERFACES, "interfaces",
+			    optarg);
 			break;
 		case 'o':
 			add(o, o->sinks, &o->num_sinks, MAX_SINKS, "outputs", optarg);
@@ -173,6 +227,22 @@ void options_parse(struct options *o, int argc, char **argv) {
 			else
 				usage(o, "--services-table=%s: only 'md' is known", optarg);
 			break;
+		case OPT_SNAPLEN:
+			number(o, live_only = "snaplen", optarg, HT_CAPTURE_SNAPLEN_MIN,
+			       HT_CAPTURE_SNAPLEN, &o->live.snaplen);
+			break;
+		case OPT_BUFFER_MIB:
+			number(o, live_only = "buffer-mib", optarg, 1, HT_CAPTURE_BUFFER_MIB_MAX,
+			       &o->live.buffer_mib);
+			break;
+		case OPT_IMMEDIATE:
+			live_only = "immediate";
+			o->live.immediate = true;
+			break;
+		case OPT_NO_PROMISCUOUS:
+			live_only = "no-promiscuous";
+			o->live.promiscuous = false;
+			break;
 		case OPT_RECORDS:
 			records(o, optarg);
 			break;
@@ -201,22 +271,37 @@ void options_parse(struct options *o, int argc, char **argv) {
 	if (o->action == ACTION_USAGE)
 		return;
 	if (optind < argc)
-		usage(o, "%s: captures are named with -r", argv[optind]);
-	else if (o->action == ACTION_RUN && o->num_inputs == 0)
-		usage(o, "nothing to read: name a capture with -r FILE (- is standard input)");
+		usage(o, "%s: captures are named with -r, interfaces with -i", argv[optind]);
+	else if (o->action == ACTION_RUN)
+		check_run(o, live_only);
 }
 
 void options_help(void) {
-	fputs("hellotap finds every TLS, DTLS and QUIC ClientHello in a capture and says what the "
-	      "client offered.\n"
+	fputs("hellotap finds every TLS, DTLS and QUIC ClientHello in a capture or on an interface "
+	      "and says what\n"
+	      "the client offered.\n"
 	      "\n"
 	      "  hellotap -r FILE [-r FILE ...] [-f FILTER] [-o SINK ...]\n"
+	      "  hellotap -i IFACE [-i IFACE ...] [-f FILTER] [-o SINK ...]\n"
 	      "\n"
 	      "Input\n"
 	      "  -r, --read FILE      a capture: pcap or pcapng, plain, gzip or zstd (told by "
 	      "content);\n"
 	      "                       - is standard input. Several are read one after the other\n"
-	      "  -f, --filter 'BPF'   only frames that match (pcap-filter(7)), e.g. 'port 443'\n"
+	      "  -i, --interface IFACE\n"
+	      "                       capture live, until a signal ends it (SIGINT, SIGTERM); "
+	      "several are\n"
+	      "                       served in turn; 'any' is all. Wants CAP_NET_RAW\n"
+	      "  -f, --filter 'BPF'   only frames that match (pcap-filter(7)), e.g. 'port 443'\n",
+	      stdout);
+	printf("      --snaplen N      -i: bytes kept of a frame, %u to %u (default: %u)\n"
+	       "      --buffer-mib N   -i: memory the kernel writes frames to, for each interface "
+	       "(default: %u)\n",
+	       HT_CAPTURE_SNAPLEN_MIN, HT_CAPTURE_SNAPLEN, HT_CAPTURE_SNAPLEN,
+	       HT_CAPTURE_BUFFER_MIB);
+	fputs("      --immediate      -i: take frames one by one as they come, not in blocks "
+	      "(20 ms at most)\n"
+	      "      --no-promiscuous -i: only what is for this machine\n"
 	      "\n"
 	      "Output\n"
 	      "  -o, --output SINK    where records go; several are fed side by side:\n",
@@ -255,6 +340,7 @@ void options_help(void) {
 	      "Examples\n"
 	      "  hellotap -r capture.pcapng                    a table of hellos on the terminal\n"
 	      "  hellotap -r capture.pcap.zst -o json | jq -r '.sni // empty'\n"
+	      "  hellotap -i eth0 -f 'tcp or udp' -o json:hellos.json\n"
 	      "  ssh probe tcpdump -w - | hellotap -r - -f 'port 443' -o csv:hellos.csv\n",
 	      stdout);
 }

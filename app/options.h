@@ -3,9 +3,11 @@
 
 #pragma once
 
+#include "capture.h"
 #include "sensor.h"
 
 #define MAX_INPUTS 1024
+#define MAX_INTERFACES 16
 #define MAX_SINKS 8
 #define MAX_SERVICES 16
 
@@ -24,6 +26,9 @@ struct options {
 	enum action action;
 	const char *inputs[MAX_INPUTS];
 	unsigned num_inputs;
+	const char *interfaces[MAX_INTERFACES];
+	unsigned num_interfaces;
+	struct ht_capture_params live; // but for source and filter
 	const char *sinks[MAX_SINKS];
 	unsigned num_sinks;
 	const char *services[MAX_SERVICES]; // files

@@ -13,8 +13,9 @@ static double since(const struct timespec *t) {
 	return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) / 1e9;
 }
 
-void summary_begin(struct summary *s, bool progress) {
+void summary_begin(struct summary *s, bool progress, bool live) {
 	memset(s, 0, sizeof(*s));
+	s->live = live;
 	s->progress = progress;
 	clock_gettime(CLOCK_MONOTONIC, &s->begun);
 	s->shown = s->begun;
@@ -29,6 +30,8 @@ void summary_progress(struct summary *s, const char *file, const struct ht_captu
 	if (now->bytes_total > 0)
 		fprintf(stderr, " of %.1f (%.0f %%)", (double)now->bytes_total / 1e6,
 			100.0 * (double)now->bytes_read / (double)now->bytes_total);
+	if (now->kernel_dropped > 0)
+		fprintf(stderr, ", %" PRIu64 " dropped", now->kernel_dropped);
 	fflush(stderr);
 }
 
@@ -37,11 +40,16 @@ void summary_clear(struct summary *s) {
 		fputs("\r\033[K", stderr);
 }
 
-void summary_add(struct summary *s, const struct ht_capture_stats *file) {
-	s->files++;
-	s->frames += file->frames;
-	s->filtered += file->filtered;
-	s->bytes += file->bytes_read;
+void summary_add(struct summary *s, const struct ht_capture_stats *one) {
+	struct ht_capture_stats *total = &s->total;
+	s->sources++;
+	total->frames += one->frames;
+	total->filtered += one->filtered;
+	total->bytes_read += one->bytes_read;
+	total->received += one->received;
+	total->kernel_dropped += one->kernel_dropped;
+	total->withheld += one->withheld;
+	total->if_dropped += one->if_dropped;
 }
 
 // Those of `num` counters from `first` on that are not zero: " (gap 1, idle 2)".
@@ -61,12 +69,19 @@ void summary_print(struct summary *s, const uint64_t *counters, FILE *to) {
 	uint64_t complete = counters[HT_CTR_HELLOS_COMPLETE], incomplete = 0;
 	for (unsigned i = 0; i < HT_NUM_INCOMPLETE; i++)
 		incomplete += counters[HT_CTR_HELLO_GAP + i];
-	fprintf(to, "%u file%s, %" PRIu64 " frames", s->files, s->files == 1 ? "" : "s", s->frames);
-	if (s->filtered > 0)
-		fprintf(to, " (%" PRIu64 " filtered out)", s->filtered);
-	fprintf(to, ", %.1f MB in %.2f s", (double)s->bytes / 1e6, t);
+	const struct ht_capture_stats *c = &s->total;
+	fprintf(to, "%u %s%s, %" PRIu64 " frames", s->sources, s->live ? "interface" : "file",
+		s->sources == 1 ? "" : "s", c->frames);
+	if (c->filtered > 0)
+		fprintf(to, " (%" PRIu64 " filtered out)", c->filtered);
+	fprintf(to, ", %.1f MB in %.2f s", (double)c->bytes_read / 1e6, t);
 	if (t > 0.1)
-		fprintf(to, " (%.2f million frames/s)", (double)s->frames / t / 1e6);
+		fprintf(to, " (%.2f million frames/s)", (double)c->frames / t / 1e6);
+	if (c->kernel_dropped + c->if_dropped > 0)
+		fprintf(to,
+			"\nLOST before they were read: %" PRIu64 " frames without room in the "
+			"buffer, %" PRIu64 " by the interface",
+			c->kernel_dropped, c->if_dropped);
 	fprintf(to, "\n%" PRIu64 " hello%s complete, %" PRIu64 " incomplete", complete,
 		complete == 1 ? "" : "s", incomplete);
 	print_some(to, counters, HT_CTR_HELLO_GAP, HT_NUM_INCOMPLETE);
@@ -103,10 +118,18 @@ void summary_ledger(
 	unsigned num_sinks,
 	FILE *to
 ) {
+	const struct ht_capture_stats *c = &s->total;
 	fprintf(to,
-		"{\"record\":\"stats\",\"capture\":{\"files\":%u,\"frames\":%" PRIu64
-		",\"filtered\":%" PRIu64 ",\"bytes\":%" PRIu64 "}",
-		s->files, s->frames, s->filtered, s->bytes);
+		"{\"record\":\"stats\",\"capture\":{\"%s\":%u,\"frames\":%" PRIu64
+		",\"filtered\":%" PRIu64 ",\"bytes\":%" PRIu64,
+		s->live ? "interfaces" : "files", s->sources, c->frames, c->filtered,
+		c->bytes_read);
+	if (s->live)
+		fprintf(to,
+			",\"received\":%" PRIu64 ",\"kernel_dropped\":%" PRIu64
+			",\"withheld\":%" PRIu64 ",\"if_dropped\":%" PRIu64,
+			c->received, c->kernel_dropped, c->withheld, c->if_dropped);
+	fputc('}', to);
 	const char *group = "";
 	for (unsigned i = 0; i < HT_NUM_CTRS; i++) {
 		bool same = strcmp(group, ht_ledger[i].group) == 0;
@@ -125,7 +148,9 @@ void summary_ledger(
 			sinks[i].records, sinks[i].delivered, sinks[i].lost);
 	}
 	const char *bad = ht_ledger_balance(counters);
-	bool balanced = bad == NULL && s->frames == counters[HT_CTR_FRAMES] + s->filtered;
+	bool balanced = bad == NULL && c->frames == counters[HT_CTR_FRAMES] + c->filtered;
+	if (s->live)
+		balanced = balanced && c->received == c->frames + c->kernel_dropped + c->withheld;
 	for (unsigned i = 0; i < num_sinks; i++)
 		balanced = balanced && sinks[i].records == sinks[i].delivered + sinks[i].lost;
 	fprintf(to, "],\"balanced\":%s}\n", balanced ? "true" : "false");

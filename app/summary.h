@@ -12,11 +12,13 @@
 struct summary {
 	bool progress; // standard error is a terminal and nobody said --quiet
 	struct timespec begun, shown;
-	unsigned files;
-	uint64_t frames, filtered, bytes;
+	bool live;
+	unsigned sources; // files or interfaces
+	struct ht_capture_stats total;
 };
 
-void summary_begin(struct summary *s, bool progress);
+// summary_begin: `live` tells whether frames come from interfaces, not from files.
+void summary_begin(struct summary *s, bool progress, bool live);
 
 // summary_progress draws the progress line again when the last one is 0.2 s old.
 void summary_progress(struct summary *s, const char *file, const struct ht_capture_stats *now);
@@ -24,8 +26,8 @@ void summary_progress(struct summary *s, const char *file, const struct ht_captu
 // summary_clear takes the progress line away.
 void summary_clear(struct summary *s);
 
-// summary_add counts a file that was read.
-void summary_add(struct summary *s, const struct ht_capture_stats *file);
+// summary_add counts a file or an interface that was read.
+void summary_add(struct summary *s, const struct ht_capture_stats *one);
 
 void summary_print(struct summary *s, const uint64_t *counters, FILE *to);
 

@@ -59,6 +59,12 @@ class Options(unittest.TestCase):
         self.usage_error("-r", pcap("tls13-hello.pcap"), "--max-flows", "-1", says="not a number")
         self.usage_error("-r", pcap("tls13-hello.pcap"), "--max-flows", "7", says="must be 8 to")
         self.usage_error("-r", pcap("tls13-hello.pcap"), "-o", "xml:out", says="xml")
+        self.usage_error("-r", pcap("tls13-hello.pcap"), "-i", "lo", says="-r and -i do not go together")
+        self.usage_error("-r", pcap("tls13-hello.pcap"), "--immediate", says="--immediate is for -i")
+        self.usage_error("-i", "lo", "-i", "any", says="-i any is all interfaces")
+        self.usage_error("-i", "lo", "-i", "eth0", "-i", "lo", says="-i lo is there twice")
+        self.usage_error("-i", "lo", "--snaplen", "63", says="--snaplen 63: must be 64 to 262144")
+        self.usage_error("-i", "lo", "--buffer-mib", "0", says="--buffer-mib 0: must be 1 to 2047")
 
     def test_help_names_every_option_and_the_man_page_does_too(self):
         p = run("--help")
