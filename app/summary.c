@@ -95,6 +95,10 @@ void summary_print(struct summary *s, const uint64_t *counters, FILE *to) {
 	if (not_tls > 0)
 		fprintf(to, "%" PRIu64 " connection%s to a TLS port without TLS\n", not_tls,
 			not_tls == 1 ? "" : "s");
+	const uint64_t encrypted = counters[HT_CTR_EVENTS_ENCRYPTED];
+	if (encrypted > 0)
+		fprintf(to, "%" PRIu64 " OpenVPN connection%s encrypted with tls-crypt\n",
+			encrypted, encrypted == 1 ? "" : "s");
 	if (counters[HT_CTR_FRAME_LINKTYPE] > 0)
 		fprintf(to,
 			"%" PRIu64 " frames counted, not read: their link type is not supported\n",

@@ -85,6 +85,12 @@ static inline bool ht_carrier_perhaps(struct ht_span datagram) {
 	       && ((first & 0x40 ? high : low) >> (first & 0x3f) & 1);
 }
 
+// ht_openvpn_client_begins tells whether a packet with this first byte opens a client's connection:
+// HARD_RESET_CLIENT_V2 and V3 of key 0.
+static inline bool ht_openvpn_client_begins(uint8_t first) {
+	return first == 0x38 || first == 0x50;
+}
+
 // --- OpenVPN over TCP --------------------------------------------------------------------------
 
 // Packets behind 2-byte lengths, taken out of a TCP direction in place: what they carry is moved

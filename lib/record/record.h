@@ -61,7 +61,7 @@ struct ht_texts {
 	  "time of the frame that completed the hello, or brought the last part of an incomplete " \
 	  "one; of an event, of the frame that told it") \
 	F(frame, U64, "number of that frame in its file, from 1 (replay only)") \
-	F(kind, STR, "kind of event: upgrade or not_tls_on_tls_port") \
+	F(kind, STR, "kind of event: upgrade, not_tls_on_tls_port or encrypted_hello") \
 	F(severity, STR, "of an event: info, notice, warning or critical") \
 	F(src_ip, IP, "client address, innermost") \
 	F(src_port, U16, "client port") \

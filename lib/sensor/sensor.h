@@ -175,7 +175,9 @@ enum ht_incomplete {
 	X(UPGRADE_PLAIN_CREDENTIALS, "upgrades", "plain_credentials", \
 	  "a login or a mail in clear though TLS was offered or required") \
 	X(UPGRADE_UNSAID, "upgrades", "unsaid", "what was seen says nothing of an upgrade") \
-	X(EVENTS_NOT_TLS, "events", "not_tls_on_tls_port", "connections told as not TLS")
+	X(EVENTS_NOT_TLS, "events", "not_tls_on_tls_port", "connections told as not TLS") \
+	X(EVENTS_ENCRYPTED, "events", "encrypted_hello", \
+	  "OpenVPN connections told as encrypted with tls-crypt")
 
 enum ht_ledger {
 #define X(id, group, name, help) HT_CTR_##id,

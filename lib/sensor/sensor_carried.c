@@ -355,6 +355,24 @@ radius_packet(struct ht_sensor *s, const struct ht_packet *p, const struct sight
 	arrive(s, &a);
 }
 
+// A connection begins whose hello tls-crypt hides.
+static void openvpn_encrypted(
+	struct ht_sensor *s,
+	const struct ht_packet *p,
+	struct ht_flow_ref ref,
+	const struct sighting *at
+) {
+	struct ht_flow *f = flow_find(s, p, ref);
+	if (f == NULL)
+		f = flow_make(s, p, ref);
+	else if (f->flags & (FLOW_QUIC | FLOW_DTLS))
+		flow_renew(s, f);
+	if (f->flags & FLOW_TOLD)
+		return;
+	f->flags |= FLOW_TOLD | FLOW_CARRIED | FLOW_GAVE_DATA;
+	emit_encrypted(s, f, ref.side, at);
+}
+
 static void openvpn_packet(
 	struct ht_sensor *s,
 	const struct ht_packet *p,
@@ -363,8 +381,15 @@ static void openvpn_packet(
 ) {
 	struct ht_piece piece;
 	struct arrival a = {p, ref, &p->key, at, &piece, .via = HT_VIA_OPENVPN};
-	if (ht_openvpn(&piece, p->payload, p->payload_wire_len) != HT_CARRIER_PIECE)
+	switch (ht_openvpn(&piece, p->payload, p->payload_wire_len)) {
+	case HT_CARRIER_PIECE:
+		break;
+	case HT_CARRIER_TLS_CRYPT:
+		openvpn_encrypted(s, p, ref, at);
 		return;
+	default:
+		return;
+	}
 	read_piece(s, &a);
 	// The first piece begins a hello, or it is the server's. Of the others few are sent before
 	// the first is acknowledged.
@@ -390,9 +415,9 @@ bool carried_wants(struct ht_sensor *s, const struct ht_packet *p) {
 	case HT_CARRIER_NOTHING:
 		count(s, HT_CTR_DATAGRAM_OPENVPN);
 		return false;
-	case HT_CARRIER_TLS_CRYPT: // an event may be told here
+	case HT_CARRIER_TLS_CRYPT:
 		count(s, HT_CTR_DATAGRAM_TLS_CRYPT);
-		return false;
+		return ht_openvpn_client_begins(p->payload.p[0]);
 	default:
 		count(s, HT_CTR_DATAGRAM_OTHER);
 		return false;

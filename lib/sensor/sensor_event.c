@@ -35,9 +35,9 @@ void emit_not_tls(
 ) {
 	struct ht_record *r = &s->record;
 	char id[COMMUNITY_ID_MAX];
-	if (f->flags & FLOW_NOT_TLS)
+	if (f->flags & FLOW_TOLD)
 		return;
-	f->flags |= FLOW_NOT_TLS;
+	f->flags |= FLOW_TOLD;
 	count(s, HT_CTR_EVENTS_NOT_TLS);
 	if (!s->p.events)
 		return;
@@ -45,5 +45,22 @@ void emit_not_tls(
 	ht_set(r, kind, "not_tls_on_tls_port");
 	ht_set(r, severity, "notice");
 	ht_set(r, seen, seen);
+	s->p.emit(s->p.user, r);
+}
+
+void emit_encrypted(
+	struct ht_sensor *s, const struct ht_flow *f, uint8_t client, const struct sighting *at
+) {
+	static const uint8_t via[] = {HT_VIA_OPENVPN};
+	struct ht_record *r = &s->record;
+	char id[COMMUNITY_ID_MAX];
+	count(s, HT_CTR_EVENTS_ENCRYPTED);
+	if (!s->p.events)
+		return;
+	put_connection(s, r, "event", f, client, at, id);
+	ht_set(r, kind, "encrypted_hello");
+	ht_set(r, severity, "info");
+	put_via(r, via, HT_ARRAY_LEN(via));
+	ht_set(r, evidence, "tls-crypt: OpenVPN encrypts its control channel");
 	s->p.emit(s->p.user, r);
 }

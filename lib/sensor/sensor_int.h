@@ -56,7 +56,7 @@ enum {
 	FLOW_DTLS = 8,
 	FLOW_DONE_TCP = 16, // both directions decided
 	FLOW_CLOSED = 32, // TCP: a FIN or RST was seen, the next SYN is another connection's
-	FLOW_NOT_TLS = 64, // TCP: told as not TLS on a port that belongs to TLS
+	FLOW_TOLD = 64, // an event was told that is told once
 	FLOW_CARRIED = 128, // OpenVPN over UDP, or a conversation of EAP
 };
 
@@ -321,6 +321,10 @@ void emit_upgrade(
 	const struct ht_verdict *v,
 	const uint8_t *via,
 	unsigned num_via
+);
+// emit_encrypted tells of an OpenVPN connection whose hello cannot be read.
+void emit_encrypted(
+	struct ht_sensor *s, const struct ht_flow *f, uint8_t client, const struct sighting *at
 );
 // emit_not_tls tells, once a flow, what was spoken where the port belongs to TLS.
 void emit_not_tls(

@@ -23,7 +23,7 @@ static void look_for_tls(struct ht_sensor *s, struct ht_flow *f, uint8_t side, e
 		HT_SPEAKS_LIST(X)
 #undef X
 	};
-	if (f->flags & FLOW_NOT_TLS || why < HT_CTR_STREAM_UNKNOWN || why > HT_CTR_STREAM_SMB
+	if (f->flags & FLOW_TOLD || why < HT_CTR_STREAM_UNKNOWN || why > HT_CTR_STREAM_SMB
 	    || why == HT_CTR_STREAM_SERVER || why == HT_CTR_STREAM_PLAIN)
 		return;
 	const bool client = ht_service_always_tls(s->p.services, f->port[!side], f->proto);
@@ -359,6 +359,11 @@ static enum step step_openvpn(
 		return mid_stream(s, f, h, side);
 	if (rc == HT_MORE)
 		return STEP_WAIT;
+	const bool client = ht_openvpn_client_begins(t->stream.data.buf[t->tls_at + 2]);
+	if (rc == HT_SKIP && client && !(f->flags & FLOW_TOLD)) {
+		f->flags |= FLOW_TOLD;
+		emit_encrypted(s, f, side, s->at);
+	}
 	side_give_up(s, f, h, side, HT_CTR_STREAM_OPENVPN, HT_INCOMPLETE_MALFORMED);
 	return STEP_GONE;
 }

@@ -89,6 +89,10 @@ def not_tls(port, seen):
     return _with_service({"record": "event", "kind": "not_tls_on_tls_port", "dst_port": port, "seen": seen})
 
 
+def encrypted(port):
+    return _with_service({"record": "event", "kind": "encrypted_hello", "dst_port": port, "via": ["openvpn"]})
+
+
 # --- the namespaces ----------------------------------------------------------------------------
 
 

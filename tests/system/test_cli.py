@@ -464,7 +464,9 @@ class EveryCapture(unittest.TestCase):
                 self.assertEqual(states, told)
                 not_tls = [r for r in rs if r.get("kind") == "not_tls_on_tls_port"]
                 self.assertEqual(led["events"]["not_tls_on_tls_port"], len(not_tls))
-                self.assertEqual(len(rs), len(hellos) + sum(told.values()) + len(not_tls))
+                encrypted = [r for r in rs if r.get("kind") == "encrypted_hello"]
+                self.assertEqual(led["events"]["encrypted_hello"], len(encrypted))
+                self.assertEqual(len(rs), len(hellos) + sum(told.values()) + len(not_tls) + len(encrypted))
                 self.assertEqual({s["delivered"] for s in led["sinks"]}, {len(rs)})
 
     def test_a_small_sensor_gives_up_and_says_so(self):

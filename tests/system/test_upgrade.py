@@ -16,7 +16,7 @@ import sys
 import servers
 import stand_ins
 from clients import AS_USER, MAIL, STUNNEL_PORT, curl, s_client, send_mail, stunnel, talk
-from lab import DOMAIN, PASSWORD, SECONDS, USER, Cases, Skip, b64, hello, not_tls, retried, upgrade, upgraded
+from lab import DOMAIN, PASSWORD, SECONDS, USER, Cases, Skip, b64, encrypted, hello, not_tls, retried, upgrade, upgraded
 
 case = Cases()
 
@@ -673,7 +673,7 @@ def openvpn(lab, transport, *variants):
             lab.stop(client)
             lab.stop(server)
         readable = "--tls-crypt" not in options
-        c.expect(*[hello(1194, None, "openvpn", transport=transport)] * readable)
+        c.expect(hello(1194, None, "openvpn", transport=transport) if readable else encrypted(1194))
 
 
 @case("openvpn-udp", openvpn="openvpn")

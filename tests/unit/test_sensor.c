@@ -1812,7 +1812,7 @@ static void openvpn_encrypted(void **state) {
 	finish();
 	expect_records(0);
 	expect_counter(HT_CTR_DATAGRAM_TLS_CRYPT, 3);
-	expect_counter(HT_CTR_FLOWS_BEGUN, 0);
+	expect_counter(HT_CTR_EVENTS_ENCRYPTED, 1); // not for each packet
 }
 
 static void eapol_hello(void **state) {

@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""docs/events.md has each upgrade_state, each evidence and each kind of event that the sources have, and no other evidence.
+
+usage: test_events_doc.py SOURCE-FOLDER
+"""
+import os
+import re
+import sys
+
+ROOT = sys.argv[1]
+
+
+def read(*path):
+    with open(os.path.join(ROOT, *path), encoding="utf-8") as f:
+        return f.read()
+
+
+def literals(text):
+    """Sentences among the string literals, with neighbours joined as the compiler does."""
+    joined = re.sub(r'"\s*\n\s*"', "", text)
+    return {s for s in re.findall(r'"([^"\n]+)"', joined) if " " in s}
+
+
+verdict, event = read("lib", "upgrade", "upgrade_verdict.c"), read("lib", "sensor", "sensor_event.c")
+doc = read("docs", "events.md")
+states = re.findall(r"^\tX\([A-Z_]+, ([a-z_]+), ", read("lib", "upgrade", "upgrade.h").split("HT_UPGRADE_STATES(X)")[1].split("enum")[0], re.M)
+rows = {m for m in re.findall(r"^\| ([a-z][^|`]*[a-zA-Z]) \| `", doc, re.M)}
+wrong = []
+wrong += [f"state {s} is missing" for s in states if f"| `{s}` |" not in doc]
+wrong += [f"kind {k} is missing" for k in re.findall(r'ht_set\(r, kind, "(\w+)"', event) if f"| `{k}` |" not in doc]
+wrong += [f"evidence is missing: {e}" for e in sorted(literals(verdict) - rows)]
+wrong += [f"evidence is nowhere in the sources: {e}" for e in sorted(rows - literals(verdict))]
+print("\n".join(wrong) or f"{len(states)} states, {len(rows)} kinds of evidence")
+sys.exit(1 if wrong or len(states) != 7 or not rows else 0)
