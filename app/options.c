@@ -68,7 +68,9 @@ static void records(struct options *o, const char *list) {
 		else if (n == 5 && memcmp(p, "event", n) == 0)
 			o->sensor.events = true;
 		else
-			usage(o, "--records %s: a list of 'hello' and 'event' was expected", list);
+			return usage(
+				o, "--records %s: a list of 'hello' and 'event' was expected", list
+			);
 		p += n;
 		if (*p == '\0')
 			break;

@@ -182,10 +182,16 @@ static const char *severity_color(const struct ht_record *r) {
 // An event says what happened in the place of the server name.
 static void put_event(struct line *l, const struct table *t, const struct ht_record *r) {
 	char cell[CELL_MAX];
-	const char *what = r->has & HT_HAS(upgrade_state) ? r->upgrade_state
-			   : r->has & HT_HAS(seen)	  ? r->seen
-							  : "";
-	const int n = snprintf(cell, sizeof(cell), "%s: %s", r->kind, what);
+	int n;
+	if (r->has & HT_HAS(seen))
+		n = snprintf(cell, sizeof(cell), "not TLS: %s", r->seen);
+	else
+		n = snprintf(
+			cell, sizeof(cell), "%s",
+			r->has & HT_HAS(upgrade_state) ? r->upgrade_state
+			: r->has & HT_HAS(in_clear)    ? "in clear"
+						       : r->kind
+		);
 	put_cut(l, severity_color(r), HT_SPAN(cell, (size_t)n), t->width[SNI]);
 }
 
@@ -327,7 +333,7 @@ struct notes {
 		const char *color;
 		char text[NOTE_MAX];
 		unsigned len;
-	} note[HT_STRS_MAX + HT_TEXTS_MAX + 9];
+	} note[HT_STRS_MAX + HT_TEXTS_MAX + 10];
 	unsigned num;
 	unsigned len; // with a space between two
 };
@@ -344,6 +350,8 @@ static void find_notes(struct notes *n, const struct ht_record *r) {
 	const struct ht_span none = HT_SPAN_STR("");
 	const uint64_t has = r->has;
 	n->num = n->len = 0;
+	if (severity_color(r) != plain)
+		add_note(n, severity_color(r), r->severity, none);
 	if (has & HT_HAS(complete) && !r->complete) {
 		const char *why = has & HT_HAS(incomplete_reason) ? r->incomplete_reason : "";
 		add_note(n, red, "incomplete:", HT_SPAN(why, strlen(why)));
@@ -370,7 +378,11 @@ static void find_notes(struct notes *n, const struct ht_record *r) {
 
 static void put_notes(struct line *l, const struct table *t, const struct ht_record *r) {
 	struct notes n;
-	const unsigned start = r->has & HT_HAS(ja4) ? t->start[NOTES] : t->lone_notes;
+	// What stands in no other column of this record leaves its room to the notes.
+	const unsigned start = is_event(r) && t->width[ALPN] > 0  ? t->start[ALPN]
+			       : is_event(r) && t->width[JA4] > 0 ? t->start[JA4]
+			       : r->has & HT_HAS(ja4)		  ? t->start[NOTES]
+								  : t->lone_notes;
 	find_notes(&n, r);
 	if (n.num == 0 || start >= t->end)
 		return;

@@ -59,7 +59,7 @@ struct ht_texts {
 	F(record, STR, "kind of record: hello or event") \
 	F(ts, TIME, \
 	  "time of the frame that completed the hello, or brought the last part of an incomplete " \
-	  "one; of an event, of the frame that told it") \
+	  "one; of an event, of the last frame that was looked at for it (docs/events.md)") \
 	F(frame, U64, "number of that frame in its file, from 1 (replay only)") \
 	F(kind, STR, "kind of event: upgrade, not_tls_on_tls_port or encrypted_hello") \
 	F(severity, STR, "of an event: info, notice, warning or critical") \
@@ -78,6 +78,8 @@ struct ht_texts {
 	F(upgrade_state, STR, \
 	  "what became of an upgrade: completed, refused, not_offered, offered_unused, " \
 	  "requested_unanswered, stripped or plain_credentials") \
+	F(in_clear, STRS, \
+	  "what was sent in clear on a connection whose protocol has an upgrade: login, mail") \
 	F(evidence, STR, "what an event was concluded from, in words; never a credential") \
 	F(seen, STR, \
 	  "what was spoken where TLS belongs: ssh, http, openvpn, a name of via ..., or unknown") \

@@ -283,4 +283,5 @@ void ht_sensor_finish(struct ht_sensor *s) {
 		flow_end(s, f, HT_CTR_STREAM_OPEN, HT_INCOMPLETE_END_OF_CAPTURE);
 		ht_flow_remove(s->flows, f);
 	}
+	memset(s->offers, 0, sizeof(s->offers)); // the servers of another capture are others
 }

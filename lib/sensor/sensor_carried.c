@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Hellos in EAP (over 802.1X and RADIUS) and in OpenVPN's control channel over UDP. (Over TCP it is
-// a framing inside the stream: sensor_tcp.c.)
+// a framing inside the stream: sensor_side.c.)
 //
 // The pieces of a hello belong to a conversation, and a conversation is a flow: OpenVPN's is that
 // of its datagrams; EAPOL has one for a pair of MAC addresses, RADIUS one for who speaks to whom,
 // since a client puts many conversations on few ports, and one on several.
 
 #include "sensor_int.h"
-
-// Beyond max_hello_bytes, room for record headers.
-#define HOLD_SLACK 8192
 
 // What a piece looks like that may begin a hello.
 enum begins {

@@ -9,18 +9,32 @@ void emit_upgrade(
 	uint8_t client,
 	const struct sighting *at,
 	const struct ht_verdict *v,
+	uint16_t said,
 	const uint8_t *via,
 	unsigned num_via
 ) {
+	static const struct ht_verdict unknown
+		= {.severity = "notice", .evidence = "whether TLS was offered was not seen"};
 	struct ht_record *r = &s->record;
 	char id[COMMUNITY_ID_MAX];
 	if (!s->p.events)
 		return;
 	put_connection(s, r, "event", f, client, at, id);
 	ht_set(r, kind, "upgrade");
+	if (v != NULL)
+		ht_set(r, upgrade_state, ht_upgrade_state_name(v->state));
+	else
+		v = &unknown;
 	ht_set(r, severity, v->severity);
 	put_via(r, via, num_via);
-	ht_set(r, upgrade_state, ht_upgrade_state_name(v->state));
+	if (said & (HT_SAID_LOGIN | HT_SAID_MAIL)) {
+		r->in_clear.num = 0;
+		if (said & HT_SAID_LOGIN)
+			r->in_clear.s[r->in_clear.num++] = "login";
+		if (said & HT_SAID_MAIL)
+			r->in_clear.s[r->in_clear.num++] = "mail";
+		r->has |= HT_HAS(in_clear);
+	}
 	if (v->evidence != NULL)
 		ht_set(r, evidence, v->evidence);
 	s->p.emit(s->p.user, r);

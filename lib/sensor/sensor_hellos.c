@@ -63,7 +63,7 @@ struct hello *hello_get(struct ht_sensor *s, struct ht_flow *f, enum hello_kind 
 	// 0 in a free entry that was never used means "the next one".
 	s->hello_free = h->newer != 0 ? h->newer : i + 1;
 	h->kind = (uint8_t)kind;
-	h->begun = h->talk = h->fin[0] = h->fin[1] = false;
+	h->begun = h->talk = h->told = h->fin[0] = h->fin[1] = false;
 	h->datagrams = 0;
 	h->client = 0;
 	h->flow = UINT32_MAX;
@@ -94,7 +94,7 @@ struct hello *hello_get(struct ht_sensor *s, struct ht_flow *f, enum hello_kind 
 void hello_put(struct ht_sensor *s, struct hello *h) {
 	switch (h->kind) {
 	case HELLO_TCP:
-		if (h->talk)
+		if (h->talk && !h->told)
 			count(s, HT_CTR_UPGRADE_UNSAID);
 		ht_stream_drop(&h->tcp[0].stream, s->arena);
 		ht_stream_drop(&h->tcp[1].stream, s->arena);

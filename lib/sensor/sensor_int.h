@@ -109,6 +109,7 @@ struct hello {
 	uint8_t kind; // enum hello_kind
 	bool begun; // but TCP: counted in hellos.begun
 	bool talk; // TCP: a protocol that has an upgrade is spoken, counted in upgrades.begun
+	bool told; // TCP: what became of it was said
 	bool fin[2]; // TCP: each side has ended, at fin_at
 	bool cut; // QUIC: the snap length took bytes of a datagram of it
 	uint8_t client; // side of the client; TCP: if `talk`
@@ -131,6 +132,10 @@ struct quic_past {
 	uint32_t flow; // slot; the entry is that flow's only while flow.seq[0] points back at it
 	struct ht_quic_past connection;
 };
+
+// Beyond max_hello_bytes, room for what is no part of the hello: record headers, and what an
+// upgrade or a proxy said before.
+#define HOLD_SLACK 8192
 
 #define BURST 32
 
@@ -313,12 +318,15 @@ void put_connection(
 void put_via(struct ht_record *r, const uint8_t *via, unsigned num);
 
 // --- sensor_event.c ---
+// emit_upgrade tells what became of an upgrade; `v` is NULL when that is not known. `said` is what
+// the client said (enum ht_said).
 void emit_upgrade(
 	struct ht_sensor *s,
 	const struct ht_flow *f,
 	uint8_t client,
 	const struct sighting *at,
 	const struct ht_verdict *v,
+	uint16_t said,
 	const uint8_t *via,
 	unsigned num_via
 );

@@ -153,8 +153,8 @@ static void whole_hello(
 	if (!t->begun)
 		count(s, HT_CTR_HELLOS_BEGUN);
 	t->begun = false;
-	struct ht_verdict verdict;
-	const bool upgraded = h->talk && h->client == side && talk_verdict(s, f, h, true, &verdict);
+	const struct outcome outcome = talk_hello(s, f, h, side);
+	h->talk = false;
 	if (h->tcp[!side].open)
 		answered(s, f, h, !side);
 	struct emission e = emission_of(f, side, at, m);
@@ -164,8 +164,7 @@ static void whole_hello(
 	if (t->upgrade.num_via > 0)
 		f->via = via_number(s, &t->upgrade);
 	gave_hello(s, f, side, view);
-	if (upgraded)
-		talk_tell(s, f, h, at, &verdict);
+	talk_tell(s, f, at, &outcome);
 }
 
 // The beginning of a direction was lost, or a SYN that was not its own has told a wrong one, and it

@@ -100,19 +100,32 @@ offer_of(struct ht_sensor *s, const struct ht_flow *f, uint8_t side, uint64_t *k
 	return &s->offers[*key % HT_ARRAY_LEN(s->offers)];
 }
 
-bool talk_verdict(
-	struct ht_sensor *s,
-	const struct ht_flow *f,
-	const struct hello *h,
-	bool hello,
-	struct ht_verdict *v
-) {
+static struct outcome
+outcome_of(struct ht_sensor *s, const struct ht_flow *f, const struct hello *h, bool hello) {
+	const struct ht_upgrade *client = client_of(h);
 	const struct ht_answers *server = server_of(h);
-	uint64_t key, *offer = offer_of(s, f, !h->client, &key);
-	const bool before = *offer == key;
-	if (server != NULL && (server->said & HT_SAID_OFFERED))
-		*offer = key;
-	return ht_upgrade_verdict(v, client_of(h), server, hello, before);
+	uint64_t key;
+	const bool before = *offer_of(s, f, !h->client, &key) == key;
+	struct outcome o = {
+		.told = h->told,
+		.offered = server != NULL && (server->said & HT_SAID_OFFERED),
+		.client = h->client,
+		.said = client != NULL ? client->said : 0,
+	};
+	o.num_via = (uint8_t)ht_upgrade_names(o.via, client, server);
+	o.known = ht_upgrade_verdict(&o.verdict, client, server, hello, before);
+	return o;
+}
+
+struct outcome
+talk_hello(struct ht_sensor *s, const struct ht_flow *f, struct hello *h, uint8_t side) {
+	if (!h->talk || h->told)
+		return (struct outcome){.told = true};
+	struct outcome o = outcome_of(s, f, h, true);
+	if (side != h->client) // whoever was taken for the client was not
+		o = (struct outcome){.client = h->client, .offered = o.offered};
+	h->told = true;
+	return o;
 }
 
 static bool only_proxy_headers(const uint8_t *via, unsigned num) {
@@ -123,24 +136,24 @@ static bool only_proxy_headers(const uint8_t *via, unsigned num) {
 }
 
 void talk_tell(
-	struct ht_sensor *s,
-	struct ht_flow *f,
-	struct hello *h,
-	const struct sighting *at,
-	const struct ht_verdict *v
+	struct ht_sensor *s, struct ht_flow *f, const struct sighting *at, const struct outcome *o
 ) {
-	uint8_t via[HT_VIA_MAX];
-	const unsigned num = ht_upgrade_names(via, client_of(h), server_of(h));
-	h->talk = false;
-	if (num > 0 && v->state != HT_UPGRADE_COMPLETED
-	    && ht_service_always_tls(s->p.services, f->port[!h->client], f->proto))
-		emit_not_tls(s, f, h->client, at, ht_via_name(via[num - 1]));
-	if (only_proxy_headers(via, num)) {
-		count(s, HT_CTR_UPGRADE_UNSAID);
+	if (o->told)
 		return;
+	if (o->offered) {
+		uint64_t key, *offer = offer_of(s, f, !o->client, &key);
+		*offer = key;
 	}
-	count(s, HT_CTR_UPGRADE_COMPLETED + v->state);
-	emit_upgrade(s, f, h->client, at, v, via, num);
+	const bool asks_nobody = only_proxy_headers(o->via, o->num_via);
+	const bool known = o->known && !asks_nobody;
+	count(s, known ? HT_CTR_UPGRADE_COMPLETED + o->verdict.state : HT_CTR_UPGRADE_UNSAID);
+	if (o->num_via > 0 && f->hellos == 0
+	    && ht_service_always_tls(s->p.services, f->port[!o->client], f->proto))
+		emit_not_tls(s, f, o->client, at, ht_via_name(o->via[o->num_via - 1]));
+	if (known || (!asks_nobody && (o->said & (HT_SAID_LOGIN | HT_SAID_MAIL))))
+		emit_upgrade(
+			s, f, o->client, at, known ? &o->verdict : NULL, o->said, o->via, o->num_via
+		);
 }
 
 void talk_over(
@@ -150,7 +163,6 @@ void talk_over(
 	enum ht_ledger open,
 	enum ht_incomplete why
 ) {
-	struct ht_verdict v;
 	const struct tcp_side *client = &h->tcp[h->client];
 	// What could not be read as long as more of it might come: a single letter.
 	struct tcp_side *server = &h->tcp[!h->client];
@@ -159,16 +171,15 @@ void talk_over(
 		talk_serve(s, f, h, !h->client);
 	else if (server_of(h) != NULL)
 		serve(s, h, server);
-	const bool hello = client->open && client->begun;
-	const bool known = talk_verdict(s, f, h, hello, &v);
+	const struct outcome outcome = outcome_of(s, f, h, client->open && client->begun);
 	bool begun[2];
 	for (uint8_t side = 0; side < 2; side++) {
 		begun[side] = h->tcp[side].open && h->tcp[side].begun;
 		if (begun[side])
 			emit_begun(s, f, h, side, why);
 	}
-	if (known)
-		talk_tell(s, f, h, &h->at, &v);
+	talk_tell(s, f, &h->at, &outcome);
+	h->told = true;
 	for (uint8_t side = 0; side < 2; side++) {
 		const struct tcp_side *t = &h->tcp[side];
 		if (!t->open)
@@ -184,6 +195,23 @@ void talk_over(
 	hello_put(s, h);
 }
 
+// A secret went out in clear, the server has answered it, and TLS was to be had, or its offer was
+// taken out: whatever follows, that stays true, and somebody may wait for the word.
+static void tell_decided(struct ht_sensor *s, struct ht_flow *f, struct hello *h) {
+	const struct ht_upgrade *client = client_of(h);
+	const struct ht_answers *server = server_of(h);
+	if (h->told || client == NULL || server == NULL || !(client->said & HT_SAID_LOGIN)
+	    || server->num <= client->login_at)
+		return;
+	const struct outcome o = outcome_of(s, f, h, false);
+	if (o.known
+	    && (o.verdict.state == HT_UPGRADE_STRIPPED
+		|| o.verdict.state == HT_UPGRADE_PLAIN_CREDENTIALS)) {
+		talk_tell(s, f, s->at, &o);
+		h->told = true;
+	}
+}
+
 // Whether all was seen that this side said until it ended.
 static bool all_seen(const struct ht_flow *f, const struct hello *h, uint8_t side) {
 	const struct tcp_side *t = &h->tcp[side];
@@ -197,6 +225,7 @@ static bool all_seen(const struct ht_flow *f, const struct hello *h, uint8_t sid
 void talk_close(struct ht_sensor *s, struct ht_flow *f, bool reset) {
 	struct hello *h = hello_of(s, f);
 	const struct ht_answers *server = server_of(h);
+	tell_decided(s, f, h);
 	// Nothing that may follow would change the verdict.
 	const bool exhausted
 		= h->tcp[h->client].role == ROLE_SPENT && server != NULL && server->done;

@@ -18,11 +18,15 @@ static bool first_bytes(
 	case HT_OK: {
 		count(s, HT_CTR_HELLOS_BEGUN);
 		struct hello *h = hello_of(s, f);
-		if (h != NULL) // what was held of the other side
+		struct outcome outcome = {.told = true};
+		if (h != NULL) { // what was held of the other side
+			outcome = talk_hello(s, f, h, side);
 			answered(s, f, h, !side);
+		}
 		struct emission e = emission_of(f, side, at, &m);
 		e.segments = 1;
 		gave_hello(s, f, side, emit_hello(s, &e));
+		talk_tell(s, f, at, &outcome);
 		f->dir[side] = DIR_AGAIN;
 		f->state = HT_FLOW_DONE;
 		f->seq[side] = g->seq + m.stream_end;
@@ -184,6 +188,7 @@ void tcp_packet(
 			return; // the end of a connection nothing else was seen of
 		f = flow_make(s, p, ref);
 	}
+	s->at = at;
 	// RFC 9293 3.4: the SYN takes a sequence number; data in it (RFC 7413) comes after.
 	if (is_syn)
 		syn(s, f, ref.side, p->tcp_seq + 1, !(p->tcp_flags & HT_TCP_ACK), at);
@@ -193,7 +198,6 @@ void tcp_packet(
 	// The data of a decided flow: nearly every packet of a link ends here.
 	if (f->flags & FLOW_DONE_TCP)
 		return;
-	s->at = at;
 	if (p->payload.len > 0) {
 		struct segment g
 			= {p->tcp_seq + is_syn, p->payload, p->payload_wire_len > p->payload.len};

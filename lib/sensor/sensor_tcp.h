@@ -9,10 +9,6 @@
 
 #include "sensor_int.h"
 
-// Beyond max_hello_bytes, room for what is no part of the hello: record headers, and what an
-// upgrade or a proxy said before.
-#define HOLD_SLACK 8192
-
 struct segment {
 	uint32_t seq;
 	struct ht_span bytes;
@@ -103,21 +99,22 @@ void talk_hold(
 );
 // talk_spend: the client has asked for nothing, or in vain, and no hello will come.
 void talk_spend(struct ht_sensor *s, struct hello *h, uint8_t side);
-// talk_verdict is what there is to say if the talk ended now.
-bool talk_verdict(
-	struct ht_sensor *s,
-	const struct ht_flow *f,
-	const struct hello *h,
-	bool hello,
-	struct ht_verdict *v
-);
-// talk_tell ends the talk with a verdict.
+// What there is to say of a talk at some time. It borrows nothing.
+struct outcome {
+	bool told; // it was said before, or there is no talk
+	bool known; // `verdict` is set
+	bool offered; // by the server
+	uint8_t client;
+	uint8_t num_via, via[HT_VIA_MAX];
+	uint16_t said; // enum ht_said, by the client
+	struct ht_verdict verdict;
+};
+// talk_hello is the outcome now that `side` gives a hello, to be told behind it.
+struct outcome
+talk_hello(struct ht_sensor *s, const struct ht_flow *f, struct hello *h, uint8_t side);
+// talk_tell says what became of a talk, and remembers what its server offered.
 void talk_tell(
-	struct ht_sensor *s,
-	struct ht_flow *f,
-	struct hello *h,
-	const struct sighting *at,
-	const struct ht_verdict *v
+	struct ht_sensor *s, struct ht_flow *f, const struct sighting *at, const struct outcome *o
 );
 // talk_over ends it with what was seen. A side of which nothing is held stays undecided.
 void talk_over(

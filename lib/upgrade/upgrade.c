@@ -84,8 +84,9 @@ bool ht_upgrade_is_client(const struct ht_upgrade *u) {
 	case UP_XMPP:
 		return u->depth > 0; // the header was seen, and is no server's
 	default:
-		return u->num_via > 0 || u->spoken != 0
-		       || (u->state == UP_BAD && u->speaks == HT_SPEAKS_PLAIN);
+		if (u->num_via > 0)
+			return true;
+		return u->state == UP_BAD ? u->speaks == HT_SPEAKS_PLAIN : u->spoken != 0;
 	}
 }
 

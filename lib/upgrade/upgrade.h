@@ -151,7 +151,7 @@ struct ht_upgrade {
 HT_MUST_USE enum ht_rc ht_upgrade_scan(struct ht_upgrade *u, struct ht_span sofar);
 
 // ht_upgrade_is_client tells whether the direction has shown itself as the client of a protocol
-// that has an upgrade. Once true it stays so.
+// that has an upgrade.
 bool ht_upgrade_is_client(const struct ht_upgrade *u);
 
 // ht_upgrade_unwrap takes the framing off in place. `buf` holds the first *len bytes of the

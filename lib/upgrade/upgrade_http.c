@@ -188,7 +188,7 @@ static bool status_line(struct ht_answers *a, struct ht_span line) {
 		return false;
 	a->code = (uint16_t)code;
 	a->body = 0;
-	a->flags = IN_HEAD;
+	a->flags |= IN_HEAD; // the rest of a long line may still come
 	return true;
 }
 

@@ -114,7 +114,9 @@ static inline size_t up_answer_pass(struct ht_answers *a, size_t len) {
 // up_answer_over looks at what follows a go-ahead. In clear there it may have been put there for
 // the client to take it for something said inside TLS (CVE-2021-23222).
 static inline size_t up_answer_over(struct ht_answers *a, struct ht_span fresh) {
-	a->said |= fresh.p[0] == 0x16 ? HT_SAID_TLS : HT_SAID_INJECTED;
+	enum { ALERT = 0x15, HANDSHAKE = 0x16 };
+	const bool tls = fresh.p[0] == HANDSHAKE || fresh.p[0] == ALERT;
+	a->said |= tls ? HT_SAID_TLS : HT_SAID_INJECTED;
 	a->done = true;
 	return 0;
 }
@@ -152,7 +154,7 @@ bool up_blotted(struct ht_span word);
 // up_proxied: a proxy granted the connection. What it carries begins anew.
 static inline void up_proxied(struct ht_answers *a) {
 	a->said = HT_SAID_PROXIED;
-	a->num = a->listed_at = 0;
+	a->num = a->listed_at = a->code = 0;
 	a->state = UP_ANSWER_START;
 	a->candidates = a->flags = a->via = 0;
 	a->skip = a->body = 0;
@@ -166,9 +168,6 @@ unsigned up_layers_answered(const struct ht_upgrade *client);
 // up_via_at_hand is 1 + the protocol that the client speaks at hand (behind proxies), as far as one
 // name is sure, or 0.
 uint8_t up_via_at_hand(const struct ht_upgrade *client);
-
-// up_layers_answered is how many of the proxies that the client has gone through answer.
-unsigned up_layers_answered(const struct ht_upgrade *client);
 
 // up_line takes the line that begins at u->start, without its end. A bare LF ends a line too: the
 // servers seen accept it. HT_MORE: its end is not there yet; HT_LIMIT: it is longer than `max`.

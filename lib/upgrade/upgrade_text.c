@@ -7,7 +7,7 @@
 
 #define TAG_MAX 32u // no bound in RFC 9051; the longest tags of known clients have 20 bytes
 #define HOST_MAX 64u // RFC 2812 2.3.1: server names have 63
-#define TAG_VERB_MAX 13 // the longest verb
+#define TAG_VERB_MAX (UP_VERB_MAX - 1) // the longest verb
 
 static bool is_graph(uint8_t c) {
 	return c > 0x20 && c < 0x7f;
@@ -198,6 +198,16 @@ static enum ht_rc tagged_command(struct ht_upgrade *u, struct ht_span line) {
 	return rc;
 }
 
+// No mail begins so (no field of a header has a blank before its colon): the server refused DATA.
+static bool is_refused(struct ht_span line) {
+	struct ht_reader r = ht_reader(line);
+	const struct ht_span word = up_word(&r);
+	if (up_is(line, "QUIT") || up_is(line, "RSET"))
+		return true;
+	return up_is(word, "EHLO") || up_is(word, "HELO")
+	       || (up_is(word, "MAIL") && up_match(r.left, HT_SPAN_STR(" FROM:")) == HT_OK);
+}
+
 static enum ht_rc mail_line(struct ht_upgrade *u, struct ht_span line) {
 	const bool first = !(u->flags & UP_MAIL_BEGUN);
 	u->flags |= UP_MAIL_BEGUN;
@@ -208,8 +218,7 @@ static enum ht_rc mail_line(struct ht_upgrade *u, struct ht_span line) {
 		reply_due(u);
 		return HT_SKIP;
 	}
-	// No mail begins so: the server refused it.
-	if (first && (up_is(line, "QUIT") || up_is(line, "RSET"))) {
+	if (first && is_refused(line)) {
 		u->state = UP_TEXT;
 		return command(u, line);
 	}

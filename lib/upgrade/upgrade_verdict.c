@@ -22,7 +22,16 @@ unsigned up_layers_answered(const struct ht_upgrade *client) {
 }
 
 static bool is_proxy(uint8_t via) {
-	return via >= HT_VIA_HTTP_CONNECT && via <= HT_VIA_PROXY_V2 && via != HT_VIA_HTTP_UPGRADE;
+	switch (via) {
+	case HT_VIA_HTTP_CONNECT:
+	case HT_VIA_SOCKS4:
+	case HT_VIA_SOCKS5:
+	case HT_VIA_PROXY_V1:
+	case HT_VIA_PROXY_V2:
+		return true;
+	default:
+		return false;
+	}
 }
 
 // The answer to the client's last request, of the protocol at hand.

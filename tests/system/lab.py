@@ -89,6 +89,11 @@ def not_tls(port, seen):
     return _with_service({"record": "event", "kind": "not_tls_on_tls_port", "dst_port": port, "seen": seen})
 
 
+def in_clear(port, *via):
+    """A login of which nothing more can be said: an event without a state."""
+    return upgrade(None, port, *via)
+
+
 def encrypted(port):
     return _with_service({"record": "event", "kind": "encrypted_hello", "dst_port": port, "via": ["openvpn"]})
 

@@ -459,14 +459,17 @@ class EveryCapture(unittest.TestCase):
                 h = led["hellos"]
                 self.assertEqual(h["complete"], sum(r["complete"] for r in hellos))
                 self.assertEqual(h["begun"], len(hellos))
-                told = collections.Counter(r["upgrade_state"] for r in rs if r.get("kind") == "upgrade")
+                told = collections.Counter(r["upgrade_state"] for r in rs if "upgrade_state" in r)
+                in_clear = [r for r in rs if r.get("kind") == "upgrade" and "upgrade_state" not in r]
+                self.assertLessEqual(len(in_clear), led["upgrades"]["unsaid"])
+                self.assertTrue(all(r["in_clear"] for r in in_clear))
                 states = {k: n for k, n in led["upgrades"].items() if k not in ("begun", "unsaid") and n > 0}
                 self.assertEqual(states, told)
                 not_tls = [r for r in rs if r.get("kind") == "not_tls_on_tls_port"]
                 self.assertEqual(led["events"]["not_tls_on_tls_port"], len(not_tls))
                 encrypted = [r for r in rs if r.get("kind") == "encrypted_hello"]
                 self.assertEqual(led["events"]["encrypted_hello"], len(encrypted))
-                self.assertEqual(len(rs), len(hellos) + sum(told.values()) + len(not_tls) + len(encrypted))
+                self.assertEqual(len(rs), len(hellos) + sum(told.values()) + len(in_clear) + len(not_tls) + len(encrypted))
                 self.assertEqual({s["delivered"] for s in led["sinks"]}, {len(rs)})
 
     def test_a_small_sensor_gives_up_and_says_so(self):

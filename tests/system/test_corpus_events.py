@@ -24,7 +24,7 @@ def events(capture):
     for line in p.stdout.splitlines():
         r = json.loads(line)
         yield "\t".join([os.path.basename(capture), r["kind"], ",".join(r.get("via", [])),
-                         r.get("upgrade_state") or r.get("seen", ""), r.get("evidence", "")])  # fmt: skip
+                         r.get("upgrade_state") or r.get("seen", ""), r.get("evidence", ""), ",".join(r.get("in_clear", []))])  # fmt: skip
 
 
 def main():

@@ -9,6 +9,7 @@
 #define SPLITS 60 // of each dialogue
 
 #define MAX_TURNS 14
+#define IN_CLEAR "in clear" // an event without a state
 #define HELLO "<hello>" // a turn of the client: a ClientHello
 
 struct turn {
@@ -88,7 +89,7 @@ static const struct dialogue dialogues[] = {
 	 .port = 25,
 	 .via = "smtp",
 	 .state = "stripped",
-	 .client_alone = NULL,
+	 .client_alone = IN_CLEAR,
 	 .server_alone = "stripped",
 	 .turns
 	 = {S("220 mx.example ESMTP\r\n"), C("EHLO a.example\r\n"),
@@ -109,7 +110,7 @@ static const struct dialogue dialogues[] = {
 	 .port = 25,
 	 .via = "smtp",
 	 .state = "plain_credentials",
-	 .client_alone = NULL,
+	 .client_alone = IN_CLEAR,
 	 .server_alone = "offered_unused",
 	 .turns
 	 = {S("220 mx.example ESMTP\r\n"), C("EHLO a.example\r\n"),
@@ -138,7 +139,7 @@ static const struct dialogue dialogues[] = {
 	 .port = 143,
 	 .via = "imap",
 	 .state = "plain_credentials",
-	 .client_alone = NULL,
+	 .client_alone = IN_CLEAR,
 	 .server_alone = "offered_unused",
 	 .turns
 	 = {S("* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN] ready\r\n"),
@@ -166,7 +167,7 @@ static const struct dialogue dialogues[] = {
 	 .port = 110,
 	 .via = "pop3",
 	 .state = "plain_credentials",
-	 .client_alone = NULL,
+	 .client_alone = IN_CLEAR,
 	 .server_alone = "offered_unused",
 	 .turns
 	 = {S("+OK ready\r\n"), C("CAPA\r\n"), S("+OK\r\nSTLS\r\nUIDL\r\n.\r\n"), C("USER u\r\n"),
@@ -305,6 +306,18 @@ static const struct dialogue dialogues[] = {
 	    S("HTTP/1.1 200 OK\r\n\r\n"), S("220 mx.example ESMTP\r\n"), C("EHLO a.example\r\n"),
 	    S("250-mx.example\r\n250 STARTTLS\r\n"), C("STARTTLS\r\n"), S("220 go ahead\r\n"),
 	    C(HELLO)}},
+	{.name = "smtp inside http-connect, refused",
+	 .port = 3128,
+	 .via = "http-connect smtp",
+	 .state = "refused",
+	 .client_alone = "requested_unanswered",
+	 .server_alone = NULL,
+	 .causal = true,
+	 .turns
+	 = {C("CONNECT mx.example:25 HTTP/1.1\r\nHost: mx.example:25\r\n\r\n"),
+	    S("HTTP/1.1 200 OK\r\n\r\n"), S("220 mx.example ESMTP\r\n"), C("EHLO a.example\r\n"),
+	    S("250-mx.example\r\n250 STARTTLS\r\n"), C("STARTTLS\r\n"), S("454 not now\r\n"),
+	    C("QUIT\r\n"), S("221 bye\r\n")}},
 	{.name = "http-connect, refused",
 	 .port = 3128,
 	 .via = "http-connect",
@@ -322,7 +335,7 @@ static const struct dialogue dialogues[] = {
 
 struct result {
 	unsigned hellos, events;
-	char sni[64], via[64], state[32], evidence[128], severity[16];
+	char sni[64], via[64], state[32], seen[16], evidence[128], severity[16];
 };
 
 static struct frames fs;
@@ -339,9 +352,17 @@ static void on_record(void *user, const struct ht_record *r) {
 		return;
 	}
 	res->events++;
+	if (r->has & HT_HAS(seen)) {
+		assert_string_equal(r->kind, "not_tls_on_tls_port");
+		snprintf(res->seen, sizeof(res->seen), "%s", r->seen);
+		return;
+	}
 	assert_string_equal(r->kind, "upgrade");
 	assert_true(r->src_port >= 40000); // whoever spoke first, the client is the source
-	snprintf(res->state, sizeof(res->state), "%s", r->upgrade_state);
+	snprintf(
+		res->state, sizeof(res->state), "%s",
+		r->has & HT_HAS(upgrade_state) ? r->upgrade_state : IN_CLEAR
+	);
 	snprintf(res->severity, sizeof(res->severity), "%s", r->severity);
 	snprintf(
 		res->evidence, sizeof(res->evidence), "%s",
@@ -471,11 +492,9 @@ static void at_random(const struct dialogue *d, struct rng *r, uint32_t most) {
 	syns(true, true);
 	for (unsigned i = 0; i < num; i++) {
 		const uint32_t base = (g[i].from == FROM_CLIENT ? ISN : 2 * ISN) + 1;
-		for (unsigned twice = rng_below(r, 8) == 0; twice < 2; twice++) {
+		for (unsigned times = 1 + (rng_below(r, 8) == 0); times > 0; times--) {
 			tcp_add(&fs, g[i].from, base + g[i].at, HT_TCP_ACK,
 				side[g[i].from].b + g[i].at, g[i].len);
-			if (twice == 0)
-				continue;
 		}
 	}
 	tcp_add(&fs, FROM_SERVER, 2 * ISN + 1 + (uint32_t)side[1].len, HT_TCP_FIN | HT_TCP_ACK,
@@ -607,6 +626,54 @@ static void test_an_offer_is_remembered(void **state) {
 	assert_string_equal(r.state, "not_offered");
 }
 
+// The server's greeting tells which protocol a lone STARTTLS is of, also when the hello is there.
+static void test_the_greeting_names(void **state) {
+	(void)state;
+	static const struct dialogue lone = {
+		.name = "lone STARTTLS",
+		.port = 2626,
+		.turns
+		= {S("220 mx.example ESMTP\r\n"), C("STARTTLS\r\n"), S("220 go\r\n"), C(HELLO)},
+	};
+	in_turns(&lone, true, true, true);
+	struct result r = run();
+	assert_int_equal(r.events, 1);
+	assert_string_equal(r.state, "completed");
+	assert_string_equal(r.via, "smtp");
+}
+
+// What the client said is lost; the server's go-ahead and the hello tell enough.
+static void test_a_granted_hello(void **state) {
+	(void)state;
+	static const char server[] = "220 mx.example ESMTP\r\n250-mx\r\n250 STARTTLS\r\n220 go\r\n";
+	for (size_t cut = 0; cut < 2; cut++) {
+		fs.server_port = 25;
+		syns(true, true);
+		tcp_add(&fs, FROM_SERVER, 2 * ISN + 1, HT_TCP_ACK, (const uint8_t *)server,
+			sizeof(server) - 1);
+		tcp_add(&fs, FROM_CLIENT, ISN + 1, HT_TCP_ACK, hello.b, cut > 0 ? 100 : hello.len);
+		if (cut > 0)
+			tcp_add(&fs, FROM_CLIENT, ISN + 101, HT_TCP_ACK, hello.b + 100,
+				hello.len - 100);
+		struct result r = run();
+		assert_int_equal(r.hellos, 1);
+		assert_int_equal(r.events, 1);
+		assert_string_equal(r.state, "completed");
+	}
+}
+
+// A SYN that comes late decides what was held; the event is told with the SYN's time.
+static void test_a_late_syn_decides(void **state) {
+	(void)state;
+	static const uint8_t garbage[] = {0xff, 0xfe, 0xfd, 0xfc, 0xfb, 0xfa, 0xf9, 0xf8};
+	fs.server_port = 443;
+	tcp_add(&fs, FROM_CLIENT, ISN + 1, HT_TCP_ACK, garbage, sizeof(garbage));
+	tcp_add(&fs, FROM_CLIENT, ISN, HT_TCP_SYN, NULL, 0);
+	struct result r = run();
+	assert_int_equal(r.events, 1);
+	assert_string_equal(r.seen, "unknown");
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_turn_by_turn),
@@ -614,6 +681,9 @@ int main(void) {
 		cmocka_unit_test(test_any_segments),
 		cmocka_unit_test(test_an_evicted_talk_hides_no_hello),
 		cmocka_unit_test(test_an_offer_is_remembered),
+		cmocka_unit_test(test_the_greeting_names),
+		cmocka_unit_test(test_a_granted_hello),
+		cmocka_unit_test(test_a_late_syn_decides),
 	};
 	return cmocka_run_group_tests(tests, make_hello, NULL);
 }
