@@ -342,6 +342,7 @@ void options_help(void) {
 	      "Examples\n"
 	      "  hellotap -r capture.pcapng                    a table of hellos on the terminal\n"
 	      "  hellotap -r capture.pcap.zst -o json | jq -r '.sni // empty'\n"
+	      "  hellotap -r mail.pcap -o json --records event | jq 'select(.in_clear)'\n"
 	      "  hellotap -i eth0 -f 'tcp or udp' -o json:hellos.json\n"
 	      "  ssh probe tcpdump -w - | hellotap -r - -f 'port 443' -o csv:hellos.csv\n",
 	      stdout);
