@@ -221,7 +221,6 @@ void side_give_up(
 	enum ht_ledger open,
 	enum ht_incomplete why
 ) {
-	side = h->talk ? h->client : side;
 	struct tcp_side *t = &h->tcp[side];
 	bool second = t->framer.second;
 	bool may_hold = t->open && t->role == ROLE_OPEN && !second;
@@ -232,7 +231,8 @@ void side_give_up(
 		flow_decided(s, f, h);
 		return;
 	}
-	if (h->talk) {
+	// The client's side is what a talk waits for; without the other one it knows less.
+	if (h->talk && side == h->client) {
 		talk_over(s, f, h, open, why);
 		return;
 	}

@@ -156,6 +156,13 @@ void talk_tell(
 		);
 }
 
+// A side opposite the client that was not read as a server may be the client in truth: it goes on
+// as any side does.
+static bool ends_with_talk(const struct hello *h, uint8_t side) {
+	const struct tcp_side *t = &h->tcp[side];
+	return t->open && (side == h->client || t->role != ROLE_OPEN);
+}
+
 void talk_over(
 	struct ht_sensor *s,
 	struct ht_flow *f,
@@ -167,14 +174,14 @@ void talk_over(
 	// What could not be read as long as more of it might come: a single letter.
 	struct tcp_side *server = &h->tcp[!h->client];
 	if (server->open && server->role == ROLE_OPEN && server->stream.anchored && !server->in_tls
-	    && !ht_upgrade_is_client(&server->upgrade))
+	    && ht_stream_prefix(&server->stream) > 0 && !ht_upgrade_is_client(&server->upgrade))
 		talk_serve(s, f, h, !h->client);
 	else if (server_of(h) != NULL)
 		serve(s, h, server);
 	const struct outcome outcome = outcome_of(s, f, h, client->open && client->begun);
-	bool begun[2];
+	bool begun[2], stays = false;
 	for (uint8_t side = 0; side < 2; side++) {
-		begun[side] = h->tcp[side].open && h->tcp[side].begun;
+		begun[side] = ends_with_talk(h, side) && h->tcp[side].begun;
 		if (begun[side])
 			emit_begun(s, f, h, side, why);
 	}
@@ -182,8 +189,10 @@ void talk_over(
 	h->told = true;
 	for (uint8_t side = 0; side < 2; side++) {
 		const struct tcp_side *t = &h->tcp[side];
-		if (!t->open)
+		if (!ends_with_talk(h, side)) {
+			stays |= t->open;
 			continue;
+		}
 		stream_done(
 			s, f, side,
 			begun[side]		 ? HT_CTR_STREAM_HELLO
@@ -192,7 +201,12 @@ void talk_over(
 						 : open
 		);
 	}
-	hello_put(s, h);
+	if (!stays) {
+		hello_put(s, h);
+		return;
+	}
+	h->talk = h->told = false;
+	close_side(s, h, h->client);
 }
 
 // A secret went out in clear, the server has answered it, and TLS was to be had, or its offer was
@@ -234,7 +248,7 @@ void talk_close(struct ht_sensor *s, struct ht_flow *f, bool reset) {
 		over[side] = h->fin[side] && all_seen(f, h, side);
 	if (!exhausted && (reset ? !over[0] && !over[1] : !over[0] || !over[1]))
 		return;
-	talk_over(s, f, h, HT_CTR_STREAM_PLAIN, HT_INCOMPLETE_GAP);
+	tcp_end(s, f, HT_CTR_STREAM_PLAIN, HT_INCOMPLETE_GAP);
 	f->dir[0] = f->dir[1] = DIR_DONE;
 	f->flags |= FLOW_DONE_TCP;
 	f->state = HT_FLOW_DONE;

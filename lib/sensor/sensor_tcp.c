@@ -214,6 +214,9 @@ void tcp_packet(
 }
 
 void tcp_end(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open, enum ht_incomplete why) {
+	const struct hello *h = hello_of(s, f);
+	if (h != NULL && h->talk) // both sides end with it
+		side_give_up(s, f, hello_of(s, f), h->client, open, why);
 	for (uint8_t side = 0; side < 2; side++)
 		if (f->dir[side] == DIR_OPEN)
 			side_give_up(s, f, hello_of(s, f), side, open, why);

@@ -504,3 +504,38 @@ def _():
         body,
         (b"250 ok\r\n",)
     ).close()
+
+
+# Both sides, and what one of them does to the other. The hello is what it would be if the server had not been seen.
+
+
+@case("talk-server-lost.pcap", "The server's beginning is lost and 40 kB follow: the client's side goes on.")
+def _():
+    c = w.Tcp(dport=8080).syn().c(0, b"", w.ACK)
+    c.say(b"CONNECT a.example.com:443 HTTP/1.1\r\n\r\n")
+    for at in range(1400, 40000, 1400):
+        c.s(at, b"x" * 1400)
+    c.say(b"CONNECT a.example.com:443 HTTP/1.1\r\nProxy-Authorization: x\r\n\r\n").answer(b"HTTP/1.1 200 ok\r\n\r\n")
+    return c.say(w.records(w.hello13("server-lost.example.com")), [100])
+
+
+@case("talk-server-stray.pcap", "Segments that are none of the server's, far ahead, before it answers.")
+def _():
+    c = w.Tcp(dport=587).open().say(b"EHLO client.example.com\r\n").s(33000, b"stray")
+    for n in range(6):
+        c.s(1 << 20 | n << 18, b"stray")
+    return c.say(b"STARTTLS\r\n").say(w.records(w.hello13("server-stray.example.com")), [100])
+
+
+@case("talk-irc-ping-first.pcap", "A server greets as a client might, and strays end its side: the client goes on.")
+def _():
+    c = w.Tcp(dport=6667).open().answer(b"PING :1234\r\n").say(b"CAP LS 302\r\nNICK n\r\n").say(b"STARTTLS\r\n")
+    for n in range(6):
+        c.s(1 << 20 | n << 18, b"stray")
+    return c.say(w.records(w.hello13("ping-first.example.com")), [100])
+
+
+@case("talk-irc-ping-first-gap.pcap", "The same, the client's first segment lost, and both ends: told behind the gap.")
+def _():
+    c = w.Tcp(dport=6667).open().answer(b"PING :1234\r\n")
+    return c.c(44, w.records(w.hello13("ping-first-gap.example.com"))).close()
