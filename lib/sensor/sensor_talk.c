@@ -229,11 +229,21 @@ static void tell_decided(struct ht_sensor *s, struct ht_flow *f, struct hello *h
 // Whether all was seen that this side said until it ended.
 static bool all_seen(const struct ht_flow *f, const struct hello *h, uint8_t side) {
 	const struct tcp_side *t = &h->tcp[side];
-	if (!t->open)
-		return f->dir[side] != DIR_READY || f->seq[side] == h->fin_at[side];
+	if (!t->open) // (where one begins of which nothing came is not known)
+		return f->dir[side] == DIR_DONE
+		       || (f->dir[side] == DIR_READY && f->seq[side] == h->fin_at[side]);
 	if (t->role == ROLE_SPENT || (t->role == ROLE_SERVER && t->answers.done))
 		return true;
 	return t->stream.base + ht_stream_prefix(&t->stream) == h->fin_at[side];
+}
+
+// Whether TLS is the next to come from this side, or some of it came ahead of the rest. What the
+// other side resets may still be on its way.
+static bool hello_due(const struct tcp_side *t) {
+	if (!t->open || t->role != ROLE_OPEN)
+		return false;
+	return !t->stream.anchored || t->in_tls || ht_stream_has_hole(&t->stream)
+	       || (t->upgrade.num_via > 0 && ht_stream_prefix(&t->stream) <= t->tls_at);
 }
 
 void talk_close(struct ht_sensor *s, struct ht_flow *f, bool reset) {
@@ -244,8 +254,11 @@ void talk_close(struct ht_sensor *s, struct ht_flow *f, bool reset) {
 	const bool exhausted
 		= h->tcp[h->client].role == ROLE_SPENT && server != NULL && server->done;
 	bool over[2];
-	for (uint8_t side = 0; side < 2; side++)
+	for (uint8_t side = 0; side < 2; side++) {
 		over[side] = h->fin[side] && all_seen(f, h, side);
+		if (!over[side] && hello_due(&h->tcp[side]))
+			return;
+	}
 	if (!exhausted && (reset ? !over[0] && !over[1] : !over[0] || !over[1]))
 		return;
 	tcp_end(s, f, HT_CTR_STREAM_PLAIN, HT_INCOMPLETE_GAP);

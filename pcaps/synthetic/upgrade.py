@@ -539,3 +539,24 @@ def _():
 def _():
     c = w.Tcp(dport=6667).open().answer(b"PING :1234\r\n")
     return c.c(44, w.records(w.hello13("ping-first-gap.example.com"))).close()
+
+
+@case("talk-reset-before-hello.pcap", "The server's RST was captured before the hello that crossed it.")
+def _():
+    c = talk(587, *SMTP_HEAD, SMTP_OFFER, b"STARTTLS\r\n", (b"220 go\r\n",))
+    return c.s(c.got, b"", w.RST).say(w.records(w.hello13("reset-before-hello.example.com")), [100])
+
+
+@case("talk-reset-in-hello.pcap", "The same between the two segments of the hello.")
+def _():
+    c = talk(587, *SMTP_HEAD, SMTP_OFFER, b"STARTTLS\r\n", (b"220 go\r\n",))
+    a, b = w.pieces(w.records(w.hello13("reset-in-hello.example.com")), [100])
+    return c.say(a[1]).s(c.got, b"", w.RST).say(b[1])
+
+
+@case("talk-fin-before-data.pcap", "A client's FIN of which nothing else was seen, before its data.")
+def _():
+    hello = MYSQL_SSL + w.records(w.hello13("fin-before-data.example.com"))
+    c = w.Tcp(dport=3306).s(-1, b"", w.SYN | w.ACK).s(0, MYSQL_GREETING)
+    c.c(len(hello), b"", w.FIN | w.ACK).s(c.got, b"", w.FIN | w.ACK)
+    return c.c(0, hello)
