@@ -100,8 +100,19 @@ offer_of(struct ht_sensor *s, const struct ht_flow *f, uint8_t side, uint64_t *k
 	return &s->offers[*key % HT_ARRAY_LEN(s->offers)];
 }
 
+// What could not be read as long as more of it might come: a single letter.
+static void read_rest(struct ht_sensor *s, struct ht_flow *f, struct hello *h) {
+	struct tcp_side *server = &h->tcp[!h->client];
+	if (server->open && server->role == ROLE_OPEN && server->stream.anchored && !server->in_tls
+	    && ht_stream_prefix(&server->stream) > 0 && !ht_upgrade_is_client(&server->upgrade))
+		talk_serve(s, f, h, !h->client);
+	else if (server_of(h) != NULL)
+		serve(s, h, server);
+}
+
 static struct outcome
-outcome_of(struct ht_sensor *s, const struct ht_flow *f, const struct hello *h, bool hello) {
+outcome_of(struct ht_sensor *s, struct ht_flow *f, struct hello *h, bool hello) {
+	read_rest(s, f, h);
 	const struct ht_upgrade *client = client_of(h);
 	const struct ht_answers *server = server_of(h);
 	uint64_t key;
@@ -117,8 +128,7 @@ outcome_of(struct ht_sensor *s, const struct ht_flow *f, const struct hello *h, 
 	return o;
 }
 
-struct outcome
-talk_hello(struct ht_sensor *s, const struct ht_flow *f, struct hello *h, uint8_t side) {
+struct outcome talk_hello(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side) {
 	if (!h->talk || h->told)
 		return (struct outcome){.told = true};
 	struct outcome o = outcome_of(s, f, h, true);
@@ -171,13 +181,6 @@ void talk_over(
 	enum ht_incomplete why
 ) {
 	const struct tcp_side *client = &h->tcp[h->client];
-	// What could not be read as long as more of it might come: a single letter.
-	struct tcp_side *server = &h->tcp[!h->client];
-	if (server->open && server->role == ROLE_OPEN && server->stream.anchored && !server->in_tls
-	    && ht_stream_prefix(&server->stream) > 0 && !ht_upgrade_is_client(&server->upgrade))
-		talk_serve(s, f, h, !h->client);
-	else if (server_of(h) != NULL)
-		serve(s, h, server);
 	const struct outcome outcome = outcome_of(s, f, h, client->open && client->begun);
 	bool begun[2], stays = false;
 	for (uint8_t side = 0; side < 2; side++) {

@@ -110,8 +110,7 @@ struct outcome {
 	struct ht_verdict verdict;
 };
 // talk_hello is the outcome now that `side` gives a hello, to be told behind it.
-struct outcome
-talk_hello(struct ht_sensor *s, const struct ht_flow *f, struct hello *h, uint8_t side);
+struct outcome talk_hello(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side);
 // talk_tell says what became of a talk, and remembers what its server offered.
 void talk_tell(
 	struct ht_sensor *s, struct ht_flow *f, const struct sighting *at, const struct outcome *o

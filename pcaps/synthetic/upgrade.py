@@ -560,3 +560,11 @@ def _():
     c = w.Tcp(dport=3306).s(-1, b"", w.SYN | w.ACK).s(0, MYSQL_GREETING)
     c.c(len(hello), b"", w.FIN | w.ACK).s(c.got, b"", w.FIN | w.ACK)
     return c.c(0, hello)
+
+
+@case("upgrade-stripped-postgresql.pcap", "A server says S, and the next time N: its answer depends on nothing else.")
+def _():
+    yes = talk(5432, SSL_REQUEST, (b"S",), name="postgresql3.example.com")
+    start = b"\0\3\0\0user\0app\0\0"
+    no = talk(5432, SSL_REQUEST, (b"N",), struct.pack("!I", len(start) + 4) + start, sport=49153)
+    return yes.frames() + no.close().frames()
