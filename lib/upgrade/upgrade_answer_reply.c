@@ -108,9 +108,22 @@ static bool has_block(uint16_t code) {
 	}
 }
 
-// RFC 5321 4.1.1.1: ehlo-line = keyword *( SP param ); RFC 3977 5.2.2: the same in NNTP.
+// RFC 5321 4.1.1.1: ehlo-line = keyword *( SP param ); RFC 3977 5.2.2: the same in NNTP. HELO and
+// EXPN may have replies of several lines with 250, too: those have none of the usual keywords.
 static void keyword(struct ht_answers *a, struct ht_span line) {
+	static const char names[][20] = {
+		"8BITMIME", "AUTH", "CHUNKING",	  "DELIVERBY", "DSN",	   "ENHANCEDSTATUSCODES",
+		"ETRN",	    "HELP", "PIPELINING", "SIZE",      "SMTPUTF8", "STARTTLS",
+		"VRFY",
+	};
 	struct ht_reader r = ht_reader(line);
+	if (!(a->said & HT_SAID_LISTED)) {
+		struct ht_reader head = r;
+		struct ht_span name = up_word(&head);
+		for (size_t i = 0; i < HT_ARRAY_LEN(names); i++)
+			if (up_is(name, names[i]))
+				(void)up_listed(a);
+	}
 	const int first = up_at(line, 0) & ~0x20;
 	if (first != 'S' && first != 'X')
 		return;
@@ -183,7 +196,6 @@ static void first_line(struct ht_answers *a, uint16_t code, struct ht_span line)
 		if (code == 250 && a->num > 0 && (a->candidates & UP_SMTP)) {
 			narrow(a, UP_SMTP);
 			a->flags |= UP_LISTING;
-			(void)up_listed(a);
 		}
 		return;
 	}
