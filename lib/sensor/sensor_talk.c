@@ -116,10 +116,12 @@ outcome_of(struct ht_sensor *s, struct ht_flow *f, struct hello *h, bool hello) 
 	const struct ht_upgrade *client = client_of(h);
 	const struct ht_answers *server = server_of(h);
 	uint64_t key;
-	const bool before = *offer_of(s, f, !h->client, &key) == key;
+	// Behind a proxy many servers have its address.
+	const bool proxied = server != NULL && (server->said & HT_SAID_PROXIED);
+	const bool before = *offer_of(s, f, !h->client, &key) == key && !proxied;
 	struct outcome o = {
 		.told = h->told,
-		.offered = server != NULL && (server->said & HT_SAID_OFFERED),
+		.offered = server != NULL && (server->said & HT_SAID_OFFERED) && !proxied,
 		.client = h->client,
 		.said = client != NULL ? client->said : 0,
 	};

@@ -568,3 +568,13 @@ def _():
     start = b"\0\3\0\0user\0app\0\0"
     no = talk(5432, SSL_REQUEST, (b"N",), struct.pack("!I", len(start) + 4) + start, sport=49153)
     return yes.frames() + no.close().frames()
+
+
+@case("upgrade-two-servers-one-proxy.pcap", "Through one SOCKS proxy a server that offers STARTTLS and one that does not.")
+def _():
+    frames = []
+    for n, offer in enumerate((SMTP_OFFER, (SMTP_OFFER[0].replace(b"250-STARTTLS\r\n", b""),))):
+        head = (b"\5\1\0", (b"\5\0",), b"\5\1\0\1\xc6\x33\x64" + bytes([n]) + b"\0\x19")
+        granted = (b"\5\0\0\1\xc6\x33\x64" + bytes([n]) + b"\0\x19",)
+        frames += talk(1080, *head, granted, *SMTP_HEAD, offer, b"QUIT\r\n", sport=49152 + n).close().frames()
+    return frames
