@@ -180,9 +180,13 @@ static void last_line(struct ht_answers *a, uint16_t code, struct ht_span line) 
 		return;
 	// RFC 3977 3.2.1: 483. RFC 3207 4: 530, which also asks for a login, as 534, 538 and in FTP
 	// 550 have other meanings too: the text decides. What is said of a mail is not looked at.
+	// Behind a login 550 is said of a file, with its name.
 	const bool of_mail = code >= 540 && a->candidates != UP_FTP;
-	if (code == 483 || (code >= 500 && !of_mail && up_tls_demanded(line)))
+	const bool of_file = code == 550 && (a->flags & UP_LOGGED_IN);
+	if (code == 483 || (code >= 500 && !of_mail && !of_file && up_tls_demanded(line)))
 		a->said |= HT_SAID_REQUIRED;
+	if (code == 230)
+		a->flags |= UP_LOGGED_IN;
 	up_text_answered(a, answer_of(a, code));
 }
 

@@ -93,6 +93,7 @@ enum up_answer_flag {
 	UP_BLOCK = 8, // lines up to "." belong to the last reply
 	UP_AFTER_OK = 16, // POP3: such lines may begin here
 	UP_BEHIND_LITERAL = 32, // the line goes on behind a literal
+	UP_LOGGED_IN = 64, // FTP: a login was granted
 };
 
 // up_answer_line takes one line of the server, without its end. It returns how many bytes that is
