@@ -202,7 +202,7 @@ static enum ht_rc tagged_command(struct ht_upgrade *u, struct ht_span line) {
 static bool is_refused(struct ht_span line) {
 	struct ht_reader r = ht_reader(line);
 	const struct ht_span word = up_word(&r);
-	if (up_is(line, "QUIT") || up_is(line, "RSET"))
+	if (up_is(line, "QUIT") || up_is(line, "RSET") || up_is(line, "STARTTLS"))
 		return true;
 	return up_is(word, "EHLO") || up_is(word, "HELO")
 	       || (up_is(word, "MAIL") && up_match(r.left, HT_SPAN_STR(" FROM:")) == HT_OK);

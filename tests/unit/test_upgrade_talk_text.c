@@ -281,6 +281,8 @@ static void test_smtp(void **state) {
 		B("not offered, unlike before", LACKING, GREETING, EHLO, NO_OFFER, QUIT),
 		B("not offered, asked all the same, unlike before", LACKING, GREETING, EHLO,
 		  NO_OFFER, STARTTLS, "S: 502 what?\r\n"),
+		T("asked for behind a DATA that was refused", COMPLETED, GREETING, EHLO, OFFER,
+		  "C: DATA\r\n", "S: 503 no\r\n", STARTTLS, GO, TLS_C, TLS_S),
 		B("HELO lists nothing in several lines", "-", GREETING, "C: HELO x\r\n",
 		  "S: 250-mail.example greets x\r\n250 pleased to meet you\r\n", QUIT),
 		B("nor does EXPN", "-", GREETING, "C: HELO x\r\n", "S: 250 mail.example\r\n",
