@@ -66,8 +66,13 @@ static void refused(struct ht_answers *a, enum ht_answer what, struct ht_span li
 
 // literal passes over the bytes that the line announces at its end: {n}, or {n+} (RFC 5804 1.2).
 static void literal(struct ht_answers *a, struct ht_span line) {
-	if (line.len < 3 || line.len == HT_ANSWER_BYTES || line.p[line.len - 1] != '}')
-		return; // (of so long a line the end is not there)
+	if (line.len == HT_ANSWER_BYTES) {
+		// Its end is not there: what follows may be a mail, in which anybody can write.
+		a->done |= a->candidates == UP_IMAP;
+		return;
+	}
+	if (line.len < 3 || line.p[line.len - 1] != '}')
+		return;
 	const uint8_t *open = memrchr(line.p, '{', line.len);
 	struct ht_reader r = ht_reader(line);
 	if (open == NULL || !ht_skip(&r, (size_t)(open - line.p) + 1))
@@ -213,7 +218,7 @@ static void pop3_capability(struct ht_answers *a, struct ht_span line) {
 }
 
 // Nothing tells whether lines follow "+OK", but what they are: no reply. A message begins with a
-// header field, anything else is a list.
+// header field, or with the "From " of an mbox; anything else is a list.
 static void pop3_block(struct ht_answers *a, struct ht_span line) {
 	if (line.len == 1 && line.p[0] == '.') {
 		a->flags &= (uint8_t) ~(UP_BLOCK | UP_LISTING);
@@ -223,7 +228,7 @@ static void pop3_block(struct ht_answers *a, struct ht_span line) {
 		struct ht_reader r = ht_reader(line);
 		struct ht_span word = up_word(&r);
 		a->flags |= UP_BLOCK;
-		if (word.len > 0 && memchr(word.p, ':', word.len) == NULL)
+		if (word.len > 0 && memchr(word.p, ':', word.len) == NULL && !up_is(word, "From"))
 			a->flags |= UP_LISTING;
 	}
 	if (a->flags & UP_LISTING)

@@ -536,6 +536,8 @@ static void test_pop3(void **state) {
 		  "S: -ERR what?\r\n"),
 		T("pipelined", REFUSED, POP_HI, "C: CAPA\r\nNOOP\r\nSTLS\r\n", CAPA_TLS,
 		  "S: +OK\r\n-ERR no\r\n"),
+		T("a mail out of an mbox", "-", POP_HI, POP_LOGIN, "C: RETR 1\r\n",
+		  "S: +OK\r\nFrom a@example\r\nSubject: x\r\n\r\nSTLS\r\nXXXX\r\nTOP\r\n.\r\n"),
 		T("lists and messages", "refused notice", POP_HI, POP_LOGIN, "C: LIST\r\n",
 		  "S: +OK\r\n1 12\r\n2 13\r\n.\r\n", "C: LIST\r\n", "S: +OK\r\n.\r\n",
 		  "C: RETR 1\r\n", "S: +OK\r\nSubject: x\r\n\r\n+OK\r\nSTLS\r\n-ERR\r\n..\r\n.\r\n",
@@ -945,6 +947,7 @@ static void test_long_lines(void **state) {
 }
 
 // A literal whose announcement ends where a line gets too long: it is one in both cuts, or in none.
+// What may stand in a literal that is not known to be one is not taken for replies.
 static void test_long_literal(void **state) {
 	(void)state;
 	char in[HT_ANSWER_BYTES + 32];
@@ -965,7 +968,8 @@ static void test_long_literal(void **state) {
 			free(r);
 		}
 		assert_int_equal(num[0], num[1]);
-		assert_int_equal(num[0], len <= HT_ANSWER_BYTES ? 2 : 3);
+		// Greeting and a2, or what follows is not known.
+		assert_int_equal(num[0], len <= HT_ANSWER_BYTES ? 2 : 1);
 	}
 }
 
