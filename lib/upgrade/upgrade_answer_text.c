@@ -325,7 +325,8 @@ static void irc_capabilities(struct ht_answers *a, struct ht_reader r) {
 	struct ht_span what = up_word(&r);
 	if (!up_is(what, "LS") && !up_is(what, "NEW"))
 		return;
-	if (up_is(what, "LS"))
+	struct ht_reader head = r;
+	if (up_is(what, "LS") && !up_is(up_word(&head), "*")) // "*": more lines follow
 		(void)up_listed(a);
 	for (struct ht_span word = up_word(&r); word.len > 0; word = up_word(&r)) {
 		if (word.p[0] == ':')

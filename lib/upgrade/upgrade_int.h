@@ -87,6 +87,7 @@ up_answer up_answer_start, up_answer_numeric, up_answer_imap, up_answer_pop3, up
 enum up_answer_flag {
 	UP_LONG_LINE = 1, // the line goes on: its head was looked at
 	UP_PRIVATE = 2, // and up: each state's own
+	UP_IN_FEATURES = 2, // XMPP: in the first list of them
 	// Those of the text protocols.
 	UP_GRANTED = 2, // there was a positive answer
 	UP_LISTING = 4, // the lines at hand tell what the server can do

@@ -176,11 +176,21 @@ asked(struct ht_verdict *v,
 	}
 }
 
+// Is the rest of a list still to come, or lost?
+static bool is_listing(const struct ht_answers *server) {
+	if (server->state == UP_ANSWER_XMPP)
+		return server->flags & UP_IN_FEATURES;
+	if (server->candidates == UP_SIEVE)
+		return server->num == 0;
+	// "250-" and "211-" go on, the lists of NNTP and POP3 until ".".
+	return server->candidates != 0 && (server->code != 0 || (server->flags & UP_LISTING));
+}
+
 // Was there a list that had to have the offer? Behind a login it may lack it by right. Of the
 // server alone, only what it said in its greeting or to the first command is sure to come before a
 // login; in IMAP a list may belong to the first command's reply though that was a login.
 static bool is_listed(const struct ht_upgrade *client, const struct ht_answers *server) {
-	if (server == NULL || !(server->said & HT_SAID_LISTED))
+	if (server == NULL || !(server->said & HT_SAID_LISTED) || is_listing(server))
 		return false;
 	if (client == NULL)
 		return server->listed_at <= (server->candidates == UP_IMAP ? 0 : 1);

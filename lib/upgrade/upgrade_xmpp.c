@@ -205,7 +205,6 @@ enum ht_rc up_xmpp_first(struct ht_upgrade *u, struct ht_span all) {
 // --- the server's side
 
 enum {
-	IN_FEATURES = UP_PRIVATE, // the first list of them
 	IN_STARTTLS = UP_PRIVATE << 1,
 	PROCEED = UP_PRIVATE << 2,
 };
@@ -214,7 +213,7 @@ static void answer_close(struct ht_answers *a, struct ht_span tag) {
 	struct ht_reader r = ht_reader(tag);
 	struct ht_span name = ht_skip(&r, 1) ? local_name(take_name(&r)) : HT_SPAN_EMPTY;
 	if (ht_span_eq(name, HT_SPAN_STR("features")))
-		a->flags &= (uint8_t) ~(IN_FEATURES | IN_STARTTLS);
+		a->flags &= (uint8_t) ~(UP_IN_FEATURES | IN_STARTTLS);
 	else if (ht_span_eq(name, HT_SPAN_STR("starttls")))
 		a->flags &= (uint8_t)~IN_STARTTLS;
 }
@@ -236,8 +235,8 @@ static void answer_open(struct ht_answers *a, const struct element *e) {
 		a->via = 1 + HT_VIA_XMPP;
 	} else if (named(e, "features")) {
 		if (up_listed(a) && !e->empty)
-			a->flags |= IN_FEATURES;
-	} else if (a->flags & IN_FEATURES) {
+			a->flags |= UP_IN_FEATURES;
+	} else if (a->flags & UP_IN_FEATURES) {
 		answer_feature(a, e);
 	} else if (named(e, "proceed") && e->tls_space) {
 		up_answered(a, HT_ANSWER_YES);
