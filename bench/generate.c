@@ -105,7 +105,6 @@ static void begin(struct gen *g, struct slot *s) {
 	if (g->kind == MAIL) {
 		s->talk = gen_mail(&g->rng);
 		s->ends.port[1] = s->talk.port;
-		s->data_left = 6;
 		g->talks++;
 		if (s->talk.turn[s->talk.num - 1].text == NULL)
 			begin_tcp(g, s);
@@ -268,7 +267,7 @@ static bool step_tcp(struct gen *g, struct slot *s) {
 	default:
 		break;
 	}
-	if (g->kind == HELLO) {
+	if (g->kind == HELLO || g->kind == MAIL) {
 		gen_tcp(&g->out, &s->ends, 0, GEN_RST, s->ends.seq[0], HT_SPAN_EMPTY);
 		return false;
 	}
