@@ -578,3 +578,11 @@ def _():
         granted = (b"\5\0\0\1\xc6\x33\x64" + bytes([n]) + b"\0\x19",)
         frames += talk(1080, *head, granted, *SMTP_HEAD, offer, b"QUIT\r\n", sport=49152 + n).close().frames()
     return frames
+
+
+@case("talk-hello-mid-stream.pcap", "A hello, and more, of a client whose request was not seen, behind a server's greeting.")
+def _():
+    c = w.Tcp(dport=110).s(-1, b"", w.SYN | w.ACK)
+    hello = w.records(w.hello13("mid-stream.example.com"))
+    c.c(6 + len(hello), w.noise("more", 80)).s(0, b"+OK ready\r\n")
+    return c.c(6, hello)
