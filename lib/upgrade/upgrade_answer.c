@@ -89,7 +89,7 @@ static int binary_state(struct ht_span s) {
 // is known at once when it is known whom they answer. All else has BEGINNING bytes at least.
 static int state_of(const struct ht_answers *a, const struct ht_upgrade *client, struct ht_span s) {
 	enum { BEGINNING = 5, WITH_ERROR_CODE = 7 };
-	if (up_via_at_hand(client) == 1 + HT_VIA_POSTGRESQL
+	if (client != NULL && up_asked(client) && client->via[client->layer] == HT_VIA_POSTGRESQL
 	    && up_layers_answered(client) == a->layer)
 		return UP_ANSWER_POSTGRESQL;
 	if (s.p[0] == 0x05 && (up_at(s, 1) == 0xff || up_at(s, 2) > 0))

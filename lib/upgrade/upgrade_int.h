@@ -167,10 +167,6 @@ static inline void up_proxied(struct ht_answers *a) {
 // up_layers_answered tells how many of the client's proxies answer: a PROXY header has no answer.
 unsigned up_layers_answered(const struct ht_upgrade *client);
 
-// up_via_at_hand is 1 + the protocol that the client speaks at hand (behind proxies), as far as one
-// name is sure, or 0.
-uint8_t up_via_at_hand(const struct ht_upgrade *client);
-
 // up_line takes the line that begins at u->start, without its end. A bare LF ends a line too: the
 // servers seen accept it. HT_MORE: its end is not there yet; HT_LIMIT: it is longer than `max`.
 HT_MUST_USE enum ht_rc

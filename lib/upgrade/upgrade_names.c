@@ -55,9 +55,9 @@ static bool is_one(uint8_t candidates) {
 	return candidates != 0 && (candidates & (candidates - 1)) == 0;
 }
 
-uint8_t up_via_at_hand(const struct ht_upgrade *client) {
-	if (client == NULL)
-		return 0;
+// 1 + the protocol that the client speaks at hand (behind proxies), as far as one name is sure, or
+// 0.
+static uint8_t via_at_hand(const struct ht_upgrade *client) {
 	if (up_asked(client))
 		return 1 + client->via[client->layer];
 	if (client->spoken != 0)
@@ -95,7 +95,7 @@ unsigned ht_upgrade_names(
 	} else if (client != NULL) {
 		num = client->layer;
 		memcpy(via, client->via, num);
-		uint8_t text = client->candidates, other = up_via_at_hand(client);
+		uint8_t text = client->candidates, other = via_at_hand(client);
 		const unsigned answered = up_layers_answered(client);
 		if (server != NULL && server->layer == answered) {
 			// The server's greeting decides between the client's candidates.
