@@ -364,9 +364,7 @@ static void openvpn_encrypted(
 		f = flow_make(s, p, ref);
 	else if (f->flags & (FLOW_QUIC | FLOW_DTLS))
 		flow_renew(s, f);
-	if (f->flags & FLOW_TOLD)
-		return;
-	f->flags |= FLOW_TOLD | FLOW_CARRIED | FLOW_GAVE_DATA;
+	f->flags |= FLOW_CARRIED | FLOW_GAVE_DATA;
 	emit_encrypted(s, f, ref.side, at);
 }
 

@@ -40,6 +40,12 @@ void emit_upgrade(
 	s->p.emit(s->p.user, r);
 }
 
+static bool tell_once(struct ht_flow *f) {
+	const bool told = f->flags & FLOW_TOLD;
+	f->flags |= FLOW_TOLD;
+	return !told;
+}
+
 void emit_not_tls(
 	struct ht_sensor *s,
 	struct ht_flow *f,
@@ -49,9 +55,8 @@ void emit_not_tls(
 ) {
 	struct ht_record *r = &s->record;
 	char id[COMMUNITY_ID_MAX];
-	if (f->flags & FLOW_TOLD)
+	if (!tell_once(f))
 		return;
-	f->flags |= FLOW_TOLD;
 	count(s, HT_CTR_EVENTS_NOT_TLS);
 	if (!s->p.events)
 		return;
@@ -63,11 +68,13 @@ void emit_not_tls(
 }
 
 void emit_encrypted(
-	struct ht_sensor *s, const struct ht_flow *f, uint8_t client, const struct sighting *at
+	struct ht_sensor *s, struct ht_flow *f, uint8_t client, const struct sighting *at
 ) {
 	static const uint8_t via[] = {HT_VIA_OPENVPN};
 	struct ht_record *r = &s->record;
 	char id[COMMUNITY_ID_MAX];
+	if (!tell_once(f))
+		return;
 	count(s, HT_CTR_EVENTS_ENCRYPTED);
 	if (!s->p.events)
 		return;

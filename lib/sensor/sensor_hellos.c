@@ -64,7 +64,7 @@ struct hello *hello_get(struct ht_sensor *s, struct ht_flow *f, enum hello_kind 
 	s->hello_free = h->newer != 0 ? h->newer : i + 1;
 	h->kind = (uint8_t)kind;
 	h->begun = h->talk = h->told = h->fin[0] = h->fin[1] = false;
-	h->datagrams = 0;
+	h->datagrams = h->weighed = 0;
 	h->client = 0;
 	h->flow = UINT32_MAX;
 	h->at = (struct sighting){.ts = s->now, .encap = h->encap};

@@ -114,6 +114,7 @@ struct hello {
 	bool cut; // QUIC: the snap length took bytes of a datagram of it
 	uint8_t client; // side of the client; TCP: if `talk`
 	uint16_t datagrams;
+	uint16_t weighed; // TCP: replies of the server when a verdict was last looked for
 	uint32_t fin_at[2];
 	// The last packet that mattered.
 	struct sighting at;
@@ -330,9 +331,9 @@ void emit_upgrade(
 	const uint8_t *via,
 	unsigned num_via
 );
-// emit_encrypted tells of an OpenVPN connection whose hello cannot be read.
+// emit_encrypted tells, once a flow, of an OpenVPN connection whose hello cannot be read.
 void emit_encrypted(
-	struct ht_sensor *s, const struct ht_flow *f, uint8_t client, const struct sighting *at
+	struct ht_sensor *s, struct ht_flow *f, uint8_t client, const struct sighting *at
 );
 // emit_not_tls tells, once a flow, what was spoken where the port belongs to TLS.
 void emit_not_tls(

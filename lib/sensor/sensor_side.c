@@ -359,10 +359,8 @@ static enum step step_openvpn(
 	if (rc == HT_MORE)
 		return STEP_WAIT;
 	const bool client = ht_openvpn_client_begins(t->stream.data.buf[t->tls_at + 2]);
-	if (rc == HT_SKIP && client && !(f->flags & FLOW_TOLD)) {
-		f->flags |= FLOW_TOLD;
+	if (rc == HT_SKIP && client)
 		emit_encrypted(s, f, side, s->at);
-	}
 	side_give_up(s, f, h, side, HT_CTR_STREAM_OPENVPN, HT_INCOMPLETE_MALFORMED);
 	return STEP_GONE;
 }

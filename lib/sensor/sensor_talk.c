@@ -49,7 +49,7 @@ void talk_serve(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t
 }
 
 void talk_client(struct ht_sensor *s, struct hello *h, uint8_t side) {
-	if (!h->talk && ht_upgrade_is_client(&h->tcp[side].upgrade))
+	if (ht_upgrade_is_client(&h->tcp[side].upgrade))
 		begin(s, h, side);
 }
 
@@ -220,8 +220,9 @@ static void tell_decided(struct ht_sensor *s, struct ht_flow *f, struct hello *h
 	const struct ht_upgrade *client = client_of(h);
 	const struct ht_answers *server = server_of(h);
 	if (h->told || client == NULL || server == NULL || !(client->said & HT_SAID_LOGIN)
-	    || server->num <= client->login_at)
+	    || server->num <= client->login_at || server->num == h->weighed)
 		return;
+	h->weighed = server->num; // until the server says more there is nothing new to weigh
 	const struct outcome o = outcome_of(s, f, h, false);
 	if (o.known
 	    && (o.verdict.state == HT_UPGRADE_STRIPPED
@@ -267,7 +268,5 @@ void talk_close(struct ht_sensor *s, struct ht_flow *f, bool reset) {
 	if (!exhausted && (reset ? !over[0] && !over[1] : !over[0] || !over[1]))
 		return;
 	tcp_end(s, f, HT_CTR_STREAM_PLAIN, HT_INCOMPLETE_GAP);
-	f->dir[0] = f->dir[1] = DIR_DONE;
-	f->flags |= FLOW_DONE_TCP;
-	f->state = HT_FLOW_DONE;
+	flow_decided(s, f, NULL);
 }
