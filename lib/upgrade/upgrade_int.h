@@ -237,10 +237,10 @@ static inline void up_went_on(struct ht_upgrade *u) {
 		u->said |= HT_SAID_WENT_ON;
 }
 
-// up_login notes that a secret was sent in clear.
-static inline void up_login(struct ht_upgrade *u) {
+// up_login notes that a secret was sent in clear, and which reply answers it.
+static inline void up_login(struct ht_upgrade *u, uint16_t answered_by) {
 	if (!(u->said & HT_SAID_LOGIN))
-		u->login_at = u->replies;
+		u->login_at = answered_by;
 	u->said |= HT_SAID_LOGIN;
 }
 

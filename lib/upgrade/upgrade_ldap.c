@@ -157,7 +157,7 @@ static enum ht_rc request(struct ht_upgrade *u, const struct up_ldap_message *m,
 		if (!m->whole)
 			return HT_MORE;
 		if (is_login(m->inside))
-			up_login(u);
+			up_login(u, u->replies);
 		return HT_SKIP;
 	default:
 		return HT_SKIP;

@@ -13,9 +13,7 @@ static bool one_reply(const struct ht_upgrade *u) {
 
 static void sent(struct ht_upgrade *u, uint16_t answered_by) {
 	u->secret = 0;
-	if (!(u->said & HT_SAID_LOGIN))
-		u->login_at = answered_by;
-	u->said |= HT_SAID_LOGIN;
+	up_login(u, answered_by);
 }
 
 static struct ht_span unquoted(struct ht_span s) {

@@ -56,7 +56,7 @@ static enum ht_rc login(struct ht_upgrade *u, bool clear) {
 	u->spoken = 1 + HT_VIA_MYSQL;
 	u->replies = 1; // the greeting
 	if (clear)
-		up_login(u);
+		up_login(u, u->replies);
 	return up_bad(u, HT_SPEAKS_PLAIN);
 }
 

@@ -76,7 +76,7 @@ enum ht_rc up_postgresql_login(struct ht_upgrade *u, struct ht_span all) {
 	if (!ht_take(&r, len - 4, &password))
 		return HT_MORE;
 	if (is_password(password))
-		up_login(u);
+		up_login(u, u->replies);
 	return up_bad(u, HT_SPEAKS_PLAIN);
 }
 

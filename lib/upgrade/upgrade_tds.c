@@ -83,7 +83,7 @@ enum ht_rc up_tds_login(struct ht_upgrade *u, struct ht_span all) {
 	if (!ht_skip(&r, HEADER - 1 + PASSWORD_CHARS) || !ht_u8(&r, &low) || !ht_u8(&r, &high))
 		return HT_MORE;
 	if ((low | high) != 0)
-		up_login(u);
+		up_login(u, u->replies);
 	return up_bad(u, HT_SPEAKS_PLAIN);
 }
 

@@ -87,7 +87,7 @@ static void secret(struct ht_upgrade *u, const struct element *e) {
 	if (u->depth == 1 && (named(e, "auth") || named(e, "authenticate")))
 		for (size_t i = 0; i < HT_ARRAY_LEN(mechanisms); i++)
 			if (up_is(e->mechanism, mechanisms[i]))
-				up_login(u);
+				up_login(u, u->replies);
 	if (u->depth == 1)
 		u->flags &= (uint8_t)~UP_IQ_AUTH;
 	if (named(e, "query")
@@ -95,7 +95,7 @@ static void secret(struct ht_upgrade *u, const struct element *e) {
 		|| ht_span_eq(e->space, HT_SPAN_STR("jabber:iq:register"))))
 		u->flags |= UP_IQ_AUTH;
 	if ((u->flags & UP_IQ_AUTH) && !e->empty && named(e, "password"))
-		up_login(u);
+		up_login(u, u->replies);
 }
 
 // open_tag sees what stands between '<' and '>' of a start tag or an empty element.
