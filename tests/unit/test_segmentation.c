@@ -52,17 +52,7 @@ static void run(struct ht_sensor *s, struct result *res) {
 }
 
 static struct ht_sensor *sensor_new(struct result **res) {
-	struct ht_sensor_params p;
-	ht_sensor_defaults(&p);
-	p.max_flows = 64;
-	p.max_hellos = 16;
-	p.arena_bytes = 1u << 20;
-	p.fragment_bytes = 1u << 19;
-	p.max_fragmented = 8;
-	p.secret[0] = 1;
-	p.secret[1] = 2;
-	p.emit = on_record;
-	p.user = *res;
+	const struct ht_sensor_params p = small_sensor(on_record, *res);
 	struct ht_sensor *s = ht_sensor_new(&p);
 	assert_non_null(s);
 	return s;

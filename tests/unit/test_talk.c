@@ -377,18 +377,8 @@ static void on_record(void *user, const struct ht_record *r) {
 
 static struct result run(void) {
 	struct result res = {0};
-	struct ht_sensor_params p;
-	ht_sensor_defaults(&p);
-	p.max_flows = 64;
-	p.max_hellos = 16;
-	p.arena_bytes = 1u << 20;
-	p.fragment_bytes = 1u << 19;
-	p.max_fragmented = 8;
-	p.secret[0] = 1;
-	p.secret[1] = 2;
+	struct ht_sensor_params p = small_sensor(on_record, &res);
 	p.events = true;
-	p.emit = on_record;
-	p.user = &res;
 	struct ht_sensor *s = ht_sensor_new(&p);
 	assert_non_null(s);
 	ht_sensor_run(s, fs.f, fs.num);

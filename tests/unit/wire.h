@@ -443,3 +443,23 @@ static inline void digest_record(struct bytes *o, const struct ht_record *r, uin
 		if (r->has & fields & (uint64_t)1 << i)
 			digest_field(o, r, i);
 }
+
+// --- a sensor
+// ---------------------------------------------------------------------------------------
+
+// Small, so that a case reaches what it wants to reach.
+static inline struct ht_sensor_params
+small_sensor(void (*emit)(void *user, const struct ht_record *r), void *user) {
+	struct ht_sensor_params p;
+	ht_sensor_defaults(&p);
+	p.max_flows = 64;
+	p.max_hellos = 16;
+	p.arena_bytes = 1u << 20;
+	p.fragment_bytes = 1u << 19;
+	p.max_fragmented = 8;
+	p.secret[0] = 1;
+	p.secret[1] = 2;
+	p.emit = emit;
+	p.user = user;
+	return p;
+}
