@@ -7,13 +7,12 @@
 #include "fingerprint_int.h" // JA3 and JA4 one by one, behind the cache
 #include "gen.h"
 #include "sensor.h"
+#include "slices.h"
 #include "tls.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #define NUM 2048 // different hellos: more than the cache of fingerprints has slots
-#define SLICES 300
 #define SLICE 256 // hellos a slice
 
 struct bench {
@@ -24,24 +23,6 @@ struct bench {
 	struct ht_sink *sink;
 	const struct ht_record *one;
 };
-
-static void need(bool ok, const char *what) {
-	if (ok)
-		return;
-	fprintf(stderr, "bench_micro: %s\n", what);
-	exit(1);
-}
-
-static double now(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b) {
-	const double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
 
 static void
 measure(struct bench *b, const char *what, const char *who, void (*run)(struct bench *, unsigned)) {

@@ -4,39 +4,20 @@
 // that begins with it. Where Hyperscan is there it recognises the same lines, for comparison.
 // Prints the least and the median of many slices.
 
+#include "slices.h"
 #include "upgrade.h"
 #include "upgrade_int.h" // up_word
 #include "upgrade_verbs.h" // the verbs themselves
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #if HAVE_HS
 #include <hs.h>
 #endif
 
-#define SLICES 300
 #define SLICE 500 // connections, or times all lines, a slice
 #define TURNS_MAX 16
-
-static void need(bool ok, const char *what) {
-	if (ok)
-		return;
-	fprintf(stderr, "bench_upgrade: %s\n", what);
-	exit(1);
-}
-
-static double now(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b) {
-	const double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
 
 static void measure(const char *what, unsigned per_run, void (*run)(const void *), const void *of) {
 	static double slice[SLICES];
