@@ -16,3 +16,7 @@ struct ht_frame {
 	uint16_t linktype; // LINKTYPE_* (the file value, not the DLT_ value)
 	bool ts_is_ns; // the capture keeps nanoseconds, not microseconds
 };
+
+// Whose a frame is, where it is no worker's number (lib/owner).
+#define HT_OWNER_NONE UINT32_MAX // nobody's: it is dropped
+#define HT_OWNER_SELF (UINT32_MAX - 1) // anybody's: whoever has it keeps it

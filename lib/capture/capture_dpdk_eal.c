@@ -1,0 +1,601 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// DPDK's environment (EAL), the memory of the workers, and opening and closing all of it.
+
+#include "capture_dpdk_int.h"
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+
+#include <ctype.h>
+#include <dirent.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char *const spreads[] = {"auto", "rss", "software", NULL};
+static const char *const levels[] = {"driver", "outer", "inner", NULL};
+static const char *const memories[] = {"auto", "yes", "no", NULL};
+static const char *const idles[] = {"poll", "pause", "sleep", "interrupt", NULL};
+
+#define P(field) offsetof(struct ht_dpdk_port_params, field)
+static const struct ht_option port_options[] = {
+	{.name = "device",
+	 .type = HT_OPTION_TEXT,
+	 .offset = P(device),
+	 .required = true,
+	 .help
+	 = "PCI address (0000:3b:00.0), network interface whose PCI device is meant (enp59s0f0), "
+	   "or virtual device with its arguments (net_af_packet0,iface=eth1,qpairs=2)"},
+	{.name = "queues",
+	 .type = HT_OPTION_U32,
+	 .offset = P(queues),
+	 .def = 0,
+	 .least = 0,
+	 .most = HT_DPDK_MAX_WORKERS,
+	 .help
+	 = "receive queues, the first to worker 0 and so on; 0: one for each worker, or as many "
+	   "as the device has"},
+	{.name = "rx_descriptors",
+	 .type = HT_OPTION_U32,
+	 .offset = P(rx_descriptors),
+	 .def = 4096,
+	 .least = 64,
+	 .most = 32768,
+	 .help = "descriptors of a queue: frames that wait while the worker is busy; a driver may "
+		 "allow less"},
+	{.name = "mtu",
+	 .type = HT_OPTION_U32,
+	 .offset = P(mtu),
+	 .def = 1500,
+	 .least = 68,
+	 .most = 65535,
+	 .help = "the longest packet to take, without the Ethernet header; 9216 for jumbo "
+		 "frames"},
+	{.name = "promiscuous",
+	 .type = HT_OPTION_BOOL,
+	 .offset = P(promiscuous),
+	 .def = true,
+	 .help = "take what is sent to others, as a mirror port needs"},
+	{.name = "rss_level",
+	 .type = HT_OPTION_CHOICE,
+	 .offset = P(level),
+	 .choices = levels,
+	 .def = HT_LEVEL_DRIVER,
+	 .help
+	 = "which addresses of a tunnelled packet the NIC hashes: what the driver does by itself, "
+	   "the outer or the inner ones"},
+};
+static const struct ht_option_table port_table = {
+	.title = "A port of DPDK",
+	.options = port_options,
+	.num = HT_ARRAY_LEN(port_options),
+	.size = sizeof(struct ht_dpdk_port_params),
+};
+#undef P
+
+#define P(field) offsetof(struct ht_dpdk_params, field)
+static const struct ht_option options[] = {
+	{.name = "ports",
+	 .type = HT_OPTION_SECTIONS,
+	 .offset = P(ports),
+	 .sub = &port_table,
+	 .max = HT_DPDK_MAX_PORTS,
+	 .help
+	 = "the ports to read; worker i reads queue i of each of them. None: DPDK is not used"},
+	{.name = "hugepages",
+	 .type = HT_OPTION_CHOICE,
+	 .offset = P(hugepages),
+	 .choices = memories,
+	 .def = HT_HUGEPAGES_AUTO,
+	 .help
+	 = "memory from hugepages; auto: where some are free. Without them it is 2 to 5 times "
+	   "slower"},
+	{.name = "memory_mib",
+	 .type = HT_OPTION_U32,
+	 .offset = P(memory_mib),
+	 .def = 0,
+	 .least = 0,
+	 .most = 1u << 20,
+	 .help = "memory DPDK may take without hugepages; 0: what the ports need"},
+	{.name = "file_prefix",
+	 .type = HT_OPTION_TEXT,
+	 .offset = P(file_prefix),
+	 .def_text = "hellotap",
+	 .help
+	 = "name of the run-time folder (/run/dpdk/NAME), where dpdk-telemetry.py looks; another "
+	   "one for each process"},
+	{.name = "eal_args",
+	 .type = HT_OPTION_TEXTS,
+	 .offset = P(eal_args),
+	 .max = 64,
+	 .help = "further arguments for EAL, one each"},
+	{.name = "spread",
+	 .type = HT_OPTION_CHOICE,
+	 .offset = P(spread),
+	 .choices = spreads,
+	 .def = HT_SPREAD_AUTO,
+	 .help
+	 = "how frames get to the worker that owns their flow: by the NIC's RSS, or handed over "
+	   "by the workers; auto: RSS where the driver can hash addresses symmetrically"},
+	{.name = "inbox_frames",
+	 .type = HT_OPTION_U32,
+	 .offset = P(inbox_frames),
+	 .def = 4096,
+	 .least = 64,
+	 .most = 1u << 20,
+	 .help = "frames that may wait to be taken over by a worker; a power of two"},
+	{.name = "idle",
+	 .type = HT_OPTION_CHOICE,
+	 .offset = P(idle),
+	 .choices = idles,
+	 .def = HT_IDLE_PAUSE,
+	 .help
+	 = "what a worker does when its queues are empty: poll on; pause the CPU for a moment; "
+	   "sleep 50 us after 1024 empty reads; wait for a receive interrupt after that, where "
+	   "the driver has them"},
+	{.name = "hardware_time",
+	 .type = HT_OPTION_BOOL,
+	 .offset = P(hardware_time),
+	 .def = true,
+	 .help = "take the time of a frame from the NIC where it has a clock"},
+};
+const struct ht_option_table ht_dpdk_options = {
+	.title = "Capture over DPDK",
+	.options = options,
+	.num = HT_ARRAY_LEN(options),
+	.size = sizeof(struct ht_dpdk_params),
+};
+#undef P
+
+void dpdk_log(const struct ht_dpdk *d, const char *fmt, ...) {
+	char line[512];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	d->run.log(line);
+}
+
+// --- EAL ----------------------------------------------------------------------------------------
+
+#define MAX_ARGS 160
+#define MAX_ARG 1024
+
+struct args {
+	int num;
+	char *v[MAX_ARGS + 1];
+	bool pci; // a PCI device is among the ports
+};
+
+__attribute__((format(printf, 2, 3))) static void arg(struct args *a, const char *fmt, ...) {
+	char text[MAX_ARG];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (a->num < MAX_ARGS && (a->v[a->num] = strdup(text)) != NULL)
+		a->num++;
+}
+
+static void args_free(struct args *a) {
+	for (int i = 0; i < a->num; i++)
+		free(a->v[i]);
+}
+
+static bool free_hugepages(void) {
+	bool some = false;
+	DIR *all = opendir("/sys/kernel/mm/hugepages");
+	if (all == NULL)
+		return false;
+	for (struct dirent *e; !some && (e = readdir(all)) != NULL;) {
+		char path[320];
+		snprintf(
+			path, sizeof(path), "/sys/kernel/mm/hugepages/%s/free_hugepages", e->d_name
+		);
+		FILE *f = e->d_name[0] == '.' ? NULL : fopen(path, "r");
+		unsigned long n;
+		if (f == NULL)
+			continue;
+		some = fscanf(f, "%lu", &n) == 1 && n > 0;
+		fclose(f);
+	}
+	closedir(all);
+	return some;
+}
+
+// "0000:3b:00.0", or "3b:00.0".
+static bool is_pci(const char *device) {
+	const size_t n = strspn(device, "0123456789abcdefABCDEF:");
+	return n >= 5 && strchr(device, ':') != NULL && strchr(device, ':') < device + n
+	       && device[n] == '.' && isdigit((unsigned char)device[n + 1]);
+}
+
+// The PCI address of the device behind a network interface; false when there is none.
+static bool pci_of_interface(const char *name, char *out, size_t out_len) {
+	char path[PATH_MAX], target[PATH_MAX];
+	if (strchr(name, '/') != NULL || strchr(name, ',') != NULL)
+		return false;
+	snprintf(path, sizeof(path), "/sys/class/net/%s/device", name);
+	const ssize_t n = readlink(path, target, sizeof(target) - 1);
+	if (n <= 0)
+		return false;
+	target[n] = '\0';
+	const char *slash = strrchr(target, '/');
+	snprintf(out, out_len, "%.31s", slash != NULL ? slash + 1 : target);
+	return is_pci(out);
+}
+
+static bool is_vdev(const char *device) {
+	return strncmp(device, "net_", 4) == 0 || strncmp(device, "eth_", 4) == 0
+	       || strncmp(device, "virtio_user", 11) == 0;
+}
+
+static void cpus(char *out, size_t out_len) {
+	cpu_set_t set;
+	size_t n = 0;
+	out[0] = '\0';
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return;
+	for (int i = 0; i < CPU_SETSIZE && n < out_len; i++)
+		if (CPU_ISSET(i, &set))
+			n += (size_t)snprintf(out + n, out_len - n, "%s%d", n > 0 ? "," : "", i);
+}
+
+static unsigned needed_mib(const struct ht_dpdk *d) {
+	uint64_t bytes = 96u << 20;
+	for (unsigned i = 0; i < d->run.workers; i++)
+		bytes += (uint64_t)pool_frames(d, i) * (pool_room(d) + 512u);
+	return (unsigned)(bytes >> 20) + 1;
+}
+
+// The name by which EAL knows port `i` is written to its `name`.
+static enum ht_rc
+device_args(struct ht_dpdk *d, unsigned i, struct args *a, char *err, size_t err_len) {
+	struct port *p = &d->port[i];
+	char pci[64];
+	p->p = (const struct ht_dpdk_port_params *)d->p->ports.v + i;
+	const char *device = p->p->device;
+	p->forever = strstr(device, "rx_pcap=") == NULL;
+	if (is_vdev(device)) {
+		if (strlen(device) >= MAX_ARG) {
+			snprintf(
+				err, err_len, "the device of port %u is longer than %u bytes", i,
+				MAX_ARG - 1
+			);
+			return HT_ERROR;
+		}
+		arg(a, "--vdev=%s", device);
+		snprintf(p->name, sizeof(p->name), "%.*s", (int)strcspn(device, ","), device);
+		return HT_OK;
+	}
+	// Arguments of a PCI device stand behind its address, too.
+	if (is_pci(device))
+		snprintf(pci, sizeof(pci), "%.*s", (int)strcspn(device, ","), device);
+	else if (!pci_of_interface(device, pci, sizeof(pci))) {
+		snprintf(
+			err, err_len,
+			"%s: neither a PCI address, nor an interface with a PCI device, nor a "
+			"virtual "
+			"device of DPDK (net_...)",
+			device
+		);
+		return HT_ERROR;
+	}
+	a->pci = true;
+	arg(a, "--allow=%s", is_pci(device) ? device : pci);
+	const bool domain = strchr(pci, ':') != strrchr(pci, ':');
+	snprintf(p->name, sizeof(p->name), "%s%.48s", domain ? "" : "0000:", pci);
+	return HT_OK;
+}
+
+static enum ht_rc start_eal(struct ht_dpdk *d, char *err, size_t err_len) {
+	struct args a = {0};
+	char list[4096];
+	enum ht_rc rc = HT_OK;
+	d->huge = d->p->hugepages == HT_HUGEPAGES_YES
+		  || (d->p->hugepages == HT_HUGEPAGES_AUTO && free_hugepages());
+	cpus(list, sizeof(list));
+	arg(&a, "hellotap");
+	arg(&a, "--lcores=0@(%s)",
+	    list); // this thread stays where it may be; workers pin themselves
+	arg(&a, "--file-prefix=%s", d->p->file_prefix);
+	arg(&a, "--log-level=lib.eal:error");
+	if (d->huge) {
+		arg(&a, "--in-memory"); // no files: nothing is left behind, and no mount is needed
+	} else {
+		dpdk_log(d, "no hugepages: memory in pages of 4 KiB, slower");
+		arg(&a, "--no-huge");
+		arg(&a, "--no-shconf");
+		arg(&a, "-m");
+		arg(&a, "%u", d->p->memory_mib > 0 ? d->p->memory_mib : needed_mib(d));
+	}
+	for (unsigned i = 0; rc == HT_OK && i < d->num_ports; i++)
+		rc = device_args(d, i, &a, err, err_len);
+	if (!a.pci)
+		arg(&a, "--no-pci");
+	for (unsigned i = 0; i < d->p->eal_args.num; i++)
+		arg(&a, "%s", d->p->eal_args.v[i]);
+	if (rc == HT_OK) {
+		char *v[MAX_ARGS + 1]; // EAL changes their order
+		memcpy(v, a.v, sizeof(v));
+		if (rte_eal_init(a.num, v) < 0) {
+			snprintf(
+				err, err_len, "DPDK's EAL does not start: %s",
+				rte_errno != 0 ? rte_strerror(rte_errno) : "see above"
+			);
+			rc = HT_ERROR;
+		} else {
+			d->eal = true;
+		}
+	}
+	args_free(&a);
+	return rc;
+}
+
+// --- workers -------------------------------------------------------------------------------------
+
+static int socket_of(const struct ht_dpdk *d, unsigned worker) {
+	const int cpu = d->run.cpu != NULL ? d->run.cpu[worker] : -1;
+	if (cpu >= 0) {
+		char path[96];
+		for (int node = 0; node < RTE_MAX_NUMA_NODES; node++) {
+			snprintf(
+				path, sizeof(path), "/sys/devices/system/node/node%d/cpu%d", node,
+				cpu
+			);
+			if (access(path, F_OK) == 0)
+				return node;
+		}
+	}
+	return SOCKET_ID_ANY;
+}
+
+static enum ht_rc worker_new(struct ht_dpdk *d, unsigned i, char *err, size_t err_len) {
+	char name[32];
+	struct worker *w = aligned_alloc(64, sizeof(*w));
+	if (w == NULL)
+		goto no_memory;
+	memset(w, 0, sizeof(*w));
+	d->worker[i] = w;
+	w->d = d;
+	w->index = i;
+	w->joined = malloc((size_t)BURST * FRAME_MAX);
+	if (w->joined == NULL)
+		goto no_memory;
+	snprintf(name, sizeof(name), "frames_%u", i);
+	const int socket = socket_of(d, i);
+	// 2^n - 1 is what a pool's ring holds without waste.
+	const unsigned num = rte_align32pow2(pool_frames(d, i) + 1) - 1;
+	w->pool = rte_pktmbuf_pool_create(name, num, POOL_CACHE, 0, pool_room(d), socket);
+	if (w->pool == NULL) {
+		snprintf(
+			err, err_len, "worker %u: no memory for %u frames (%u MiB of %s): %s", i,
+			num, (unsigned)((uint64_t)num * (pool_room(d) + 192u) >> 20),
+			d->huge ? "hugepages; see dpdk-config/check-host" : "memory",
+			rte_strerror(rte_errno)
+		);
+		return HT_ERROR;
+	}
+	if (d->run.owner != NULL && d->run.workers > 1) {
+		snprintf(name, sizeof(name), "inbox_%u", i);
+		w->inbox = rte_ring_create(
+			name, d->p->inbox_frames, socket, RING_F_SC_DEQ | RING_F_EXACT_SZ
+		);
+		if (w->inbox == NULL) {
+			snprintf(
+				err, err_len, "worker %u: no inbox of %u frames: %s", i,
+				d->p->inbox_frames, rte_strerror(rte_errno)
+			);
+			return HT_ERROR;
+		}
+	}
+	return HT_OK;
+no_memory:
+	snprintf(err, err_len, "worker %u: no memory", i);
+	return HT_ERROR;
+}
+
+// Which queues a worker reads, and of which it asks whose a frame is.
+static void assign(struct ht_dpdk *d) {
+	const bool steering = d->run.rest_from < d->run.workers || d->run.drop_rest;
+	bool unread = false;
+	for (unsigned k = 0; k < d->num_ports; k++) {
+		struct port *p = &d->port[k];
+		for (unsigned i = 0; i < d->run.workers; i++) {
+			if (i >= p->queues)
+				continue;
+			struct queue *q = &d->worker[i]->queue[k];
+			q->port = p;
+			// One queue of a port that has no other: everything comes by it.
+			const bool alone = p->queues < d->run.workers;
+			const bool rest = steering && (!p->steers || i >= d->run.rest_from);
+			q->asks = d->run.owner != NULL
+				  && (rest || (d->run.workers > 1 && (alone || !p->spreads)));
+			unread = unread || q->asks;
+		}
+	}
+	if (unread)
+		return;
+	// Nobody hands anything over.
+	for (unsigned i = 0; i < d->run.workers; i++) {
+		rte_ring_free(d->worker[i]->inbox);
+		d->worker[i]->inbox = NULL;
+	}
+}
+
+static enum ht_rc set_filter(struct ht_dpdk *d, char *err, size_t err_len) {
+	if (d->run.filter == NULL)
+		return HT_OK;
+	d->filters.expr = strdup(d->run.filter);
+	if (d->filters.expr == NULL) {
+		snprintf(err, err_len, "filter: no memory");
+		return HT_ERROR;
+	}
+	const struct ht_filter *f = ht_filters_get(&d->filters, 1, err, err_len);
+	for (unsigned i = 0; i < d->run.workers; i++)
+		d->worker[i]->filter = f;
+	return f->prog != NULL ? HT_OK : HT_ERROR;
+}
+
+static enum ht_rc open_ports(struct ht_dpdk *d, char *err, size_t err_len) {
+	for (unsigned i = 0; i < d->num_ports; i++) {
+		struct port *p = &d->port[i];
+		if (rte_eth_dev_get_port_by_name(p->name, &p->id) != 0) {
+			snprintf(
+				err, err_len,
+				"%s: DPDK found no such port: is its driver there, and the device "
+				"bound to "
+				"it? (dpdk-devbind.py --status, dpdk-config/check-host)",
+				p->name
+			);
+			return HT_ERROR;
+		}
+		if (port_open(d, p, err, err_len) != HT_OK)
+			return HT_ERROR;
+	}
+	return HT_OK;
+}
+
+static enum ht_rc dyn_fields(struct ht_dpdk *d, char *err, size_t err_len) {
+	static const struct rte_mbuf_dynfield ours = {
+		.name = "hellotap_time",
+		.size = sizeof(int64_t),
+		.align = _Alignof(int64_t),
+	};
+	d->handed_time = rte_mbuf_dynfield_register(&ours);
+	if (d->handed_time < 0) {
+		snprintf(
+			err, err_len, "no room for the time in an mbuf: %s", rte_strerror(rte_errno)
+		);
+		return HT_ERROR;
+	}
+	return HT_OK;
+}
+
+// The drivers have registered theirs when the ports were set up, if they have one.
+static void find_driver_time(struct ht_dpdk *d) {
+	d->device_time = rte_mbuf_dynfield_lookup(RTE_MBUF_DYNFIELD_TIMESTAMP_NAME, NULL);
+	const int flag = rte_mbuf_dynflag_lookup(RTE_MBUF_DYNFLAG_RX_TIMESTAMP_NAME, NULL);
+	d->device_time_flag = d->device_time >= 0 && flag >= 0 ? RTE_BIT64(flag) : 0;
+}
+
+enum ht_rc ht_dpdk_open(
+	struct ht_dpdk **out,
+	const struct ht_dpdk_params *p,
+	const struct ht_dpdk_run *run,
+	char *err,
+	size_t err_len
+) {
+	struct ht_dpdk *d = calloc(1, sizeof(*d));
+	if (d == NULL) {
+		snprintf(err, err_len, "DPDK: no memory");
+		return HT_ERROR;
+	}
+	d->p = p;
+	d->run = *run;
+	d->num_ports = p->ports.num;
+	enum ht_rc rc = start_eal(d, err, err_len);
+	if (rc == HT_OK)
+		rc = dyn_fields(d, err, err_len);
+	for (unsigned i = 0; rc == HT_OK && i < run->workers; i++)
+		rc = worker_new(d, i, err, err_len);
+	if (rc == HT_OK)
+		rc = open_ports(d, err, err_len);
+	if (rc == HT_OK)
+		rc = set_filter(d, err, err_len);
+	if (rc != HT_OK) {
+		ht_dpdk_close(d);
+		return HT_ERROR;
+	}
+	find_driver_time(d);
+	assign(d);
+	*out = d;
+	return HT_OK;
+}
+
+void ht_dpdk_stop(struct ht_dpdk *d) {
+	d->stop_tsc = rte_rdtsc() + rte_get_tsc_hz() / 4;
+	atomic_store_explicit(&d->stopping, true, memory_order_release);
+}
+
+static void worker_free(struct worker *w) {
+	if (w == NULL)
+		return;
+	rte_ring_free(w->inbox);
+	rte_mempool_free(w->pool);
+	free(w->joined);
+	free(w);
+}
+
+void ht_dpdk_close(struct ht_dpdk *d) {
+	if (d == NULL)
+		return;
+	for (unsigned i = 0; i < d->num_ports; i++)
+		port_close(&d->port[i]);
+	for (unsigned i = 0; i < d->run.workers; i++)
+		worker_free(d->worker[i]);
+	ht_filters_free(&d->filters);
+	if (d->eal)
+		(void)rte_eal_cleanup();
+	free(d);
+}
+
+// --- what the program asks ----------------------------------------------------------------------
+
+struct ht_capture *ht_dpdk_worker(struct ht_dpdk *d, unsigned i) {
+	return (struct ht_capture *)d->worker[i];
+}
+
+enum ht_rc ht_dpdk_thread(struct ht_dpdk *d) {
+	(void)d;
+	return rte_thread_register() == 0 ? HT_OK : HT_ERROR;
+}
+
+void ht_dpdk_thread_end(struct ht_dpdk *d) {
+	(void)d;
+	rte_thread_unregister();
+}
+
+void ht_dpdk_look(struct ht_dpdk *d) {
+	for (unsigned i = 0; i < d->num_ports; i++)
+		port_look(d, &d->port[i]);
+}
+
+unsigned ht_dpdk_ports(const struct ht_dpdk *d) {
+	return d->num_ports;
+}
+
+const char *ht_dpdk_port_name(const struct ht_dpdk *d, unsigned port) {
+	return d->port[port].name;
+}
+
+unsigned ht_dpdk_port_queues(const struct ht_dpdk *d, unsigned port) {
+	return d->port[port].queues;
+}
+
+const uint64_t *ht_dpdk_queue_block(const struct ht_dpdk *d, unsigned port, unsigned worker) {
+	const struct queue *q = &d->worker[worker]->queue[port];
+	return q->port != NULL ? q->ctr : NULL;
+}
+
+const uint64_t *ht_dpdk_port_block(const struct ht_dpdk *d, unsigned port) {
+	return d->port[port].ctr;
+}
+
+const uint64_t *ht_dpdk_handed_in(const struct ht_dpdk *d, unsigned worker) {
+	return &d->worker[worker]->handed_in;
+}
+
+const struct ht_counter *
+ht_dpdk_xstats(const struct ht_dpdk *d, unsigned port, const uint64_t **block, unsigned *num) {
+	const struct port *p = &d->port[port];
+	*block = p->xstat_block;
+	*num = p->num_xstats;
+	return p->xstats;
+}

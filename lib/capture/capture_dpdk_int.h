@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the files of the DPDK capture share. Not for other modules.
+//
+//   capture_dpdk.c        a worker: read, hand over, release, idle
+//   capture_dpdk_eal.c    EAL's arguments; memory; opening and closing all of it
+//   capture_dpdk_port.c   one port: queues, pools, RSS, its own counters
+//   capture_dpdk_steer.c  rte_flow rules for the ports of interest
+
+#pragma once
+
+// rte_eth_read_clock is experimental in 22.11.
+#define ALLOW_EXPERIMENTAL_API
+
+#include "capture_dpdk.h"
+#include "capture_int.h"
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_mbuf_dyn.h>
+#include <rte_ring.h>
+
+#include <stdatomic.h>
+
+#define BURST 32u // frames of a read
+#define POOL_CACHE 256u // mbufs that a thread keeps at hand
+#define FRAME_MAX 65536u // bytes of a frame of several mbufs
+#define CACHE_LINE __attribute__((aligned(64)))
+
+// Where the time of a port's frames comes from.
+enum time_of {
+	TIME_CLOCK, // this host's, once a burst, by the TSC
+	TIME_DRIVER_US, // the driver, in us since the epoch: net_pcap
+	TIME_DEVICE, // the device, in ticks of its own
+};
+
+struct port {
+	const struct ht_dpdk_port_params *p;
+	char name[RTE_ETH_NAME_MAX_LEN];
+	const char *driver;
+	uint16_t id;
+	uint16_t queues;
+	int socket;
+	bool opened;
+	bool spreads; // RSS of ours is in force, or there is one worker
+	bool steers; // rules in the NIC sort out the ports of interest
+	bool interrupts;
+	enum time_of time;
+	bool forever; // no capture file: the time goes on without frames
+	struct rte_flow *drop_rule; // counts what the NIC drops
+	bool link_up;
+	// Written by ht_dpdk_look().
+	uint64_t ctr[HT_NUM_DPDK_PORT_COUNTERS];
+	struct ht_counter *xstats;
+	char *xstat_names;
+	uint64_t *xstat_ids, *xstat_values, *xstat_block;
+	unsigned num_xstats;
+};
+
+// A queue of a port, read by one worker.
+struct queue {
+	struct port *port; // NULL: the worker has none there
+	bool asks; // whose a frame is must be asked
+	bool armed; // the interrupt is added to the worker's epoll
+	uint64_t ctr[HT_NUM_DPDK_COUNTERS];
+};
+
+// The TSC as ns since the epoch; looked after once a second.
+struct tsc_clock {
+	int64_t base_ns;
+	uint64_t base_tsc;
+	uint64_t until_tsc; // when to look at the clock again
+	double ns_per_tick;
+	int64_t last; // never goes back
+};
+
+// The device's ticks as ns since the epoch.
+struct device_clock {
+	uint64_t base_ticks;
+	int64_t base_ns;
+	double ns_per_tick;
+};
+
+// A struct ht_capture of this backend.
+struct worker {
+	struct ht_dpdk *d;
+	unsigned index;
+	unsigned next; // port to read next
+	unsigned num_lent;
+	bool done; // stopping, and the queues are empty
+	struct tsc_clock clock;
+	struct device_clock device[HT_DPDK_MAX_PORTS];
+	const struct ht_filter *filter; // NULL: none
+	uint8_t *joined; // FRAME_MAX bytes for each frame of a read
+	struct rte_mempool *pool;
+	struct rte_ring *inbox; // NULL: nobody hands over
+	struct rte_mbuf *lent[BURST];
+	struct queue queue[HT_DPDK_MAX_PORTS];
+	CACHE_LINE uint64_t handed_in;
+	struct {
+		struct rte_mbuf *m[BURST];
+		unsigned num;
+	} out[HT_DPDK_MAX_WORKERS];
+} CACHE_LINE;
+
+struct ht_dpdk {
+	const struct ht_dpdk_params *p;
+	struct ht_dpdk_run run;
+	unsigned num_ports;
+	struct port port[HT_DPDK_MAX_PORTS];
+	struct worker *worker[HT_DPDK_MAX_WORKERS];
+	struct ht_filters filters;
+	bool huge;
+	bool eal; // started
+	int device_time; // offset of the drivers' timestamp in an mbuf, -1: none
+	uint64_t device_time_flag;
+	int handed_time; // offset of our own
+	atomic_bool stopping; // ht_dpdk_stop writes
+	uint64_t stop_tsc; // written before `stopping`: when to leave the queues as they are
+	atomic_uint done; // workers that will hand nothing over any more
+};
+
+__attribute__((format(printf, 2, 3))) void dpdk_log(const struct ht_dpdk *d, const char *fmt, ...);
+
+// port_open finds, configures and starts a port. HT_ERROR: `err` says why.
+HT_MUST_USE enum ht_rc port_open(struct ht_dpdk *d, struct port *p, char *err, size_t err_len);
+void port_close(struct port *p);
+void port_look(struct ht_dpdk *d, struct port *p);
+
+// pool_frames is how many mbufs worker `i` needs; pool_room their bytes of data.
+unsigned pool_frames(const struct ht_dpdk *d, unsigned i);
+uint16_t pool_room(const struct ht_dpdk *d);
+
+// port_steer sets the rules for the ports of interest; false, and a log line, when the NIC has none
+// of the kind.
+bool port_steer(struct ht_dpdk *d, struct port *p, uint64_t hash);
+
+extern const uint8_t dpdk_symmetric_key[52];

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One DPDK port: what its driver can do, its queues and pools, RSS, its own counters.
+
+#include "capture_dpdk_int.h"
+
+#include <rte_cycles.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_flow.h>
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define X(id, name, help) {"port", name, help},
+const struct ht_counter ht_dpdk_port_counters[HT_NUM_DPDK_PORT_COUNTERS]
+	= {HT_DPDK_PORT_COUNTERS(X)};
+#undef X
+
+// A key with a period of 16 bits makes the Toeplitz hash the same for both directions (S. Woo, K.
+// Park: Scalable TCP Session Monitoring with Symmetric Receive-side Scaling, 2012).
+const uint8_t dpdk_symmetric_key[52] = {
+	0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d,
+	0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a,
+	0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d,
+	0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a, 0x6d, 0x5a,
+};
+
+// Addresses only; see capture_dpdk.h.
+#define HASH_WANTED \
+	(RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_FRAG_IPV6)
+#define HASH_LEAST (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_IPV6)
+
+unsigned pool_frames(const struct ht_dpdk *d, unsigned i) {
+	// All that can be away from the pool at a time: the descriptors of the worker's queues,
+	// what it holds, what waits in the inboxes of the others, and what lies in the caches of
+	// those who free.
+	const struct ht_dpdk_port_params *ports = d->p->ports.v;
+	unsigned n = 2 * BURST + d->run.workers * POOL_CACHE * 2;
+	for (unsigned k = 0; k < d->p->ports.num; k++)
+		if (ports[k].queues == 0 || i < ports[k].queues)
+			n += ports[k].rx_descriptors;
+	return n + (d->run.workers - 1) * d->p->inbox_frames;
+}
+
+uint16_t pool_room(const struct ht_dpdk *d) {
+	(void)d;
+	return RTE_MBUF_DEFAULT_BUF_SIZE; // longer frames come in several
+}
+
+// What these drivers say of RSS is not so: net_null hashes nothing, and the kernel spreads what
+// comes by net_tap, whatever key is asked for.
+static bool hollow_rss(const char *driver) {
+	return strcmp(driver, "net_null") == 0 || strcmp(driver, "net_tap") == 0;
+}
+
+// The hash types to ask for, 0 when the port cannot spread symmetrically.
+static uint64_t
+rss_hash(const struct ht_dpdk *d, const struct port *p, const struct rte_eth_dev_info *info) {
+	const uint64_t offered = info->flow_type_rss_offloads;
+	if (d->p->spread == HT_SPREAD_SOFTWARE || p->queues < 2)
+		return 0;
+	if ((offered & HASH_LEAST) != HASH_LEAST || info->hash_key_size > sizeof(dpdk_symmetric_key)
+	    || (d->p->spread == HT_SPREAD_AUTO && hollow_rss(p->driver)))
+		return 0;
+	const uint64_t level = p->p->level == HT_LEVEL_INNER   ? RTE_ETH_RSS_LEVEL_INNERMOST
+			       : p->p->level == HT_LEVEL_OUTER ? RTE_ETH_RSS_LEVEL_OUTERMOST
+							       : RTE_ETH_RSS_LEVEL_PMD_DEFAULT;
+	return (offered & HASH_WANTED) | level;
+}
+
+static enum ht_rc
+configure(struct ht_dpdk *d, struct port *p, uint64_t *hash, char *err, size_t err_len) {
+	struct rte_eth_dev_info info;
+	int rc = rte_eth_dev_info_get(p->id, &info);
+	if (rc != 0) {
+		snprintf(err, err_len, "%s: no information: %s", p->name, rte_strerror(-rc));
+		return HT_ERROR;
+	}
+	p->driver = info.driver_name;
+	const unsigned wanted = p->p->queues > 0 ? p->p->queues : d->run.workers;
+	p->queues = (uint16_t)(wanted < info.max_rx_queues ? wanted : info.max_rx_queues);
+	if (p->p->queues > info.max_rx_queues) {
+		snprintf(
+			err, err_len, "%s: has %u queues, not %u", p->name, info.max_rx_queues,
+			p->p->queues
+		);
+		return HT_ERROR;
+	}
+	*hash = rss_hash(d, p, &info);
+	struct rte_eth_conf conf = {0};
+	conf.rxmode.mtu = p->p->mtu > 0 ? p->p->mtu : RTE_ETHER_MTU;
+	if (info.max_mtu > 0 && conf.rxmode.mtu > info.max_mtu) {
+		dpdk_log(
+			d, "%s: mtu %u is more than the driver's %u, which is taken", p->name,
+			conf.rxmode.mtu, info.max_mtu
+		);
+		conf.rxmode.mtu = info.max_mtu;
+	}
+	if (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER)
+		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
+	else if (conf.rxmode.mtu > RTE_MBUF_DEFAULT_DATAROOM - RTE_ETHER_HDR_LEN)
+		dpdk_log(
+			d,
+			"%s: %s does not say that it can put a frame into several buffers: "
+			"frames of more than %u bytes may be lost",
+			p->name, p->driver, RTE_MBUF_DEFAULT_DATAROOM
+		);
+	if (*hash != 0) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
+			.rss_key = (uint8_t *)(uintptr_t)dpdk_symmetric_key,
+			.rss_key_len = info.hash_key_size > 0 ? info.hash_key_size : 40,
+			.rss_hf = *hash,
+		};
+	}
+	p->time = TIME_CLOCK;
+	if (strcmp(p->driver, "net_pcap") == 0)
+		p->time = TIME_DRIVER_US;
+	uint64_t ticks;
+	if (d->p->hardware_time && (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_TIMESTAMP)
+	    && rte_eth_read_clock(p->id, &ticks) == 0) {
+		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_TIMESTAMP;
+		p->time = TIME_DEVICE;
+	}
+	conf.intr_conf.rxq = d->p->idle == HT_IDLE_INTERRUPT;
+	// A sensor sends nothing; some drivers want a queue for it all the same.
+	rc = rte_eth_dev_configure(p->id, p->queues, 0, &conf);
+	if (rc != 0 && conf.intr_conf.rxq) {
+		dpdk_log(
+			d, "%s: %s has no receive interrupts: workers sleep instead", p->name,
+			p->driver
+		);
+		conf.intr_conf.rxq = 0;
+		rc = rte_eth_dev_configure(p->id, p->queues, 0, &conf);
+	}
+	p->interrupts = conf.intr_conf.rxq;
+	if (rc != 0 && (*hash & RTE_ETH_RSS_LEVEL_MASK)) {
+		dpdk_log(
+			d, "%s: %s does not hash %s headers: the driver's choice is taken", p->name,
+			p->driver, p->p->level == HT_LEVEL_INNER ? "inner" : "outer"
+		);
+		*hash &= ~RTE_ETH_RSS_LEVEL_MASK;
+		conf.rx_adv_conf.rss_conf.rss_hf = *hash;
+		rc = rte_eth_dev_configure(p->id, p->queues, 0, &conf);
+	}
+	if (rc != 0)
+		rc = rte_eth_dev_configure(p->id, p->queues, p->queues, &conf);
+	if (rc != 0) {
+		snprintf(
+			err, err_len, "%s: %s refuses %u queues, mtu %u: %s", p->name, p->driver,
+			p->queues, conf.rxmode.mtu, rte_strerror(-rc)
+		);
+		return HT_ERROR;
+	}
+	return HT_OK;
+}
+
+static enum ht_rc set_up_queues(struct ht_dpdk *d, struct port *p, char *err, size_t err_len) {
+	struct rte_eth_dev_info info;
+	uint16_t rx = (uint16_t)p->p->rx_descriptors, tx = 512;
+	int rc = rte_eth_dev_info_get(p->id, &info);
+	if (rc == 0)
+		rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &rx, &tx);
+	if (rc == 0 && rx != p->p->rx_descriptors)
+		dpdk_log(
+			d, "%s: %u receive descriptors, by what %s allows", p->name, rx, p->driver
+		);
+	for (uint16_t i = 0; rc == 0 && i < p->queues; i++)
+		rc = rte_eth_rx_queue_setup(
+			p->id, i, rx, (unsigned)p->socket, NULL, d->worker[i]->pool
+		);
+	for (uint16_t i = 0; rc == 0 && i < info.nb_tx_queues; i++)
+		rc = rte_eth_tx_queue_setup(p->id, i, tx, (unsigned)p->socket, NULL);
+	if (rc != 0) {
+		snprintf(
+			err, err_len, "%s: its queues cannot be set up: %s", p->name,
+			rte_strerror(-rc)
+		);
+		return HT_ERROR;
+	}
+	return HT_OK;
+}
+
+// xstats_prepare makes a table of what the driver counts. Without memory or such counters there is
+// none.
+static void xstats_prepare(struct port *p) {
+	const int num = rte_eth_xstats_get_names_by_id(p->id, NULL, 0, NULL);
+	if (num <= 0)
+		return;
+	const size_t n = (size_t)num;
+	struct rte_eth_xstat_name *names = calloc(n, sizeof(*names));
+	p->xstats = calloc(n, sizeof(*p->xstats));
+	p->xstat_names = calloc(n, RTE_ETH_XSTATS_NAME_SIZE);
+	p->xstat_values = calloc(n, sizeof(*p->xstat_values));
+	p->xstat_block = calloc(n, sizeof(*p->xstat_block));
+	if (names == NULL || p->xstats == NULL || p->xstat_names == NULL || p->xstat_values == NULL
+	    || p->xstat_block == NULL
+	    || rte_eth_xstats_get_names_by_id(p->id, names, (unsigned)num, NULL) != num) {
+		free(names);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		char *name = p->xstat_names + i * RTE_ETH_XSTATS_NAME_SIZE;
+		for (size_t k = 0; k + 1 < RTE_ETH_XSTATS_NAME_SIZE && names[i].name[k] != '\0';
+		     k++)
+			name[k] = isalnum((unsigned char)names[i].name[k]) ? names[i].name[k] : '_';
+		p->xstats[i] = (struct ht_counter){"xstat", name, "counted by the driver"};
+	}
+	p->num_xstats = (unsigned)n;
+	free(names);
+}
+
+static void say(const struct ht_dpdk *d, const struct port *p, uint64_t hash) {
+	char how[160] = "one worker";
+	if (hash != 0)
+		snprintf(
+			how, sizeof(how), "spread by the NIC over both addresses%s",
+			hash & RTE_ETH_RSS_LEVEL_INNERMOST ? " (inner)" : ""
+		);
+	else if (d->run.workers > 1)
+		snprintf(
+			how, sizeof(how), "spread in software: %s",
+			d->p->spread == HT_SPREAD_SOFTWARE ? "as asked for"
+			: p->queues < 2			   ? "it has one queue"
+					: "it cannot hash addresses symmetrically"
+		);
+	dpdk_log(
+		d, "%s: driver %s, %u queue%s, link %s, NUMA node %d, time %s; %s", p->name,
+		p->driver, p->queues, p->queues == 1 ? "" : "s", p->link_up ? "up" : "down",
+		p->socket,
+		p->time == TIME_CLOCK	    ? "of this host, once a burst"
+		: p->time == TIME_DRIVER_US ? "of the driver"
+					    : "of the device",
+		how
+	);
+}
+
+enum ht_rc port_open(struct ht_dpdk *d, struct port *p, char *err, size_t err_len) {
+	uint64_t hash;
+	p->socket = rte_eth_dev_socket_id(p->id);
+	if (configure(d, p, &hash, err, err_len) != HT_OK)
+		return HT_ERROR;
+	p->opened = true;
+	if (set_up_queues(d, p, err, err_len) != HT_OK)
+		return HT_ERROR;
+	int rc = rte_eth_dev_start(p->id);
+	if (rc != 0) {
+		snprintf(err, err_len, "%s: cannot be started: %s", p->name, rte_strerror(-rc));
+		return HT_ERROR;
+	}
+	if (p->p->promiscuous && (rc = rte_eth_promiscuous_enable(p->id)) != 0 && rc != -ENOTSUP)
+		dpdk_log(d, "%s: not promiscuous: %s", p->name, rte_strerror(-rc));
+	struct rte_eth_link link = {0};
+	if (rte_eth_link_get_nowait(p->id, &link) == 0)
+		p->link_up = link.link_status == RTE_ETH_LINK_UP;
+	p->spreads = hash != 0 || d->run.workers == 1;
+	const bool steering = d->run.rest_from < d->run.workers || d->run.drop_rest;
+	p->steers = steering && p->spreads && port_steer(d, p, hash);
+	xstats_prepare(p);
+	say(d, p, hash);
+	return HT_OK;
+}
+
+void port_close(struct port *p) {
+	if (p->opened) {
+		struct rte_flow_error e;
+		(void)rte_flow_flush(p->id, &e);
+		(void)rte_eth_dev_stop(p->id);
+		(void)rte_eth_dev_close(p->id);
+	}
+	free(p->xstats);
+	free(p->xstat_names);
+	free(p->xstat_values);
+	free(p->xstat_block);
+	*p = (struct port){0};
+}
+
+// --- counters -----------------------------------------------------------------------------------
+
+// The driver's numbers may begin anew (a peer that goes away, a reset): ours only grow.
+static void grow(uint64_t *word, uint64_t now) {
+	if (now > *word)
+		__atomic_store_n(word, now, __ATOMIC_RELAXED);
+}
+
+static void look_at_link(struct ht_dpdk *d, struct port *p) {
+	struct rte_eth_link link = {0};
+	if (rte_eth_link_get_nowait(p->id, &link) != 0)
+		return;
+	const bool up = link.link_status == RTE_ETH_LINK_UP;
+	if (up == p->link_up)
+		return;
+	p->link_up = up;
+	ht_stats_count(&p->ctr[HT_DPDK_PORT_LINK_CHANGES], 1);
+	dpdk_log(d, "%s: link %s", p->name, up ? "up" : "down");
+}
+
+void port_look(struct ht_dpdk *d, struct port *p) {
+	struct rte_eth_stats s;
+	if (!p->opened || rte_eth_stats_get(p->id, &s) != 0)
+		return;
+	grow(&p->ctr[HT_DPDK_PORT_RECEIVED], s.ipackets);
+	grow(&p->ctr[HT_DPDK_PORT_MISSED], s.imissed);
+	grow(&p->ctr[HT_DPDK_PORT_ERRORS], s.ierrors);
+	grow(&p->ctr[HT_DPDK_PORT_NO_MBUF], s.rx_nombuf);
+	if (p->drop_rule != NULL) {
+		const struct rte_flow_action count[2] = {
+			{.type = RTE_FLOW_ACTION_TYPE_COUNT}, {.type = RTE_FLOW_ACTION_TYPE_END}};
+		struct rte_flow_query_count q = {0};
+		struct rte_flow_error e;
+		if (rte_flow_query(p->id, p->drop_rule, count, &q, &e) == 0 && q.hits_set)
+			grow(&p->ctr[HT_DPDK_PORT_NIC_DROPPED], q.hits);
+	}
+	if (p->num_xstats > 0
+	    && rte_eth_xstats_get_by_id(p->id, NULL, p->xstat_values, p->num_xstats)
+		       == (int)p->num_xstats)
+		for (unsigned i = 0; i < p->num_xstats; i++)
+			__atomic_store_n(&p->xstat_block[i], p->xstat_values[i], __ATOMIC_RELAXED);
+	look_at_link(d, p);
+}
