@@ -46,11 +46,13 @@ struct ht_option {
 	size_t offset; // of the value in the struct of the table; SECTION: of the inner struct
 	enum ht_option_type type;
 	uint32_t def, least, most; // U32, and each of U32S; BOOL and CHOICE use `def`
-	unsigned max; // the most elements of a list
-	const char *def_text; // TEXT: the default, or NULL
+	unsigned max; // the most elements of a list, whose default is to have none
+	const char *def_text; // TEXT: the default, or NULL; TEXTS: an element, for the example
 	const char *const *choices; // CHOICE: the words, ended by NULL
 	const struct ht_option_table *sub; // SECTION, SECTIONS
-	bool required; // no default: the file must have it
+	// Where its section is in the file, it must be there, and a list have an element. Its
+	// default is what the example shows.
+	bool required;
 	bool reload; // what may change while the program runs (SIGHUP)
 };
 
