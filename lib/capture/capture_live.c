@@ -8,11 +8,15 @@
 // made to hold to the frame by closing the socket's door (a filter that refuses all) twice: before
 // the filter asked for is set, until what came through without it is gone, and at the end, until
 // the ring is empty.
+//
+// read() makes no system call that opens anything (libpcap's pcap_stats does): a thread that may
+// not (app/seccomp.h) can capture.
 
 #include "asan.h"
 #include "capture_int.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -23,6 +27,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23 // Linux 4.20
@@ -59,7 +64,8 @@ struct live {
 	uint8_t *batch; // BATCH bytes, and room for one more frame
 
 	unsigned reads;
-	struct pcap_stat looked;
+	int if_drops[2]; // what the interface itself lost, files of sysfs; -1: it does not say
+	uint64_t if_dropped; // when it was looked at last
 	struct ht_capture_stats stats;
 	char error[512];
 };
@@ -81,15 +87,30 @@ static int64_t now_ms(void) {
 
 // --- counters -----------------------------------------------------------------------------------
 
+// What the interface has lost since it is there.
+static uint64_t read_if_drops(const struct live *l) {
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < HT_ARRAY_LEN(l->if_drops); i++) {
+		char text[32];
+		const ssize_t n
+			= l->if_drops[i] < 0 ? 0 : pread(l->if_drops[i], text, sizeof(text) - 1, 0);
+		text[n > 0 ? n : 0] = '\0';
+		sum += strtoull(text, NULL, 10);
+	}
+	return sum;
+}
+
 static void look(struct live *l) {
-	struct pcap_stat now;
-	if (pcap_stats(l->pcap, &now) != 0)
+	struct tpacket_stats now; // since the last time it was asked
+	socklen_t len = sizeof(now);
+	if (getsockopt(l->fd, SOL_PACKET, PACKET_STATISTICS, &now, &len) != 0)
 		return;
-	// Differences, as the counters wrap.
-	l->stats.received += now.ps_recv - l->looked.ps_recv;
-	l->stats.kernel_dropped += now.ps_drop - l->looked.ps_drop;
-	l->stats.if_dropped += now.ps_ifdrop - l->looked.ps_ifdrop;
-	l->looked = now;
+	l->stats.received += now.tp_packets; // with those it dropped
+	l->stats.kernel_dropped += now.tp_drops;
+	const uint64_t dropped = read_if_drops(l);
+	if (dropped > l->if_dropped) // an interface that went away has none
+		l->stats.if_dropped += dropped - l->if_dropped;
+	l->if_dropped = dropped;
 }
 
 // in_ring is how many frames the kernel has counted that were neither dropped nor given out.
@@ -194,6 +215,17 @@ static void once_on_loopback(struct live *l) {
 		l->withholds = true;
 }
 
+// Not an interface's own, if it is not promiscuous: it refuses most of what it sees.
+static void open_if_drops(struct live *l) {
+	static const char *const names[] = {"rx_missed_errors", "rx_fifo_errors"};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(names); i++) {
+		char path[128];
+		snprintf(path, sizeof(path), "/sys/class/net/%s/statistics/%s", l->name, names[i]);
+		l->if_drops[i] = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	l->if_dropped = read_if_drops(l);
+}
+
 static void discard(u_char *count, const struct pcap_pkthdr *h, const u_char *bytes) {
 	(void)h;
 	(void)bytes;
@@ -246,6 +278,9 @@ static void live_close(struct ht_capture *c) {
 		return;
 	if (l->pcap != NULL)
 		pcap_close(l->pcap);
+	for (unsigned i = 0; i < HT_ARRAY_LEN(l->if_drops); i++)
+		if (l->if_drops[i] >= 0)
+			close(l->if_drops[i]);
 	if (l->batch != NULL)
 		HT_UNPOISON(l->batch, BATCH + l->snaplen);
 	free(l->batch);
@@ -264,6 +299,7 @@ live_open(struct ht_capture **out, const struct ht_capture_params *p, char *err,
 	if (l != NULL) {
 		l->snaplen = p->snaplen;
 		l->withholds = any;
+		l->if_drops[0] = l->if_drops[1] = -1;
 		l->name = strdup(p->source);
 		l->batch = ht_capture_alloc(BATCH + p->snaplen);
 	}
@@ -277,6 +313,8 @@ live_open(struct ht_capture **out, const struct ht_capture_params *p, char *err,
 		return HT_ERROR;
 	}
 	close_door(l);
+	if (p->promiscuous)
+		open_if_drops(l);
 	once_on_loopback(l);
 	empty_ring(l);
 	if (set_filter(l, p->filter, err, err_len) != HT_OK) {
