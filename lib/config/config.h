@@ -34,7 +34,7 @@ struct ht_config_pos {
 
 struct ht_config_error {
 	struct ht_config_pos pos; // {0}: the file as such
-	char text[400]; // one line
+	char text[512]; // one line
 };
 
 struct ht_config_errors {
@@ -115,8 +115,9 @@ HT_MUST_USE enum ht_rc
 ht_config_write(const struct ht_option_table *root, const void *values, FILE *out);
 
 // ht_options_example writes a file that has every option with its default and its help, and loads.
-// What has no default is commented out: by a "#" without a space behind it, as no prose is.
-// HT_ERROR: `out` failed, or no memory.
+// What is not there by default (a list, a text that has none, a section that must have something)
+// is commented out, by a "#" without a space behind it, as no prose is. HT_ERROR: `out` failed, or
+// no memory.
 HT_MUST_USE enum ht_rc ht_options_example(const struct ht_option_table *root, FILE *out);
 
 // ht_options_md writes docs/options.md: how a file is written, and each section's options.

@@ -5,7 +5,8 @@
 
 #include <stdarg.h>
 
-#define LISTED 12 // options or words, at most, that a message has for choice
+#define LISTED 12 // options, at most, that a message names for choice
+#define VALUES_MAX 200 // of what it says an option may be
 
 void ht_config_complain(
 	struct ht_config_errors *e, struct ht_config_pos pos, const char *format, ...
@@ -227,7 +228,8 @@ void ht_say_value(
 	if (is_list && n->num == 0 && (n->kind == HT_NODE_LIST || ht_node_is_null(n))) {
 		add(&t, ": must have an element at least (%s)", values);
 	} else {
-		add(&t, ": must be %s, not ", values);
+		add(&t, ": must be %.*s%s, not ", VALUES_MAX, values,
+		    strlen(values) > VALUES_MAX ? "..." : "");
 		add_node(&t, n, type == HT_OPTION_BOOL || type == HT_OPTION_U32);
 		add_hint(&t, o, type, n);
 	}
@@ -243,7 +245,9 @@ void ht_say_missing(
 	char where[128], values[HT_OPTION_VALUES_LEN];
 	ht_path_text(where, sizeof(where), path);
 	ht_option_values(values, o, o->type);
-	ht_config_complain(e, section->pos, "%s is missing: %s, %s", where, values, o->help);
+	ht_config_complain(
+		e, section->pos, "%s is missing: %.*s, %s", where, VALUES_MAX, values, o->help
+	);
 }
 
 void ht_say_unknown(

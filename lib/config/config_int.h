@@ -92,7 +92,7 @@ enum ht_option_type ht_option_element(const struct ht_option *o, size_t *size);
 // The elements of a list of any type, and their number.
 void *ht_option_elements(const void *list, unsigned *num);
 
-#define HT_OPTION_VALUES_LEN 200
+#define HT_OPTION_VALUES_LEN 1000
 
 // ht_option_values says what values there are: "a number from 1 to 64", "one of a, b". For a list,
 // `type` is that of an element.
@@ -100,8 +100,8 @@ void ht_option_values(
 	char out[HT_OPTION_VALUES_LEN], const struct ht_option *o, enum ht_option_type type
 );
 
-// ht_option_no_default tells what is not in a file by default and has no value to show either: a
-// list, a text without a default, a section that must have something.
+// ht_option_no_default tells what is not there by default: a list, a text that has none, a section
+// that must have something.
 bool ht_option_no_default(const struct ht_option *o);
 
 // ht_put_text writes a text as YAML, in double quotes, or as a cell of a Markdown table.

@@ -241,8 +241,7 @@ enum ht_rc ht_options_example(const struct ht_option_table *root, FILE *out) {
 	ht_config_defaults(root, values);
 	fprintf(out,
 		"# %s. Every option is here, with its default.\n"
-		"# A line that begins with a # and no space behind it is an option that has "
-		"none.\n",
+		"# A # without a space behind it stands before what is not there by default.\n",
 		root->title);
 	write_section(&w, root, values);
 	free(values);

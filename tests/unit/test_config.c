@@ -466,11 +466,39 @@ static void many_errors(void **state) {
 	ht_config_complain(&errors, (struct ht_config_pos){2, 5}, "third");
 	ht_config_complain(&errors, (struct ht_config_pos){3, 1}, "fourth");
 	ht_config_complain(&errors, (struct ht_config_pos){2, 4}, "first");
-	ht_config_complain(&errors, (struct ht_config_pos){0}, "%500s", "the file");
+	ht_config_complain(&errors, (struct ht_config_pos){0}, "%600s", "the file");
 	assert_int_equal(strlen(errors.v[0].text), sizeof(errors.v[0].text) - 1);
 	memset(errors.v[0].text, 0, sizeof(errors.v[0].text));
 	out = printed();
 	assert_string_equal(out, "f: \nf:2:4: first\nf:2:5: second\nf:2:5: third\nf:3:1: fourth\n");
+	free(out);
+}
+
+// A message has what was written, however much there is to choose from.
+static void many_words(void **state) {
+	(void)state;
+	static const char *words[61];
+	static char text[60][8];
+	for (unsigned i = 0; i < 60; i++) {
+		snprintf(text[i], sizeof(text[i]), "word%02u", i);
+		words[i] = text[i];
+	}
+	const struct ht_option option = {"word", "a word", 0, HT_OPTION_CHOICE, .choices = words};
+	const struct ht_option_table table = {"x", &option, 1, sizeof(uint32_t)};
+	uint32_t word;
+	assert_int_equal(
+		ht_config_load_text(&c, "f", HT_SPAN_STR("word: Word5"), &table, &word, &errors),
+		HT_BAD
+	);
+	const char *message = errors.v[0].text;
+	assert_non_null(strstr(message, "word: must be one of word00, word01, "));
+	assert_non_null(strstr(message, "..., not \"Word5\"; did you mean \"word05\"?"));
+	char *out = NULL;
+	size_t len;
+	FILE *f = open_memstream(&out, &len);
+	ht_options_md(&table, f); // all of them
+	fclose(f);
+	assert_non_null(strstr(out, "word58, word59 | `word00` |"));
 	free(out);
 }
 
@@ -787,10 +815,10 @@ static void without_libyaml(void **state) {
 int main(void) {
 #define CASE(f) cmocka_unit_test_teardown(f, tear_down)
 	const struct CMUnitTest tests[] = {
-		CASE(everything),  CASE(places),  CASE(defaults),    CASE(numbers),
-		CASE(wrong),	   CASE(depth),	  CASE(many_errors), CASE(truncation),
-		CASE(other_bytes), CASE(floods),  CASE(files),	     CASE(changes),
-		CASE(round_trip),  CASE(example), CASE(docs),
+		CASE(everything), CASE(places),	     CASE(defaults),	CASE(numbers),
+		CASE(wrong),	  CASE(depth),	     CASE(many_errors), CASE(many_words),
+		CASE(truncation), CASE(other_bytes), CASE(floods),	CASE(files),
+		CASE(changes),	  CASE(round_trip),  CASE(example),	CASE(docs),
 	};
 	const struct CMUnitTest without[] = {CASE(without_libyaml), CASE(docs)};
 	return HT_HAVE_YAML ? cmocka_run_group_tests(tests, NULL, NULL)
