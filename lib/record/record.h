@@ -176,3 +176,12 @@ struct ht_type_info {
 };
 
 extern const struct ht_type_info ht_types[HT_NUM_TYPES];
+
+// ht_record_pack writes a record to `out` as another thread of this process can use it: words of a
+// fixed set (STR, STRS) cross as pointers, all else as bytes. It returns how many of the `room`
+// bytes that took, or 0 when the record does not fit; what is in `out` then means nothing.
+HT_MUST_USE size_t ht_record_pack(uint8_t *out, size_t room, const struct ht_record *r);
+
+// ht_record_unpack reads what ht_record_pack wrote, and nothing else: its lengths are believed. The
+// spans and addresses of *r borrow from `in`. It returns how many bytes the record has there.
+size_t ht_record_unpack(struct ht_record *r, const uint8_t *in);

@@ -72,6 +72,230 @@ static void the_order_is_the_documented_one(void **state) {
 	assert_true(HT_FIELD_ja4_r < HT_FIELD_quic_version);
 }
 
+// ---- packed
+
+// fill gives field i a value with all of its type in use, or with as little as there can be.
+static void fill(struct ht_record *r, unsigned i, bool large) {
+	static const uint8_t bytes[300] = "as sent";
+	void *const v = (char *)r + ht_fields[i].offset;
+	const struct ht_span span = large ? HT_SPAN(bytes, sizeof(bytes) - i) : HT_SPAN_EMPTY;
+	switch ((enum ht_type)ht_fields[i].type) {
+	case HT_TYPE_BOOL:
+	case HT_TYPE_FLAG:
+		*(bool *)v = large;
+		break;
+	case HT_TYPE_U8:
+		*(uint8_t *)v = large ? UINT8_MAX : 0;
+		break;
+	case HT_TYPE_U16:
+		*(uint16_t *)v = large ? UINT16_MAX - 1 : 0;
+		break;
+	case HT_TYPE_U32:
+		*(uint32_t *)v = large ? UINT32_MAX - 1 : 0;
+		break;
+	case HT_TYPE_U64:
+		*(uint64_t *)v = large ? UINT64_MAX - 1 : 0;
+		break;
+	case HT_TYPE_TIME:
+		*(int64_t *)v = large ? INT64_MAX - 1 : INT64_MIN;
+		break;
+	case HT_TYPE_STR:
+		*(const char **)v = ht_fields[i].name;
+		break;
+	case HT_TYPE_IP:
+	case HT_TYPE_MAC:
+		*(const uint8_t **)v = bytes + i;
+		break;
+	case HT_TYPE_TEXT:
+	case HT_TYPE_HEX:
+	case HT_TYPE_ASCII:
+	case HT_TYPE_U16S:
+	case HT_TYPE_U8S:
+	case HT_TYPE_VARINTS:
+	case HT_TYPE_NAMES:
+		*(struct ht_span *)v = span;
+		break;
+	case HT_TYPE_STRS: {
+		struct ht_strs *list = v;
+		list->num = large ? HT_STRS_MAX : 0;
+		for (unsigned k = 0; k < list->num; k++)
+			list->s[k] = ht_fields[i + k].name;
+		break;
+	}
+	case HT_TYPE_TEXTS: {
+		struct ht_texts *list = v;
+		list->num = large ? HT_TEXTS_MAX : 0;
+		for (unsigned k = 0; k < list->num; k++) {
+			list->len[k] = (uint8_t)(HT_TEXT_SIZE - k % 3);
+			memset(list->s[k], 'a' + (int)k, list->len[k]);
+		}
+		break;
+	}
+	case HT_NUM_TYPES:
+		fail();
+	}
+	r->has |= (uint64_t)1 << i;
+}
+
+static void expect_within(const uint8_t *p, size_t n, struct ht_span packed) {
+	assert_true(p >= packed.p && n <= packed.len);
+	assert_true((size_t)(p - packed.p) <= packed.len - n);
+}
+
+// expect_same compares field i, whose spans in `got` must lie in `packed`.
+static void expect_same(
+	const struct ht_record *got, const struct ht_record *want, unsigned i, struct ht_span packed
+) {
+	const void *const g = (const char *)got + ht_fields[i].offset;
+	const void *const w = (const char *)want + ht_fields[i].offset;
+	switch ((enum ht_type)ht_fields[i].type) {
+	case HT_TYPE_BOOL:
+	case HT_TYPE_FLAG:
+		assert_memory_equal(g, w, sizeof(bool));
+		break;
+	case HT_TYPE_U8:
+		assert_memory_equal(g, w, 1);
+		break;
+	case HT_TYPE_U16:
+		assert_memory_equal(g, w, 2);
+		break;
+	case HT_TYPE_U32:
+		assert_memory_equal(g, w, 4);
+		break;
+	case HT_TYPE_U64:
+	case HT_TYPE_TIME:
+		assert_memory_equal(g, w, 8);
+		break;
+	case HT_TYPE_STR:
+		assert_ptr_equal(*(const char *const *)g, *(const char *const *)w);
+		break;
+	case HT_TYPE_IP:
+	case HT_TYPE_MAC: {
+		const size_t n = ht_fields[i].type == HT_TYPE_IP ? 16 : 6;
+		expect_within(*(const uint8_t *const *)g, n, packed);
+		assert_memory_equal(*(const uint8_t *const *)g, *(const uint8_t *const *)w, n);
+		break;
+	}
+	case HT_TYPE_TEXT:
+	case HT_TYPE_HEX:
+	case HT_TYPE_ASCII:
+	case HT_TYPE_U16S:
+	case HT_TYPE_U8S:
+	case HT_TYPE_VARINTS:
+	case HT_TYPE_NAMES: {
+		const struct ht_span *const span = g;
+		expect_within(span->p, span->len, packed);
+		assert_true(ht_span_eq(*span, *(const struct ht_span *)w));
+		break;
+	}
+	case HT_TYPE_STRS: {
+		const struct ht_strs *const a = g, *const b = w;
+		assert_int_equal(a->num, b->num);
+		for (unsigned k = 0; k < b->num; k++)
+			assert_ptr_equal(a->s[k], b->s[k]);
+		break;
+	}
+	case HT_TYPE_TEXTS: {
+		const struct ht_texts *const a = g, *const b = w;
+		assert_int_equal(a->num, b->num);
+		assert_memory_equal(a->len, b->len, b->num);
+		for (unsigned k = 0; k < b->num; k++)
+			assert_memory_equal(a->s[k], b->s[k], b->len[k]);
+		break;
+	}
+	case HT_NUM_TYPES:
+		fail();
+	}
+}
+
+// expect_crosses packs a record into all sizes of buffers up to the one it just fits in, and
+// compares what comes out of that.
+static void expect_crosses(const struct ht_record *r) {
+	static uint8_t large[32 * 1024];
+	struct ht_record got;
+	const size_t len = ht_record_pack(large, sizeof(large), r);
+	assert_in_range(len, 8, sizeof(large));
+	for (size_t room = 0; room < len; room++) {
+		uint8_t *const out = t_dup(large, room); // for the sanitizer
+		assert_int_equal(ht_record_pack(out, room, r), 0);
+		free(out);
+		memset(large, 0xee, sizeof(large)); // without one
+		assert_int_equal(ht_record_pack(large, room, r), 0);
+		for (size_t i = room; i < len + 64; i++)
+			assert_int_equal(large[i], 0xee);
+	}
+	memset(large, 0xee, sizeof(large));
+	uint8_t *const out = t_dup(large, len);
+	assert_int_equal(ht_record_pack(out, len, r), len);
+	memset(&got, 0xa5, sizeof(got));
+	assert_int_equal(ht_record_unpack(&got, out), len);
+	assert_true(got.has == r->has);
+	assert_true(got.ts_is_ns == (r->has & HT_HAS(ts) && r->ts_is_ns));
+	assert_true(got.ciphers_are_24_bit == (r->has & HT_HAS(ciphers) && r->ciphers_are_24_bit));
+	for (unsigned i = 0; i < HT_NUM_FIELDS; i++)
+		if (r->has >> i & 1)
+			expect_same(&got, r, i, HT_SPAN(out, len));
+	free(out);
+}
+
+static void each_field_crosses_alone(void **state) {
+	(void)state;
+	unsigned of_type[HT_NUM_TYPES] = {0};
+	for (unsigned i = 0; i < HT_NUM_FIELDS; i++) {
+		for (int large = 0; large <= 1; large++) {
+			struct ht_record r;
+			memset(&r, 0xa5, sizeof(r)); // what has no bit in `has` is rubbish
+			r.has = 0;
+			r.ts_is_ns = r.ciphers_are_24_bit = large;
+			fill(&r, i, large);
+			expect_crosses(&r);
+		}
+		of_type[ht_fields[i].type]++;
+	}
+	for (unsigned i = 0; i < HT_NUM_TYPES; i++)
+		assert_true(of_type[i] > 0);
+}
+
+static void all_fields_cross_together(void **state) {
+	(void)state;
+	struct ht_record r = {.ts_is_ns = true};
+	expect_crosses(&r); // none at all
+	for (unsigned i = 0; i < HT_NUM_FIELDS; i++)
+		fill(&r, i, true);
+	expect_crosses(&r);
+	r.ts_is_ns = false;
+	r.ciphers_are_24_bit = true;
+	for (unsigned i = 0; i < HT_NUM_FIELDS; i++)
+		fill(&r, i, false);
+	expect_crosses(&r);
+}
+
+// A flag is set together with its field: where that is missing, it may be anything, no bool even.
+static void a_flag_without_its_field_is_not_looked_at(void **state) {
+	(void)state;
+	struct ht_record r, got;
+	uint8_t out[64];
+	memset(&r, 0xa5, sizeof(r));
+	r.has = 0;
+	ht_set(&r, dst_port, 443);
+	assert_in_range(ht_record_pack(out, sizeof(out), &r), 1, sizeof(out));
+	(void)ht_record_unpack(&got, out);
+	assert_true(got.has == HT_HAS(dst_port) && got.dst_port == 443);
+	assert_false(got.ts_is_ns);
+	assert_false(got.ciphers_are_24_bit);
+}
+
+// The low 32 bits of its length would fit.
+static void a_span_beyond_4_gib_does_not_fit(void **state) {
+	(void)state;
+	struct ht_record r = {.has = 0};
+	uint8_t out[64];
+	ht_set(&r, sni, HT_SPAN("abc", ((size_t)1 << 32) + 3));
+	assert_int_equal(ht_record_pack(out, sizeof(out), &r), 0);
+	ht_set(&r, sni, HT_SPAN("abc", SIZE_MAX));
+	assert_int_equal(ht_record_pack(out, sizeof(out), &r), 0);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_unique_and_plain),
@@ -79,6 +303,10 @@ int main(void) {
 		cmocka_unit_test(types_say_their_json),
 		cmocka_unit_test(set_gives_a_value_and_no_other),
 		cmocka_unit_test(the_order_is_the_documented_one),
+		cmocka_unit_test(each_field_crosses_alone),
+		cmocka_unit_test(all_fields_cross_together),
+		cmocka_unit_test(a_flag_without_its_field_is_not_looked_at),
+		cmocka_unit_test(a_span_beyond_4_gib_does_not_fit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
