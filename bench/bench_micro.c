@@ -6,6 +6,7 @@
 #include "export.h"
 #include "fingerprint_int.h" // JA3 and JA4 one by one, behind the cache
 #include "gen.h"
+#include "queue.h"
 #include "sensor.h"
 #include "slices.h"
 #include "tls.h"
@@ -22,6 +23,9 @@ struct bench {
 	struct ht_fingerprinter *fingerprinter;
 	struct ht_sink *sink;
 	const struct ht_record *one;
+	uint8_t packed[64 * 1024];
+	size_t packed_len;
+	struct ht_queue *queue;
 };
 
 static void
@@ -79,20 +83,49 @@ static void json(struct bench *b, unsigned n) {
 	ht_sink_write(b->sink, b->one);
 }
 
+static void pack(struct bench *b, unsigned n) {
+	(void)n;
+	b->packed_len = ht_record_pack(b->packed, sizeof(b->packed), b->one);
+	need(b->packed_len > 0, "a record is too long");
+}
+
+static void unpack(struct bench *b, unsigned n) {
+	struct ht_record r;
+	(void)n;
+	need(ht_record_unpack(&r, b->packed) == b->packed_len, "a record has another length");
+}
+
+// Both sides in one thread, so without what it costs that a cache line changes its core.
+static void queue(struct bench *b, unsigned n) {
+	ht_queue_put(b->queue, b->one);
+	ht_queue_flush(b->queue);
+	if (n % 32 == 0)
+		while (ht_queue_get(b->queue) != NULL)
+			;
+}
+
 // --- a record of a hello ------------------------------------------------------------------------
 
 // Called by the sensor: the record is good until this returns.
 static void on_record(void *user, const struct ht_record *r) {
 	struct bench *b = user;
+	const char *const kind = r->hello_len > 1400 ? "post-quantum" : "classic";
 	char err[256];
 	b->one = r;
 	need(ht_sink_open(&b->sink, "json:/dev/null", &(struct ht_sink_params){0}, err, sizeof(err))
 		     == HT_OK,
 	     "/dev/null cannot be opened");
-	measure(b, "record to JSON", r->hello_len > 1400 ? "post-quantum" : "classic", json);
+	measure(b, "record to JSON", kind, json);
 	struct ht_sink_stats s;
 	need(ht_sink_close(b->sink, &s, err, sizeof(err)) == HT_OK, "records were lost");
 	printf("%-28s %-16s %6.0f\n", "  its bytes", "", (double)s.bytes / (double)s.records);
+	b->queue = ht_queue_new(&(struct ht_queue_params){.bytes = 4u << 20});
+	need(b->queue != NULL, "no memory");
+	measure(b, "record packed", kind, pack);
+	measure(b, "record unpacked", kind, unpack);
+	measure(b, "record through the queue", kind, queue);
+	printf("%-28s %-16s %6zu\n", "  its bytes, packed", "", b->packed_len);
+	ht_queue_free(b->queue);
 	b->one = NULL;
 }
 
