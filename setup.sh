@@ -2,7 +2,7 @@
 # Installs what hellotap needs from Debian's packages, configures and builds it in build/.
 #
 #   ./setup.sh          what it takes to build and run
-#   ./setup.sh tests    also what the tests use: some 60 MB of servers, of which none is started
+#   ./setup.sh tests    also what the tests use: some 60 MB of servers, of which none is started, and 120 MB of QEMU
 #   ./setup.sh ci       also what .ci/run uses (clang, the format check)
 #
 # As root, or with sudo. Running it again is harmless: what is there is left alone.
@@ -11,7 +11,8 @@ cd "$(dirname "$0")"
 
 packages="gcc libc6-dev meson ninja-build pkg-config libpcap-dev libssl-dev zlib1g-dev libzstd-dev libxxhash-dev \
 	libck-dev libdpdk-dev dpdk libyaml-dev libmicrohttpd-dev libcap-ng-dev libseccomp-dev"
-for_tests="libcmocka-dev python3 python3-prometheus-client tshark zstd gzip tcpdump tcpreplay iproute2 openssl curl"
+for_tests="libcmocka-dev python3 python3-prometheus-client tshark zstd gzip tcpdump tcpreplay iproute2 openssl curl \
+	qemu-system-x86 busybox-static"
 servers=
 case "${1:-}" in
 "") ;;

@@ -1,0 +1,54 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Process 1 of the guest (see guest.py). It gives the NIC to DPDK, runs /command in /out, tells the host when
+# the text $ready was printed, ends the command when the host says "s", sends all of /out and powers off.
+# The first serial port is the console, for people; the second is the channel, for guest.py.
+export PATH=/bin LC_ALL=C
+/bin/busybox --install -s /bin
+trap 'poweroff -f' EXIT
+set -e
+. /guest.conf # $nic, $ready
+
+chmod 755 / # DPDK loads no driver from where all may write
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+mkdir /dev/hugepages
+mount -t hugetlbfs hugetlbfs /dev/hugepages
+ip link set lo up
+exec 3<>/dev/ttyS1
+stty -F /dev/ttyS1 raw -echo
+
+for module in uio uio_pci_generic; do
+	insmod /modules/$module.ko
+done
+echo uio_pci_generic >"/sys/bus/pci/devices/$nic/driver_override"
+echo "$nic" >/sys/bus/pci/drivers_probe
+[ -e /dev/uio0 ] || {
+	echo "init: $nic is not bound"
+	exit 1
+}
+
+cd /out
+(
+	status=0
+	sh /command >stdout 2>stderr </dev/null || status=$?
+	echo $status >/tmp/status
+) &
+told=
+while [ ! -e /tmp/status ]; do
+	if [ -z "$told" ] && [ -n "$ready" ] && grep -qF -e "$ready" stdout stderr; then
+		echo "init: ready"
+		echo ready >&3
+		told=1
+	fi
+	# One byte: of more, a time-out in the midst would lose the first ones.
+	if read -r -n 1 -t 0.1 byte <&3 && [ "$byte" = s ]; then
+		echo "init: stop"
+		kill -TERM "$(cat /tmp/pid)" || true
+	fi
+done
+cp /tmp/status status
+echo end >&3
+tar -cf - . >&3
+exec 3>&- # waits until all is sent
