@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from parts import Parts, Skip, call
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+UNSHARE = "unshare --net --mount --pid --fork --kill-child --mount-proc".split()
 TAP = "vmtap"
 NIC_ADDRESS = "0000:00:05.0"
 TAP_FRAMES = 10000  # that the tap holds while the guest, which has no real CPU, is behind
@@ -76,18 +77,21 @@ def entered():
     return os.getpid() == 1 and os.environ.get("HELLOTAP_GUEST_NET") not in (None, _network())
 
 
-def enter(arguments):
-    """Runs this program again, with `arguments`, as process 1 of new namespaces. Does not return."""
+def may_enter():
+    """Skips where enter() would fail."""
     if os.geteuid() != 0:
         raise Skip("not root: a network namespace and a tap want it")
     if not os.path.exists("/dev/net/tun"):
         raise Skip("no /dev/net/tun")
-    unshare = "unshare --net --mount --pid --fork --kill-child --mount-proc".split()
-    if call(*unshare, "true") is None:
+    if call(*UNSHARE, "true") is None:
         raise Skip("no namespaces to be had here (unshare failed)")
+
+
+def enter(arguments):
+    """Runs this program again, with `arguments`, as process 1 of new namespaces. Does not return."""
     os.environ["HELLOTAP_GUEST_NET"] = _network()
     sys.stdout.flush()
-    os.execvp(unshare[0], [*unshare, sys.executable, "-B", os.path.abspath(sys.argv[0]), *arguments])
+    os.execvp(UNSHARE[0], [*UNSHARE, sys.executable, "-B", os.path.abspath(sys.argv[0]), *arguments])
 
 
 def _network():

@@ -193,6 +193,7 @@ def main():
         return 2
     try:
         if not guest.entered():
+            guest.may_enter()
             names = there_is(names, Test(sys.argv[1]).cache)
             if names:
                 guest.enter([sys.argv[1], *names])
