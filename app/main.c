@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // hellotap: options, wiring, signals. No protocol code.
 
-#include "capture.h"
+#include "config.h"
 #include "crypto.h"
-#include "export.h"
+#include "engine.h"
 #include "fields.h"
 #include "ht_config.h"
-#include "live.h"
 #include "options.h"
-#include "sensor.h"
+#include "privileges.h"
+#include "replay.h"
 #include "services.h"
-#include "sinks.h"
 #include "summary.h"
 
 #include <openssl/crypto.h>
@@ -18,12 +17,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#define FRAMES 256
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -33,190 +28,68 @@ static void on_signal(int sig) {
 	stop = sig;
 }
 
-static void emit(void *user, const struct ht_record *r) {
-	const struct sinks *k = user;
-	if (!k->hellos && (r->has & HT_HAS(complete)))
+// The ledger as the last record.
+static void stats_record(struct sinks *sinks, struct ledger *l) {
+	char *text = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
+	if (to == NULL)
 		return;
-	for (unsigned i = 0; i < k->num; i++)
-		ht_sink_write(k->s[i], r);
+	ledger_sinks(l, sinks);
+	ledger_json(l, INT64_MIN, false, to);
+	fclose(to);
+	sinks_write_line(sinks, HT_SPAN(text, len));
+	free(text);
 }
 
-// What a sink writes to: its path, or NULL for standard output.
-static const char *destination(const char *spec) {
-	const char *colon = strchr(spec, ':');
-	return colon == NULL || strcmp(colon + 1, "-") == 0 ? NULL : colon + 1;
+static int replay(const struct options *o) {
+	struct sinks sinks;
+	struct ledger l = {0};
+	struct summary sum;
+	const enum ht_rc rc = sinks_open(&sinks, o, false);
+	if (rc != HT_OK)
+		return rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
+	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));
+	bool ok = replay_run(o, &sinks, &sum, &l, &stop);
+	summary_clear(&sum);
+	if (o->stats_records)
+		stats_record(&sinks, &l);
+	sinks_close(&sinks, NULL);
+	ledger_sinks(&l, &sinks);
+	if (!o->quiet)
+		summary_print(&sum, &l, stderr);
+	if (o->stats_json) {
+		ledger_json(&l, INT64_MIN, true, stderr);
+		fputc('\n', stderr);
+	}
+	sinks_free_names(&sinks);
+	return ok && !sinks.failed ? EXIT_DONE : EXIT_FAILED;
 }
 
-static bool open_sinks(struct sinks *k, const struct options *o, int *status) {
-	static const char *const by_default[2] = {"json", "table"};
-	bool terminal = isatty(STDOUT_FILENO);
-	struct winsize size = {0};
-	if (terminal)
-		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-	const char *no_color = getenv("NO_COLOR"); // no-color.org: present and not empty
-	const struct ht_sink_params p = {
-		.color = terminal && (no_color == NULL || *no_color == '\0'),
-		.width = size.ws_col,
-	};
-	const struct ht_sink_params file = {0};
-	unsigned num = o->num_sinks > 0 ? o->num_sinks : 1;
-	for (k->num = 0; k->num < num; k->num++) {
-		char err[512];
-		const char *spec = o->num_sinks > 0 ? o->sinks[k->num] : by_default[terminal];
-		const bool to_terminal = terminal && destination(spec) == NULL;
-		enum ht_rc rc = ht_sink_open(
-			&k->s[k->num], spec, to_terminal ? &p : &file, err, sizeof(err)
-		);
-		if (rc != HT_OK) {
-			fprintf(stderr, "hellotap: -o %s: %s\n", spec, err);
-			*status = rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
-			return false;
-		}
-		k->names[k->num] = spec;
-	}
-	return true;
-}
-
-// Both are the same regular file. What does not exist yet is nobody's.
-static bool same_file(const char *a, const char *b) {
-	struct stat x, y;
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev
-	       && x.st_ino == y.st_ino;
-}
-
-// Opening a sink empties its file: that must be no file to read, nor another sink's.
-static bool destinations_ok(const struct options *o) {
-	for (unsigned i = 0; i < o->num_sinks; i++) {
-		const char *path = destination(o->sinks[i]);
-		for (unsigned k = 0; path != NULL && k < o->num_inputs; k++) {
-			if (!same_file(path, o->inputs[k]))
-				continue;
-			fprintf(stderr, "hellotap: -o %s: is the capture to read\n", o->sinks[i]);
-			return false;
-		}
-		for (unsigned k = 0; path != NULL && k < o->num_services; k++) {
-			if (!same_file(path, o->services[k]))
-				continue;
-			fprintf(stderr, "hellotap: -o %s: is a table of services to read\n",
-				o->sinks[i]);
-			return false;
-		}
-		for (unsigned k = 0; k < i; k++) {
-			const char *other = destination(o->sinks[k]);
-			bool same = path == NULL || other == NULL
-					    ? path == other
-					    : strcmp(path, other) == 0 || same_file(path, other);
-			if (!same || (path != NULL && strncmp(path, "/dev/", 5) == 0))
-				continue;
-			fprintf(stderr, "hellotap: -o %s: writes where -o %s does\n", o->sinks[i],
-				o->sinks[k]);
-			return false;
-		}
-	}
-	return true;
-}
-
-// Reads one capture to its end. False when it could not be read whole: that was said.
-static bool
-replay(struct ht_sensor *sensor,
-       struct sinks *sinks,
-       struct summary *sum,
-       const char *file,
-       const char *filter,
-       bool interactive) {
-	static struct ht_frame frames[FRAMES];
-	const struct ht_capture_ops *ops = &ht_capture_file;
-	const struct ht_capture_params p = {.source = file, .filter = filter};
-	struct ht_capture *c;
-	struct ht_capture_stats st;
-	char err[512];
-	if (ops->open(&c, &p, err, sizeof(err)) != HT_OK) {
-		summary_clear(sum);
-		fprintf(stderr, "hellotap: %s\n", err);
-		return false;
-	}
-	bool lost = false;
-	for (unsigned n, tick = 0; !stop && !lost && (n = ops->read(c, frames, FRAMES)) > 0;) {
-		ht_sensor_run(sensor, frames, n);
-		ops->release(c);
-		if (interactive)
-			sinks_flush(sinks);
-		lost = sinks_all_dead(sinks);
-		if (++tick % 64 == 0) {
-			ops->stats(c, &st);
-			summary_progress(sum, file, &st);
-		}
-	}
-	ops->stats(c, &st);
-	summary_add(sum, &st);
-	const char *error = ops->error(c);
-	if (error != NULL) {
-		summary_clear(sum);
-		fprintf(stderr, "hellotap: %s\n", error);
-	}
-	ops->close(c);
-	// Each file is a capture of its own: the same addresses and ports in the next one are
-	// another connection.
-	ht_sensor_finish(sensor);
-	return error == NULL && !lost;
-}
-
-static bool close_sinks(struct sinks *k, struct ht_sink_stats *stats) {
-	bool ok = true;
-	for (unsigned i = 0; i < k->num; i++) {
-		char err[512];
-		if (ht_sink_close(k->s[i], &stats[i], err, sizeof(err)) != HT_OK) {
-			fprintf(stderr, "hellotap: %s\n", err);
-			ok = false;
-		}
-	}
-	return ok;
+static int live(struct options *o) {
+	enum ht_rc rc;
+	if (engine_run(o, &rc))
+		return EXIT_DONE;
+	return rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
 }
 
 static int run(struct options *o) {
-	struct sinks sinks = {.hellos = o->hellos};
-	struct ht_sink_stats stats[MAX_SINKS];
-	struct summary sum;
-	int status = EXIT_DONE;
+	char err[256];
+	if (o->service.user != NULL && privileges_begin(err, sizeof(err)) != HT_OK) {
+		fprintf(stderr, "hellotap: %s\n", err);
+		return EXIT_FAILED;
+	}
 	if (getrandom(o->sensor.secret, sizeof(o->sensor.secret), 0) != sizeof(o->sensor.secret)) {
 		perror("hellotap: getrandom");
 		return EXIT_FAILED;
 	}
-	if (!destinations_ok(o))
-		return EXIT_USAGE;
-	if (!open_sinks(&sinks, o, &status)) {
-		close_sinks(&sinks, stats);
-		return status;
-	}
-	o->sensor.emit = emit;
-	o->sensor.user = &sinks;
-	struct ht_sensor *sensor = ht_sensor_new(&o->sensor);
-	if (sensor == NULL) {
-		fputs("hellotap: the sensor could not be made: no memory, or libcrypto refused\n",
-		      stderr);
-		close_sinks(&sinks, stats);
-		return EXIT_FAILED;
-	}
-	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO), o->num_interfaces > 0);
-	for (unsigned i = 0; i < o->num_inputs && !stop && !sinks_all_dead(&sinks); i++) {
-		// Somebody waits for each record: a person at a terminal, or the end of a live
-		// pipe.
-		bool interactive = isatty(STDOUT_FILENO) || strcmp(o->inputs[i], "-") == 0;
-		if (!replay(sensor, &sinks, &sum, o->inputs[i], o->filter, interactive))
-			status = EXIT_FAILED;
-	}
-	if (o->num_interfaces > 0 && !live_run(sensor, &sinks, &sum, o, &stop))
-		status = EXIT_FAILED;
-	summary_clear(&sum);
-	if (!close_sinks(&sinks, stats))
-		status = EXIT_FAILED;
-	const uint64_t *counters = ht_sensor_counters(sensor);
-	if (!o->quiet)
-		summary_print(&sum, counters, stderr);
-	if (o->stats_json)
-		summary_ledger(&sum, counters, sinks.names, stats, sinks.num, stderr);
-	ht_sensor_free(sensor);
-	return status;
+	signal(SIGPIPE, SIG_IGN); // a sink whose reader went away counts what it loses
+	if (o->inputs.num == 0)
+		return live(o);
+	const struct sigaction act = {.sa_handler = on_signal};
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
+	return replay(o);
 }
 
 static void print_version(void) {
@@ -233,7 +106,7 @@ static void print_version(void) {
 
 // The table of services in force. False: that was said, and *status is what to end with.
 static bool load_services(struct ht_services **out, const struct options *o, int *status) {
-	enum ht_rc rc = services_load(out, o->services, o->num_services);
+	enum ht_rc rc = services_load(out, o->services.v, o->services.num);
 	*status = rc == HT_OK ? EXIT_DONE : rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
 	return rc == HT_OK;
 }
@@ -271,6 +144,13 @@ int main(int argc, char **argv) {
 		return print_services(&o, services_print);
 	case ACTION_SERVICES_MD:
 		return print_services(&o, services_print_md);
+	case ACTION_OPTIONS:
+		return ht_options_example(&options_table, stdout) == HT_OK ? EXIT_DONE
+									   : EXIT_FAILED;
+	case ACTION_OPTIONS_MD:
+		ht_options_md(&options_table, stdout);
+		return EXIT_DONE;
+	case ACTION_CHECK:
 	case ACTION_RUN:
 		break;
 	}
@@ -279,11 +159,11 @@ int main(int argc, char **argv) {
 	if (!load_services(&services, &o, &status))
 		return status;
 	o.sensor.services = services;
-	const struct sigaction act = {.sa_handler = on_signal};
-	sigaction(SIGINT, &act, NULL);
-	sigaction(SIGTERM, &act, NULL);
-	signal(SIGPIPE, SIG_IGN); // a sink whose reader went away counts what it loses
-	status = run(&o);
+	if (o.action == ACTION_CHECK)
+		printf("%s: right\n", o.config);
+	else
+		status = run(&o);
 	ht_services_free(services);
+	options_free(&o);
 	return status;
 }

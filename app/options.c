@@ -2,6 +2,7 @@
 
 #include "options.h"
 
+#include "config.h"
 #include "export.h"
 #include "ht_config.h"
 
@@ -14,6 +15,9 @@
 // Long options without a letter. The sensor's own follow, in the order of its table.
 enum {
 	OPT_RECORDS = 256,
+	OPT_CHECK,
+	OPT_OPTIONS,
+	OPT_WORKERS,
 	OPT_FIELDS,
 	OPT_STATS,
 	OPT_JA4_R,
@@ -27,18 +31,17 @@ enum {
 	OPT_SENSOR
 };
 
-static const struct {
-	const char *name; // as in the table, with "_"
-	uint32_t def, least, most;
-	const char *help;
-	size_t offset; // in struct ht_sensor_params
-} sensor_options[] = {
-#define X(name, def, least, most, help) \
-	{#name, def, least, most, help, offsetof(struct ht_sensor_params, name)},
+// The numbers of the sensor's table are options of the program.
+enum {
+#define X(name, def, least, most, help) SENSOR_OPTION_##name,
 	HT_SENSOR_OPTIONS(X)
 #undef X
+		NUM_SENSOR_OPTIONS
 };
-#define NUM_SENSOR_OPTIONS HT_ARRAY_LEN(sensor_options)
+
+static const struct ht_option *sensor_option_of(size_t i) {
+	return &ht_sensor_options.options[i];
+}
 
 // The option's spelling: "--max-flows" for max_flows.
 static void spell(char out[32], const char *name) {
@@ -60,16 +63,20 @@ usage(struct options *o, const char *format, ...) {
 }
 
 static void records(struct options *o, const char *list) {
-	o->hellos = o->sensor.events = false;
+	o->hellos = o->sensor.events = o->stats_records = false;
 	for (const char *p = list;; p++) {
 		const size_t n = strcspn(p, ",");
 		if (n == 5 && memcmp(p, "hello", n) == 0)
 			o->hellos = true;
 		else if (n == 5 && memcmp(p, "event", n) == 0)
 			o->sensor.events = true;
+		else if (n == 5 && memcmp(p, "stats", n) == 0)
+			o->stats_records = true;
 		else
 			return usage(
-				o, "--records %s: a list of 'hello' and 'event' was expected", list
+				o,
+				"--records %s: a list of 'hello', 'event' and 'stats' was expected",
+				list
 			);
 		p += n;
 		if (*p == '\0')
@@ -99,52 +106,84 @@ number(struct options *o,
 }
 
 static void sensor_option(struct options *o, size_t i, const char *text) {
+	const struct ht_option *d = sensor_option_of(i);
 	char name[32];
-	spell(name, sensor_options[i].name);
-	number(o, name, text, sensor_options[i].least, sensor_options[i].most,
-	       (uint32_t *)((char *)&o->sensor + sensor_options[i].offset));
+	spell(name, d->name);
+	number(o, name, text, d->least, d->most, (uint32_t *)((char *)&o->sensor + d->offset));
 }
 
 // Each frame once: an interface must not be named twice, be it as one of "any".
 static void check_interfaces(struct options *o) {
-	for (unsigned i = 0; i < o->num_interfaces; i++) {
-		if (o->num_interfaces > 1 && strcmp(o->interfaces[i], "any") == 0)
+	const struct ht_option_texts *all = &o->interfaces;
+	for (unsigned i = 0; i < all->num; i++) {
+		if (all->num > 1 && strcmp(all->v[i], "any") == 0)
 			usage(o, "-i any is all interfaces: no other can be named");
 		for (unsigned k = 0; k < i; k++)
-			if (strcmp(o->interfaces[i], o->interfaces[k]) == 0)
-				usage(o, "-i %s is there twice", o->interfaces[i]);
+			if (strcmp(all->v[i], all->v[k]) == 0)
+				usage(o, "-i %s is there twice", all->v[i]);
 	}
 }
 
 // What to read is there, and what is there goes together. `live_only` is an option that was given
-// and has a meaning with -i alone.
+// and has a meaning with interfaces alone.
 static void check_run(struct options *o, const char *live_only) {
-	if (o->num_inputs == 0 && o->num_interfaces == 0)
-		usage(o, "nothing to read: name a capture with -r FILE (- is standard input), or "
-			 "an interface with -i");
-	else if (o->num_inputs > 0 && o->num_interfaces > 0)
+	if (o->inputs.num > 0 && o->interfaces.num > 0 && o->config == NULL)
 		usage(o, "-r and -i do not go together");
-	else if (o->num_interfaces == 0 && live_only != NULL)
+	else if (o->inputs.num == 0 && !options_live(o) && o->config != NULL)
+		usage(o, "%s: nothing to read: it has neither ports of dpdk nor interfaces",
+		      o->config);
+	else if (o->inputs.num == 0 && !options_live(o))
+		usage(o, "nothing to read: name a capture with -r FILE (- is standard input), an "
+			 "interface with -i, or a configuration with -c");
+	else if (o->interfaces.num == 0 && live_only != NULL)
 		usage(o, "--%s is for -i", live_only);
+	else if (o->inputs.num > 0 && o->workers.count > 1 && o->config == NULL)
+		usage(o, "--workers is for -i: a file is read by one");
 	else
 		check_interfaces(o);
 }
 
-static void
-add(struct options *o,
-    const char **list,
-    unsigned *num,
-    unsigned max,
-    const char *what,
-    const char *v) {
-	if (*num == max)
-		usage(o, "more than %u %s", max, what);
+// A list of the command line, which replaces that of the file.
+struct list {
+	const char *v[MAX_INPUTS];
+	unsigned max;
+	const char *what;
+	struct ht_option_texts *to;
+};
+
+static void add(struct options *o, struct list *l, const char *v) {
+	if (l->to->v != l->v)
+		*l->to = (struct ht_option_texts){.v = l->v};
+	if (l->to->num == l->max)
+		usage(o, "more than %u %s", l->max, l->what);
 	else
-		list[(*num)++] = v;
+		l->v[l->to->num++] = v;
+}
+
+// The file that -c names, which is read before all else.
+static const char *
+config_of(int argc, char **argv, const char *letters, const struct option *longs) {
+	const char *file = NULL;
+	int c;
+	optind = 0; // begin anew
+	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1)
+		if (c == 'c')
+			file = optarg;
+	optind = 0;
+	return file;
 }
 
 void options_parse(struct options *o, int argc, char **argv) {
-	static struct option longs[NUM_SENSOR_OPTIONS + 24] = {
+	static const char letters[] = ":r:i:c:f:o:qh";
+	static struct list inputs = {.max = MAX_INPUTS, .what = "files to read"};
+	static struct list interfaces = {.max = MAX_INTERFACES, .what = "interfaces"};
+	static struct list outputs = {.max = MAX_SINKS, .what = "outputs"};
+	static struct list services = {.max = MAX_SERVICES, .what = "files of services"};
+	static struct option longs[NUM_SENSOR_OPTIONS + 32] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, OPT_CHECK},
+		{"options", optional_argument, NULL, OPT_OPTIONS},
+		{"workers", required_argument, NULL, OPT_WORKERS},
 		{"read", required_argument, NULL, 'r'},
 		{"interface", required_argument, NULL, 'i'},
 		{"snaplen", required_argument, NULL, OPT_SNAPLEN},
@@ -168,38 +207,60 @@ void options_parse(struct options *o, int argc, char **argv) {
 	while (longs[n].name != NULL)
 		n++;
 	for (size_t i = 0; i < NUM_SENSOR_OPTIONS; i++) {
-		spell(names[i], sensor_options[i].name);
+		spell(names[i], sensor_option_of(i)->name);
 		longs[n++]
 			= (struct option){names[i], required_argument, NULL, OPT_SENSOR + (int)i};
 	}
 
 	memset(o, 0, sizeof(*o));
-	ht_sensor_defaults(&o->sensor);
+	ht_config_defaults(&options_table, o);
 	o->hellos = o->sensor.events = true;
-	o->live = (struct ht_capture_params){
-		.snaplen = HT_CAPTURE_SNAPLEN,
-		.buffer_mib = HT_CAPTURE_BUFFER_MIB,
-		.promiscuous = true,
-	};
+	opterr = 0;
+	o->config = config_of(argc, argv, letters, longs);
+	if (o->config != NULL
+	    && (options_load(o, o->config) != HT_OK || (o->from_file = options_again(o)) == NULL)) {
+		o->action = ACTION_USAGE;
+		return;
+	}
+	inputs.to = &o->inputs;
+	interfaces.to = &o->interfaces;
+	outputs.to = &o->outputs;
+	services.to = &o->services;
 	const char *live_only = NULL;
 	int c;
-	opterr = 0;
 	while (o->action != ACTION_USAGE
-	       && (c = getopt_long(argc, argv, ":r:i:f:o:qh", longs, NULL)) != -1) {
+	       && (c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
 		switch (c) {
 		case 'r':
-			add(o, o->inputs, &o->num_inputs, MAX_INPUTS, "files to read", optarg);
+			add(o, &inputs, optarg);
 			break;
 		case 'i':
-			add(o, o->interfaces, &o->num_interfaces, MAX_INTERFACES, "interfaces",
-			    optarg);
+			add(o, &interfaces, optarg);
+			o->dpdk.ports.num = 0;
 			break;
 		case 'o':
-			add(o, o->sinks, &o->num_sinks, MAX_SINKS, "outputs", optarg);
+			add(o, &outputs, optarg);
+			o->outputs_given = true;
 			break;
 		case 'f':
 			o->filter = optarg;
 			break;
+		case 'c':
+			break; // was read first
+		case OPT_CHECK:
+			o->action = ACTION_CHECK;
+			break;
+		case OPT_WORKERS:
+			number(o, "workers", optarg, 1, MAX_WORKERS, &o->workers.count);
+			break;
+		case OPT_OPTIONS:
+			if (optarg == NULL)
+				o->action = ACTION_OPTIONS;
+			else if (strcmp(optarg, "md") == 0)
+				o->action = ACTION_OPTIONS_MD;
+			else
+				usage(o, "--options=%s: only 'md' is known", optarg);
+			return;
 		case 'q':
 			o->quiet = true;
 			break;
@@ -218,8 +279,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 				usage(o, "--fields=%s: only 'md' is known", optarg);
 			return;
 		case OPT_SERVICES:
-			add(o, o->services, &o->num_services, MAX_SERVICES, "files of services",
-			    optarg);
+			add(o, &services, optarg);
 			break;
 		case OPT_SERVICES_TABLE: // goes on: the files may be named behind it
 			if (optarg == NULL)
@@ -274,7 +334,9 @@ void options_parse(struct options *o, int argc, char **argv) {
 		return;
 	if (optind < argc)
 		usage(o, "%s: captures are named with -r, interfaces with -i", argv[optind]);
-	else if (o->action == ACTION_RUN)
+	else if (o->action == ACTION_CHECK && o->config == NULL)
+		usage(o, "--check wants a configuration: -c FILE");
+	else if (o->action == ACTION_RUN || o->action == ACTION_CHECK)
 		check_run(o, live_only);
 }
 
@@ -285,6 +347,7 @@ void options_help(void) {
 	      "\n"
 	      "  hellotap -r FILE [-r FILE ...] [-f FILTER] [-o SINK ...]\n"
 	      "  hellotap -i IFACE [-i IFACE ...] [-f FILTER] [-o SINK ...]\n"
+	      "  hellotap -c FILE [--check]\n"
 	      "\n"
 	      "Input\n"
 	      "  -r, --read FILE      a capture: pcap or pcapng, plain, gzip or zstd (told by "
@@ -294,6 +357,14 @@ void options_help(void) {
 	      "                       capture live, until a signal ends it (SIGINT, SIGTERM); "
 	      "several are\n"
 	      "                       served in turn; 'any' is all. Wants CAP_NET_RAW\n"
+	      "  -c, --config FILE    all of it from a configuration file (YAML), DPDK ports, too; "
+	      "what "
+	      "stands\n"
+	      "                       on the command line counts more. --options prints a file "
+	      "with "
+	      "every\n"
+	      "                       option, its default and what it is for\n"
+	      "      --check          -c: say whether the file is right, and exit\n"
 	      "  -f, --filter 'BPF'   only frames that match (pcap-filter(7)), e.g. 'port 443'\n",
 	      stdout);
 	printf("      --snaplen N      -i: bytes kept of a frame, %u to %u (default: %u)\n"
@@ -304,6 +375,9 @@ void options_help(void) {
 	fputs("      --immediate      -i: take frames one by one as they come, not in blocks "
 	      "(20 ms at most)\n"
 	      "      --no-promiscuous -i: only what is for this machine\n"
+	      "      --workers N      -i: engine threads; the kernel gives each its flows "
+	      "(default: "
+	      "1)\n"
 	      "\n"
 	      "Output\n"
 	      "  -o, --output SINK    where records go; several are fed side by side:\n",
@@ -312,13 +386,15 @@ void options_help(void) {
 		printf("                         %-14s %s\n", (*k)->name, (*k)->help);
 	fputs("                       SINK:PATH writes to a file; without it, to standard output.\n"
 	      "                       Default: table on a terminal, json otherwise\n"
-	      "      --records LIST   kinds of record: hello, event (default: hello,event)\n"
+	      "      --records LIST   kinds of record: hello, event, stats (default: "
+	      "hello,event)\n"
 	      "      --ja4-r          add the unhashed JA4_r\n"
 	      "      --services FILE  name ports by the lines of FILE, 'PORT[-PORT]/tcp|udp NAME "
 	      "MODE',\n"
 	      "                       over the built-in table; may be given more than once\n"
 	      "      --stats json     at the end, the whole ledger of counters on standard error\n"
 	      "  -q, --quiet          no progress line and no summary\n"
+	      "      --options[=md]   print the options of a configuration file and exit\n"
 	      "      --fields[=md]    print the table of record fields and exit\n"
 	      "      --services-table[=md]\n"
 	      "                       print the table of services by port in force and exit\n"
@@ -327,11 +403,11 @@ void options_help(void) {
 	      "Caps: all state is reserved at start; what does not fit is given up and counted\n",
 	      stdout);
 	for (size_t i = 0; i < NUM_SENSOR_OPTIONS; i++) {
+		const struct ht_option *d = sensor_option_of(i);
 		char name[32];
-		spell(name, sensor_options[i].name);
-		printf("      --%-20s %s\n", name, sensor_options[i].help);
-		printf("        %-20s   %u to %u, default %u\n", "", sensor_options[i].least,
-		       sensor_options[i].most, sensor_options[i].def);
+		spell(name, d->name);
+		printf("      --%-20s %s\n", name, d->help);
+		printf("        %-20s   %u to %u, default %u\n", "", d->least, d->most, d->def);
 	}
 	fputs("\n"
 	      "Records go to standard output, everything else to standard error.\n"

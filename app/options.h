@@ -1,47 +1,113 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// options: the command line.
+// options: the command line, and a configuration file's values under it.
 
 #pragma once
 
 #include "capture.h"
+#include "capture_dpdk.h"
+#include "option.h"
 #include "sensor.h"
 
 #define MAX_INPUTS 1024
 #define MAX_INTERFACES 16
 #define MAX_SINKS 8
 #define MAX_SERVICES 16
+#define MAX_STEERED 1024 // ports of interest
+#define MAX_WORKERS HT_DPDK_MAX_WORKERS
 
 enum action {
 	ACTION_RUN,
+	ACTION_CHECK,
 	ACTION_FIELDS,
 	ACTION_FIELDS_MD,
 	ACTION_SERVICES,
 	ACTION_SERVICES_MD,
+	ACTION_OPTIONS,
+	ACTION_OPTIONS_MD,
 	ACTION_VERSION,
 	ACTION_HELP,
 	ACTION_USAGE
 };
 
+// The section `workers`.
+struct workers_options {
+	uint32_t count;
+	struct ht_option_u32s cpus;
+	uint32_t queue_mib;
+};
+
+enum rest { REST_SHARE, REST_WORKERS, REST_DROP };
+
+// The section `steering`.
+struct steering_options {
+	uint32_t rest; // enum rest
+	uint32_t rest_workers;
+	bool services;
+	struct ht_option_u32s tcp, udp;
+};
+
+// The section `metrics`.
+struct metrics_options {
+	const char *address;
+	uint32_t port; // 0: none
+};
+
+// The section `service`.
+struct service_options {
+	const char *user; // NULL: stay who we are
+	struct ht_option_texts capabilities;
+	bool seccomp;
+	uint32_t stall_s;
+	uint32_t end_after_idle_s;
+};
+
 struct options {
 	enum action action;
-	const char *inputs[MAX_INPUTS];
-	unsigned num_inputs;
-	const char *interfaces[MAX_INTERFACES];
-	unsigned num_interfaces;
+	const char *config; // the file, NULL: none
+	struct ht_option_texts inputs;
+	struct ht_option_texts interfaces;
 	struct ht_capture_params live; // but for source and filter
-	const char *sinks[MAX_SINKS];
-	unsigned num_sinks;
-	const char *services[MAX_SERVICES]; // files
-	unsigned num_services;
+	struct ht_dpdk_params dpdk;
+	struct workers_options workers;
+	struct steering_options steering;
+	struct ht_option_texts outputs;
+	struct ht_option_texts services; // files
+	struct ht_option_texts record_kinds;
 	const char *filter;
 	bool hellos; // hello records are wanted
+	bool stats_records; // stats records are wanted
+	uint32_t stats_interval_s;
 	bool stats_json;
 	bool quiet;
 	struct ht_sensor_params sensor;
+	struct metrics_options metrics;
+	struct service_options service;
+	struct ht_config *loaded; // what the file's values point to
+	struct options *from_file; // the values as the file had them when it was last read, or NULL
+	bool outputs_given; // on the command line
 };
 
-// options_parse reads the command line. On ACTION_USAGE it has said on standard error what is
-// wrong.
+// The sections of a configuration file.
+extern const struct ht_option_table options_table;
+
+// options_parse reads the command line, and the file it names with -c first: what stands on the
+// command line counts more, and a list there replaces the file's. On ACTION_USAGE it has said on
+// standard error what is wrong.
 void options_parse(struct options *o, int argc, char **argv);
+
+// options_load reads the values of a file. HT_BAD: something in it is wrong, HT_ERROR: it cannot be
+// read; that was said on standard error. Free with options_free.
+HT_MUST_USE enum ht_rc options_load(struct options *o, const char *file);
+void options_free(struct options *o);
+
+// options_again reads o->config once more. NULL: it is wrong or cannot be read: that was said.
+// options_replace makes what it returned the new o->from_file.
+HT_MUST_USE struct options *options_again(const struct options *o);
+void options_replace(struct options *o, struct options *again);
+
+// options_live tells whether there is something to capture: an interface or a port.
+static inline bool options_live(const struct options *o) {
+	return o->interfaces.num > 0 || o->dpdk.ports.num > 0;
+}
 
 void options_help(void);

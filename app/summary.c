@@ -2,10 +2,7 @@
 
 #include "summary.h"
 
-#include "sensor.h"
-
 #include <inttypes.h>
-#include <stdlib.h>
 
 static double since(const struct timespec *t) {
 	struct timespec now;
@@ -13,9 +10,8 @@ static double since(const struct timespec *t) {
 	return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) / 1e9;
 }
 
-void summary_begin(struct summary *s, bool progress, bool live) {
+void summary_begin(struct summary *s, bool progress) {
 	memset(s, 0, sizeof(*s));
-	s->live = live;
 	s->progress = progress;
 	clock_gettime(CLOCK_MONOTONIC, &s->begun);
 	s->shown = s->begun;
@@ -30,26 +26,15 @@ void summary_progress(struct summary *s, const char *file, const struct ht_captu
 	if (now->bytes_total > 0)
 		fprintf(stderr, " of %.1f (%.0f %%)", (double)now->bytes_total / 1e6,
 			100.0 * (double)now->bytes_read / (double)now->bytes_total);
-	if (now->kernel_dropped > 0)
-		fprintf(stderr, ", %" PRIu64 " dropped", now->kernel_dropped);
+	const uint64_t dropped = now->kernel_dropped + now->if_dropped;
+	if (dropped > 0)
+		fprintf(stderr, ", %" PRIu64 " dropped", dropped);
 	fflush(stderr);
 }
 
 void summary_clear(struct summary *s) {
 	if (s->progress)
 		fputs("\r\033[K", stderr);
-}
-
-void summary_add(struct summary *s, const struct ht_capture_stats *one) {
-	struct ht_capture_stats *total = &s->total;
-	s->sources++;
-	total->frames += one->frames;
-	total->filtered += one->filtered;
-	total->bytes_read += one->bytes_read;
-	total->received += one->received;
-	total->kernel_dropped += one->kernel_dropped;
-	total->withheld += one->withheld;
-	total->if_dropped += one->if_dropped;
 }
 
 // Those of `num` counters from `first` on that are not zero: " (gap 1, idle 2)".
@@ -64,14 +49,18 @@ static void print_some(FILE *to, const uint64_t *counters, unsigned first, unsig
 	fputs(*sep == ',' ? ")\n" : "\n", to);
 }
 
-void summary_print(struct summary *s, const uint64_t *counters, FILE *to) {
+void summary_print(const struct summary *s, const struct ledger *l, FILE *to) {
+	const uint64_t *const counters = l->sensor;
 	double t = since(&s->begun);
 	uint64_t complete = counters[HT_CTR_HELLOS_COMPLETE], incomplete = 0;
 	for (unsigned i = 0; i < HT_NUM_INCOMPLETE; i++)
 		incomplete += counters[HT_CTR_HELLO_GAP + i];
-	const struct ht_capture_stats *c = &s->total;
-	fprintf(to, "%u %s%s, %" PRIu64 " frames", s->sources, s->live ? "interface" : "file",
-		s->sources == 1 ? "" : "s", c->frames);
+	const struct ht_capture_stats *c = &l->capture;
+	fprintf(to, "%u %s%s, %" PRIu64 " frames", l->sources,
+		l->dpdk != NULL ? "port"
+		: l->live	? "interface"
+				: "file",
+		l->sources == 1 ? "" : "s", c->frames);
 	if (c->filtered > 0)
 		fprintf(to, " (%" PRIu64 " filtered out)", c->filtered);
 	fprintf(to, ", %.1f MB in %.2f s", (double)c->bytes_read / 1e6, t);
@@ -105,57 +94,20 @@ void summary_print(struct summary *s, const uint64_t *counters, FILE *to) {
 			counters[HT_CTR_FRAME_LINKTYPE]);
 }
 
-// A path is whatever bytes the user's shell gave.
-static void print_json_text(const char *text, FILE *to) {
-	const size_t n = strlen(text);
-	char *out = malloc(6 * n + 16);
-	if (out != NULL)
-		fwrite(out, 1, (size_t)(ht_json_text(out, HT_SPAN(text, n)) - out), to);
-	free(out);
-}
-
-void summary_ledger(
-	const struct summary *s,
-	const uint64_t *counters,
-	const char *const *sink_names,
-	const struct ht_sink_stats *sinks,
-	unsigned num_sinks,
-	FILE *to
-) {
-	const struct ht_capture_stats *c = &s->total;
-	fprintf(to,
-		"{\"record\":\"stats\",\"capture\":{\"%s\":%u,\"frames\":%" PRIu64
-		",\"filtered\":%" PRIu64 ",\"bytes\":%" PRIu64,
-		s->live ? "interfaces" : "files", s->sources, c->frames, c->filtered,
-		c->bytes_read);
-	if (s->live)
-		fprintf(to,
-			",\"received\":%" PRIu64 ",\"kernel_dropped\":%" PRIu64
-			",\"withheld\":%" PRIu64 ",\"if_dropped\":%" PRIu64,
-			c->received, c->kernel_dropped, c->withheld, c->if_dropped);
-	fputc('}', to);
-	const char *group = "";
-	for (unsigned i = 0; i < HT_NUM_CTRS; i++) {
-		bool same = strcmp(group, ht_ledger[i].group) == 0;
-		if (!same)
-			fprintf(to, "%s\"%s\":{", i == 0 ? "," : "},", ht_ledger[i].group);
-		group = ht_ledger[i].group;
-		fprintf(to, "%s\"%s\":%" PRIu64, same ? "," : "", ht_ledger[i].name, counters[i]);
+void summary_lost(const struct ledger *l, FILE *to) {
+	const uint64_t *const q = l->queue;
+	const uint64_t queue_lost
+		= q[HT_QUEUE_LOST_QUEUE_FULL] + q[HT_QUEUE_LOST_TOO_LONG] + l->left;
+	if (queue_lost > 0)
+		fprintf(to, "LOST: %" PRIu64 " records, since what writes them was too slow\n",
+			queue_lost);
+	for (unsigned p = 0; l->dpdk != NULL && p < ht_dpdk_ports(l->dpdk); p++) {
+		const uint64_t *const b = ht_dpdk_port_block(l->dpdk, p);
+		if (b[HT_DPDK_PORT_MISSED] + b[HT_DPDK_PORT_ERRORS] > 0)
+			fprintf(to,
+				"LOST before they were read: %s: %" PRIu64
+				" frames missed, %" PRIu64 " with errors\n",
+				ht_dpdk_port_name(l->dpdk, p), b[HT_DPDK_PORT_MISSED],
+				b[HT_DPDK_PORT_ERRORS]);
 	}
-	fputs("},\"sinks\":[", to);
-	for (unsigned i = 0; i < num_sinks; i++) {
-		fprintf(to, "%s{\"sink\":\"", i > 0 ? "," : "");
-		print_json_text(sink_names[i], to);
-		fprintf(to,
-			"\",\"records\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"lost\":%" PRIu64
-			"}",
-			sinks[i].records, sinks[i].delivered, sinks[i].lost);
-	}
-	const char *bad = ht_ledger_balance(counters);
-	bool balanced = bad == NULL && c->frames == counters[HT_CTR_FRAMES] + c->filtered;
-	if (s->live)
-		balanced = balanced && c->received == c->frames + c->kernel_dropped + c->withheld;
-	for (unsigned i = 0; i < num_sinks; i++)
-		balanced = balanced && sinks[i].records == sinks[i].delivered + sinks[i].lost;
-	fprintf(to, "],\"balanced\":%s}\n", balanced ? "true" : "false");
 }

@@ -8,6 +8,7 @@
 
 #include "base.h"
 #include "frame.h"
+#include "option.h"
 
 struct ht_capture;
 
@@ -24,7 +25,16 @@ struct ht_capture_params {
 	uint32_t buffer_mib; // size of the ring the kernel writes to, in MiB
 	bool immediate; // frames are told one by one as they come, not in blocks
 	bool promiscuous; // what is sent to others, too
+	// Several captures of one interface share its frames: all of them name the same group (any
+	// number that no other process uses), and how many they are. Both directions of a flow, and
+	// all fragments of a packet, go to one of them, by a hash of the two addresses that the
+	// kernel runs. 0: all frames are this capture's.
+	uint16_t fanout_group;
+	uint16_t fanout_size;
 };
+
+// Those for interfaces as a table: the section `live` of a configuration file.
+extern const struct ht_option_table ht_live_options;
 
 // Progress and the end of a capture, for the summary and the progress line.
 struct ht_capture_stats {

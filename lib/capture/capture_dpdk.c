@@ -11,10 +11,6 @@
 #include <stdio.h>
 #include <time.h>
 
-#define X(id, name, help) {"queue", name, help},
-const struct ht_counter ht_dpdk_counters[HT_NUM_DPDK_COUNTERS] = {HT_DPDK_COUNTERS(X)};
-#undef X
-
 #define LINKTYPE_ETHERNET 1
 
 static struct worker *of(struct ht_capture *c) {

@@ -5,6 +5,8 @@
 //   capture_dpdk_eal.c    EAL's arguments; memory; opening and closing all of it
 //   capture_dpdk_port.c   one port: queues, pools, RSS, its own counters
 //   capture_dpdk_steer.c  rte_flow rules for the ports of interest
+//   capture_dpdk_tables.c options and counters; capture_dpdk_none.c stands for all in a build
+//   without
 
 #pragma once
 

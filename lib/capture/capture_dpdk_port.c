@@ -12,11 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define X(id, name, help) {"port", name, help},
-const struct ht_counter ht_dpdk_port_counters[HT_NUM_DPDK_PORT_COUNTERS]
-	= {HT_DPDK_PORT_COUNTERS(X)};
-#undef X
-
 // A key with a period of 16 bits makes the Toeplitz hash the same for both directions (S. Woo, K.
 // Park: Scalable TCP Session Monitoring with Symmetric Receive-side Scaling, 2012).
 const uint8_t dpdk_symmetric_key[52] = {

@@ -79,6 +79,40 @@ static const struct live *of_const(const struct ht_capture *c) {
 	return (const struct live *)c;
 }
 
+#define P(field) offsetof(struct ht_capture_params, field)
+static const struct ht_option options[] = {
+	{.name = "snaplen",
+	 .type = HT_OPTION_U32,
+	 .offset = P(snaplen),
+	 .def = HT_CAPTURE_SNAPLEN,
+	 .least = HT_CAPTURE_SNAPLEN_MIN,
+	 .most = HT_CAPTURE_SNAPLEN,
+	 .help = "bytes kept of a frame"},
+	{.name = "buffer_mib",
+	 .type = HT_OPTION_U32,
+	 .offset = P(buffer_mib),
+	 .def = HT_CAPTURE_BUFFER_MIB,
+	 .least = 1,
+	 .most = HT_CAPTURE_BUFFER_MIB_MAX,
+	 .help = "memory the kernel writes frames to, for each interface and worker"},
+	{.name = "immediate",
+	 .type = HT_OPTION_BOOL,
+	 .offset = P(immediate),
+	 .help = "take frames one by one as they come, not in blocks (20 ms at most)"},
+	{.name = "promiscuous",
+	 .type = HT_OPTION_BOOL,
+	 .offset = P(promiscuous),
+	 .def = true,
+	 .help = "take what is sent to others, as a mirror port needs"},
+};
+#undef P
+const struct ht_option_table ht_live_options = {
+	.title = "Capture from interfaces, through libpcap",
+	.options = options,
+	.num = HT_ARRAY_LEN(options),
+	.size = sizeof(struct ht_capture_params),
+};
+
 static int64_t now_ms(void) {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
@@ -272,6 +306,51 @@ static enum ht_rc set_filter(struct live *l, const char *expr, char *err, size_t
 	return HT_OK;
 }
 
+// The kernel's choice among the captures of a group: the two addresses of IPv4 or IPv6, folded by
+// exclusive or, so that both directions give the same; what has none goes to the first. The kernel
+// has taken a VLAN tag away before, and divides by the size of the group itself.
+static enum ht_rc
+join_group(struct live *l, const struct ht_capture_params *p, char *err, size_t err_len) {
+	enum { NET = SKF_NET_OFF };
+#define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(NET + (offset)))
+#define FOLD(offset) \
+	BPF_STMT(BPF_MISC | BPF_TAX, 0), LOAD(offset), BPF_STMT(BPF_ALU | BPF_XOR | BPF_X, 0)
+	static struct sock_filter choice[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PROTOCOL)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x0800, 0, 5),
+		LOAD(12),
+		FOLD(16),
+		BPF_STMT(BPF_JMP | BPF_JA, 24),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x86dd, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		LOAD(8),
+		FOLD(12),
+		FOLD(16),
+		FOLD(20),
+		FOLD(24),
+		FOLD(28),
+		FOLD(32),
+		FOLD(36),
+		// Addresses of one network differ in a few bits only: all of them shall count. The
+		// product's upper half is well mixed.
+		BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, 0x9e3779b1),
+		BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 16),
+		BPF_STMT(BPF_RET | BPF_A, 0),
+	};
+#undef FOLD
+#undef LOAD
+	const struct sock_fprog prog = {.len = HT_ARRAY_LEN(choice), .filter = choice};
+	const int group = p->fanout_group | PACKET_FANOUT_CBPF << 16;
+	if (setsockopt(l->fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof(group)) == 0
+	    && setsockopt(l->fd, SOL_PACKET, PACKET_FANOUT_DATA, &prog, sizeof(prog)) == 0)
+		return HT_OK;
+	snprintf(
+		err, err_len, "%s: cannot be shared by several workers: %s", l->name,
+		strerror(errno)
+	);
+	return HT_ERROR;
+}
+
 static void live_close(struct ht_capture *c) {
 	struct live *l = of(c);
 	if (l == NULL)
@@ -316,6 +395,10 @@ live_open(struct ht_capture **out, const struct ht_capture_params *p, char *err,
 	if (p->promiscuous)
 		open_if_drops(l);
 	once_on_loopback(l);
+	if (p->fanout_size > 1 && join_group(l, p, err, err_len) != HT_OK) {
+		live_close((struct ht_capture *)l);
+		return HT_ERROR;
+	}
 	empty_ring(l);
 	if (set_filter(l, p->filter, err, err_len) != HT_OK) {
 		live_close((struct ht_capture *)l);

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const struct ht_sink_ops *const ht_sink_kinds[]
@@ -93,6 +94,27 @@ void ht_sink_write(struct ht_sink *s, const struct ht_record *r) {
 		s->ops->write(s, r);
 }
 
+bool ht_sink_write_line(struct ht_sink *s, struct ht_span line) {
+	if (s->ops != &ht_sink_json)
+		return false;
+	s->stats.records++;
+	if (s->len >= SINK_BATCH)
+		ht_sink_flush(s);
+	if (s->dead || s->len >= SINK_BATCH) {
+		s->stats.lost++;
+		return true;
+	}
+	if (line.len >= SINK_RECORD_MAX) {
+		sink_too_large(s);
+		return true;
+	}
+	char *const out = sink_room(s);
+	memcpy(out, line.p, line.len);
+	out[line.len] = '\n';
+	sink_commit(s, out + line.len + 1);
+	return true;
+}
+
 static void say_lost(const struct ht_sink *s, uint64_t lost, char *out, size_t out_len) {
 	snprintf(
 		out, out_len, "%s: %s: %" PRIu64 " record%s lost", s->spec,
@@ -156,6 +178,31 @@ static struct ht_sink *sink_new(const struct ht_sink_ops *ops, const char *name)
 	return s;
 }
 
+// What the file has already. A last line without an end is one that was torn (a crash, a full
+// disk): it is ended, so that what follows stands by itself.
+static void look_at_end(struct ht_sink *s, const char *name) {
+	struct stat st;
+	char last = '\n';
+	if (fstat(s->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+		return;
+	s->continues = true;
+	const int fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n' && write(s->fd, "\n", 1) != 1)
+		s->error = errno;
+	close(fd);
+}
+
+static bool open_file(struct ht_sink *s, const char *name, bool append) {
+	const int how = append ? O_APPEND : O_TRUNC;
+	s->fd = open(name, O_WRONLY | O_CREAT | how | O_CLOEXEC | O_NOCTTY, 0666);
+	s->own_fd = s->fd >= 0;
+	if (append && s->own_fd)
+		look_at_end(s, name);
+	return s->own_fd;
+}
+
 enum ht_rc ht_sink_open(
 	struct ht_sink **out,
 	const char *spec,
@@ -177,14 +224,10 @@ enum ht_rc ht_sink_open(
 		snprintf(err, err_len, "%s: %s", spec, strerror(ENOMEM));
 		return HT_ERROR;
 	}
-	if (strcmp(name, "-") != 0) {
-		s->fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
-		if (s->fd < 0) {
-			snprintf(err, err_len, "%s: %s", s->spec, strerror(errno));
-			sink_free(s);
-			return HT_ERROR;
-		}
-		s->own_fd = true;
+	if (strcmp(name, "-") != 0 && !open_file(s, name, p->append)) {
+		snprintf(err, err_len, "%s: %s", s->spec, strerror(errno));
+		sink_free(s);
+		return HT_ERROR;
 	}
 	s->params = *p;
 	s->params.name = s->spec + kind_len + 1;

@@ -11,6 +11,7 @@ struct ht_sink;
 struct ht_sink_params {
 	bool color; // the table may use colour
 	unsigned width; // columns of the terminal, for the table; 0 when it is none
+	bool append; // go on behind what a file has; otherwise it is emptied
 	const char *name; // filled in by ht_sink_open: what stands after "json:" ("-" is standard
 			  // output)
 };
@@ -46,6 +47,10 @@ HT_MUST_USE enum ht_rc ht_sink_open(
 // ht_sink_write formats one record. It never blocks but on the file itself, and never fails: a
 // record that could not be written is counted in `lost`.
 void ht_sink_write(struct ht_sink *s, const struct ht_record *r);
+
+// ht_sink_write_line writes a line of JSON (without its end) as it is, where the sink takes such:
+// json. It is counted as a record. False, and nothing was done: the sink is of another kind.
+bool ht_sink_write_line(struct ht_sink *s, struct ht_span line);
 
 // ht_sink_flush hands what is buffered to the operating system.
 void ht_sink_flush(struct ht_sink *s);

@@ -90,6 +90,8 @@ static char *put_texts(char *out, const struct ht_texts *list) {
 }
 
 static enum ht_rc csv_open(struct ht_sink *s) {
+	if (s->continues)
+		return HT_OK; // it has its header line
 	char *out = s->buf;
 	for (unsigned i = 0; i < HT_NUM_FIELDS; i++) {
 		out = put_str(out, ht_fields[i].name);

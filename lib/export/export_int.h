@@ -28,6 +28,7 @@ struct ht_sink {
 
 	int fd;
 	bool own_fd;
+	bool continues; // the file had something in it already
 	bool dead; // the reader is gone (EPIPE): nothing is formatted any more
 	uint32_t num_end; // records in buf
 	uint32_t pinned; // first bytes of buf that are not dropped when a write fails

@@ -8,6 +8,7 @@
 #include "base.h"
 #include "frag.h"
 #include "frame.h"
+#include "option.h"
 #include "packet.h"
 #include "record.h"
 #include "service.h"
@@ -46,6 +47,9 @@ struct ht_sensor_params {
 	void (*emit)(void *user, const struct ht_record *r);
 	void *user;
 };
+
+// The same as a table: the section `sensor` of a configuration file.
+extern const struct ht_option_table ht_sensor_options;
 
 // Why a hello that began gave no complete record: the record's incomplete_reason.
 #define HT_INCOMPLETE_REASONS(X) \

@@ -1,0 +1,584 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "engine.h"
+
+#include "config.h"
+#include "exporter.h"
+#include "notify.h"
+#include "owner.h"
+#include "privileges.h"
+#include "service.h"
+#include "telemetry.h"
+#include "worker.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOOK_MS 250 // between two looks at the threads
+#define WORKERS_END_S 10 // how long they may take to read what is there
+#define EXPORTER_END_S 5 // how long it may take to write what is there
+
+struct engine {
+	struct options *o;
+	unsigned num_workers;
+	struct worker *workers;
+	struct exporter exporter;
+	struct ht_dpdk *dpdk;
+	struct ht_owner *owners[MAX_WORKERS];
+	int cpus[MAX_WORKERS];
+	uint16_t tcp[65536], udp[65536]; // ports of interest
+	struct telemetry *telemetry;
+	struct notify notify;
+	struct summary sum;
+	bool ok;
+	bool dropped_exporter, dropped_worker; // did not end, and runs still
+	unsigned failed; // captures whose error was told
+	uint64_t frames; // at the last look
+	int64_t frames_at;
+};
+
+static int64_t now_ns(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+__attribute__((format(printf, 2, 3))) static void say(struct engine *e, const char *format, ...) {
+	va_list ap;
+	summary_clear(&e->sum);
+	va_start(ap, format);
+	fputs("hellotap: ", stderr);
+	vfprintf(stderr, format, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+}
+
+// --- the ledger ---------------------------------------------------------------------------------
+
+static void count_captures(const struct engine *e, struct ledger *l) {
+	if (e->dpdk != NULL) {
+		l->sources = ht_dpdk_ports(e->dpdk);
+		for (unsigned i = 0; i < e->num_workers; i++) {
+			struct ht_capture_stats s;
+			ht_capture_dpdk.stats(ht_dpdk_worker(e->dpdk, i), &s);
+			l->capture.frames += s.frames;
+			l->capture.filtered += s.filtered;
+			l->capture.bytes_read += s.bytes_read;
+		}
+		for (unsigned i = 0; i < l->sources; i++)
+			l->capture.if_dropped
+				+= ht_dpdk_port_block(e->dpdk, i)[HT_DPDK_PORT_MISSED];
+		return;
+	}
+	l->sources = e->o->interfaces.num;
+	for (unsigned i = 0; i < e->num_workers; i++)
+		for (unsigned k = 0; k < e->workers[i].num_captures; k++) {
+			const uint64_t *const block = e->workers[i].interface[k];
+#define X(id, name, field, help) \
+	l->capture.field += __atomic_load_n(&block[INTERFACE_##id], __ATOMIC_RELAXED);
+			INTERFACE_COUNTERS(X)
+#undef X
+		}
+}
+
+// All but the sinks: those are the exporter's while it runs.
+static void count(const struct engine *e, struct ledger *l) {
+	*l = (struct ledger){.live = true, .workers = e->num_workers, .dpdk = e->dpdk};
+	count_captures(e, l);
+	for (unsigned i = 0; i < e->num_workers; i++) {
+		ht_stats_sum(l->sensor, ht_sensor_counters(e->workers[i].sensor), HT_NUM_CTRS);
+		ht_queue_count(e->workers[i].queue, l->queue);
+	}
+}
+
+// Called by the exporter.
+static void stats_record(void *engine, int64_t ts, FILE *to) {
+	const struct engine *e = engine;
+	struct ledger l;
+	count(e, &l);
+	ledger_sinks(&l, e->exporter.sinks);
+	ledger_json(&l, ts, false, to);
+}
+
+// --- setting up ---------------------------------------------------------------------------------
+
+static bool make_workers(struct engine *e) {
+	const struct options *o = e->o;
+	const struct ht_queue_params queue = {.bytes = o->workers.queue_mib << 20};
+	e->num_workers = o->workers.count;
+	e->workers = aligned_alloc(64, e->num_workers * sizeof(e->workers[0]));
+	if (e->workers == NULL) {
+		say(e, "no memory for %u workers", e->num_workers);
+		return false;
+	}
+	memset(e->workers, 0, e->num_workers * sizeof(e->workers[0]));
+	for (unsigned i = 0; i < e->num_workers; i++) {
+		struct worker *w = &e->workers[i];
+		struct ht_sensor_params p = o->sensor;
+		p.emit = worker_put;
+		p.user = w;
+		w->index = i;
+		w->cpu = e->cpus[i] = i < o->workers.cpus.num ? (int)o->workers.cpus.v[i] : -1;
+		w->seccomp = o->service.seccomp && o->config != NULL;
+		w->sensor = ht_sensor_new(&p);
+		w->queue = ht_queue_new(&queue);
+		if (w->sensor == NULL || w->queue == NULL) {
+			say(e, "worker %u could not be made: no memory, or libcrypto refused", i);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool open_interfaces(struct engine *e) {
+	const struct options *o = e->o;
+	for (unsigned i = 0; i < e->num_workers; i++) {
+		struct worker *w = &e->workers[i];
+		for (unsigned k = 0; k < o->interfaces.num; k++) {
+			struct ht_capture_params p = o->live;
+			char err[512];
+			p.source = o->interfaces.v[k];
+			p.filter = o->filter;
+			p.fanout_size = (uint16_t)e->num_workers;
+			p.fanout_group = (uint16_t)((unsigned)getpid() * MAX_INTERFACES + k);
+			if (ht_capture_live.open(&w->capture[k], &p, err, sizeof(err)) != HT_OK) {
+				say(e, "%s", err);
+				return false;
+			}
+			w->num_captures++;
+		}
+	}
+	return true;
+}
+
+// Ports of the services table where TLS may be spoken, and those that the user lists.
+static unsigned ports_of_interest(
+	const struct options *o, uint16_t *to, uint8_t proto, const struct ht_option_u32s *more
+) {
+	static bool wanted[65536];
+	struct ht_service_ports p;
+	unsigned num = 0;
+	memset(wanted, 0, sizeof(wanted));
+	for (uint32_t at = 0;
+	     o->steering.services && ht_services_next(o->sensor.services, &at, &p);)
+		for (unsigned n = p.first; n <= p.last; n++)
+			if (p.proto == proto && p.service->mode != HT_SERVICE_NEVER)
+				wanted[n] = true;
+	for (unsigned i = 0; i < more->num; i++)
+		wanted[more->v[i]] = true;
+	for (unsigned n = 0; n < 65536; n++)
+		if (wanted[n])
+			to[num++] = (uint16_t)n;
+	return num;
+}
+
+static unsigned owner_of(void *owner, const struct ht_frame *f) {
+	return ht_owner_of(owner, f);
+}
+
+static void log_line(const char *line) {
+	fprintf(stderr, "hellotap: %s\n", line);
+}
+
+static bool open_ports(struct engine *e) {
+	const struct options *o = e->o;
+	const bool sorts = o->steering.rest != REST_SHARE;
+	struct ht_dpdk_run run = {
+		.workers = e->num_workers,
+		.rest_from = o->steering.rest == REST_WORKERS
+				     ? e->num_workers - o->steering.rest_workers
+				     : e->num_workers,
+		.drop_rest = o->steering.rest == REST_DROP,
+		.tcp = e->tcp,
+		.udp = e->udp,
+		.filter = o->filter,
+		.owner = e->num_workers > 1 || sorts ? owner_of : NULL,
+		.owner_arg = (void *const *)e->owners,
+		.cpu = e->cpus,
+		.log = log_line,
+	};
+	char err[512];
+	if (sorts) {
+		run.num_tcp = ports_of_interest(o, e->tcp, 6, &o->steering.tcp);
+		run.num_udp = ports_of_interest(o, e->udp, 17, &o->steering.udp);
+	}
+	const struct ht_owner_params owner = {
+		.workers = run.workers,
+		.rest_from = run.rest_from,
+		.drop_rest = run.drop_rest,
+		.tcp = run.tcp,
+		.udp = run.udp,
+		.num_tcp = run.num_tcp,
+		.num_udp = run.num_udp,
+		.secret = o->sensor.secret[1],
+	};
+	for (unsigned i = 0; i < e->num_workers; i++) {
+		e->owners[i] = ht_owner_new(&owner);
+		if (e->owners[i] == NULL) {
+			say(e, "no memory");
+			return false;
+		}
+	}
+	if (ht_dpdk_open(&e->dpdk, &o->dpdk, &run, err, sizeof(err)) != HT_OK) {
+		say(e, "%s", err);
+		return false;
+	}
+	for (unsigned i = 0; i < e->num_workers; i++) {
+		e->workers[i].dpdk = e->dpdk;
+		e->workers[i].capture[0] = ht_dpdk_worker(e->dpdk, i);
+		e->workers[i].num_captures = 1;
+	}
+	return true;
+}
+
+static bool drop_privileges(struct engine *e) {
+	const struct service_options *s = &e->o->service;
+	char err[512];
+	if (s->user == NULL)
+		return true;
+	if (privileges_drop(s->user, s->capabilities.v, s->capabilities.num, err, sizeof(err))
+	    == HT_OK)
+		return true;
+	say(e, "%s", err);
+	return false;
+}
+
+static bool start(struct engine *e) {
+	for (unsigned i = 0; i < e->num_workers; i++)
+		if (!worker_start(&e->workers[i])) {
+			say(e, "no thread for worker %u", i);
+			return false;
+		}
+	e->exporter.workers = e->workers;
+	e->exporter.num_workers = e->num_workers;
+	e->exporter.ledger = stats_record;
+	e->exporter.engine = e;
+	e->exporter.tally = telemetry_tally(e->telemetry);
+	e->exporter.stats_interval_s = e->o->stats_records ? e->o->stats_interval_s : 0;
+	if (!exporter_start(&e->exporter)) {
+		say(e, "no thread for the exporter");
+		return false;
+	}
+	return true;
+}
+
+static void announce(struct engine *e) {
+	const struct options *o = e->o;
+	char status[256];
+	size_t n = (size_t)snprintf(status, sizeof(status), "listening on");
+	const unsigned num = e->dpdk != NULL ? ht_dpdk_ports(e->dpdk) : o->interfaces.num;
+	for (unsigned i = 0; i < num && n < sizeof(status); i++)
+		n += (size_t)snprintf(
+			status + n, sizeof(status) - n, "%s %s", i > 0 ? "," : "",
+			e->dpdk != NULL ? ht_dpdk_port_name(e->dpdk, i) : o->interfaces.v[i]
+		);
+	if (!o->quiet)
+		say(e, "%s", status);
+	(void)notify_ready(&e->notify, status);
+}
+
+// --- looking after it ---------------------------------------------------------------------------
+
+// Whether a thread takes no turns any more. It is told once, and when it goes on.
+static bool
+stalled(struct engine *e, const char *who, uint64_t turns, uint64_t *seen, int64_t *at, bool *told
+) {
+	const int64_t now = now_ns();
+	if (turns != *seen || *at == 0) {
+		if (*told)
+			say(e, "%s goes on", who);
+		*seen = turns;
+		*at = now;
+		*told = false;
+	} else if (!*told && now - *at > e->o->service.stall_s * 1000000000ll) {
+		say(e, "%s is stalled: no turn for %u s", who, e->o->service.stall_s);
+		*told = true;
+	}
+	return *told;
+}
+
+static void look_at_threads(struct engine *e) {
+	bool well = true;
+	for (unsigned i = 0; i < e->num_workers; i++) {
+		struct worker *w = &e->workers[i];
+		char who[32];
+		snprintf(who, sizeof(who), "worker %u", i);
+		const uint64_t turns = __atomic_load_n(&w->ctr[WORKER_TURNS], __ATOMIC_RELAXED);
+		if (!atomic_load_explicit(&w->done, memory_order_relaxed)
+		    && stalled(e, who, turns, &w->seen_turns, &w->seen_at, &w->stalled))
+			well = false;
+		const unsigned failed = atomic_load_explicit(&w->failed, memory_order_acquire);
+		for (unsigned k = 0; k < w->num_captures; k++) {
+			// Each worker meets it; it is told once.
+			if (!(failed >> k & 1) || (e->failed >> k & 1))
+				continue;
+			say(e, "%s", w->error[k]);
+			e->failed |= 1u << k;
+			e->ok = false;
+		}
+	}
+	struct exporter *x = &e->exporter;
+	const uint64_t turns = atomic_load_explicit(&x->turns, memory_order_relaxed);
+	if (stalled(e, "the thread that writes records", turns, &x->seen_turns, &x->seen_at,
+		    &x->stalled))
+		well = false;
+	if (well)
+		(void)notify_alive(&e->notify);
+}
+
+static bool all_done(const struct engine *e) {
+	for (unsigned i = 0; i < e->num_workers; i++)
+		if (!atomic_load_explicit(&e->workers[i].done, memory_order_acquire))
+			return false;
+	return true;
+}
+
+static bool idle_for_too_long(struct engine *e, uint64_t frames) {
+	const int64_t now = now_ns();
+	if (frames != e->frames || e->frames_at == 0) {
+		e->frames = frames;
+		e->frames_at = now;
+	}
+	const uint32_t limit = e->o->service.end_after_idle_s;
+	return limit > 0 && now - e->frames_at > limit * 1000000000ll;
+}
+
+// --- SIGHUP -------------------------------------------------------------------------------------
+
+static void changed(void *engine, const char *path, const struct ht_option *o) {
+	say(engine, o->reload ? "%s: changed" : "%s: changed, which takes a restart", path);
+}
+
+// Files are opened again in any case: whoever rotates them has moved the old ones away.
+static void reopen(struct engine *e, const struct options *o) {
+	struct sinks *next = calloc(1, sizeof(*next));
+	if (atomic_load(&e->exporter.next) != NULL || atomic_load(&e->exporter.retired) != NULL) {
+		say(e, "outputs are being opened again already");
+		free(next);
+	} else if (next == NULL || sinks_open(next, o, true) != HT_OK) {
+		say(e, "outputs stay as they are");
+		free(next);
+	} else {
+		atomic_store_explicit(&e->exporter.next, next, memory_order_release);
+	}
+}
+
+static void reload(struct engine *e) {
+	struct options *const o = e->o;
+	(void)notify_reloading(&e->notify);
+	if (o->from_file == NULL) {
+		reopen(e, o);
+	} else {
+		struct options *n = options_again(o);
+		if (n == NULL) {
+			say(e, "%s: not taken, all stays as it is", o->config);
+		} else {
+			ht_config_changes(&options_table, o->from_file, n, changed, e);
+			o->service.stall_s = n->service.stall_s;
+			o->service.end_after_idle_s = n->service.end_after_idle_s;
+			atomic_store(
+				&e->exporter.stats_interval_s,
+				o->stats_records ? n->stats_interval_s : 0
+			);
+			reopen(e, o->outputs_given ? o : n);
+			options_replace(o, n);
+		}
+	}
+	announce(e);
+}
+
+// The exporter has gone on with other sinks.
+static void retire(struct engine *e) {
+	struct sinks *old
+		= atomic_exchange_explicit(&e->exporter.retired, NULL, memory_order_acquire);
+	if (old == NULL)
+		return;
+	telemetry_sinks(e->telemetry, e->exporter.sinks);
+	sinks_free_names(old);
+	free(old);
+	if (!e->o->quiet)
+		say(e, "outputs opened again");
+}
+
+// --- the run ------------------------------------------------------------------------------------
+
+static void watch(struct engine *e, const sigset_t *signals) {
+	int64_t looked = 0;
+	while (!all_done(e)) {
+		const struct timespec wait = {.tv_nsec = LOOK_MS * 1000000L};
+		const int sig = sigtimedwait(signals, NULL, &wait);
+		struct ledger l;
+		if (sig == SIGINT || sig == SIGTERM)
+			return;
+		if (sig == SIGHUP)
+			reload(e);
+		look_at_threads(e);
+		retire(e);
+		if (atomic_load_explicit(&e->exporter.dead, memory_order_relaxed)) {
+			e->ok = false;
+			return;
+		}
+		const int64_t now = now_ns();
+		if (e->dpdk != NULL && now - looked >= 1000000000) {
+			ht_dpdk_look(e->dpdk);
+			looked = now;
+		}
+		count(e, &l);
+		summary_progress(&e->sum, "live", &l.capture);
+		if (idle_for_too_long(e, l.capture.frames))
+			return;
+	}
+}
+
+static bool wait_until(const atomic_bool *done, int64_t deadline) {
+	while (!atomic_load_explicit(done, memory_order_acquire)) {
+		if (now_ns() > deadline)
+			return false;
+		const struct timespec t = {.tv_nsec = 1000000};
+		nanosleep(&t, NULL);
+	}
+	return true;
+}
+
+// What is there is read and written, then the threads end. One that does not is left behind.
+static void stop(struct engine *e) {
+	(void)notify_stopping(&e->notify, "reading what is there");
+	const int64_t begun = now_ns();
+	if (e->dpdk != NULL)
+		ht_dpdk_stop(e->dpdk);
+	for (unsigned i = 0; i < e->num_workers; i++)
+		atomic_store_explicit(&e->workers[i].stop, true, memory_order_relaxed);
+	for (unsigned i = 0; i < e->num_workers; i++) {
+		struct worker *w = &e->workers[i];
+		if (!w->started)
+			continue;
+		if (wait_until(&w->done, begun + WORKERS_END_S * 1000000000ll)) {
+			pthread_join(w->thread, NULL);
+		} else {
+			say(e, "worker %u does not end, and is left behind", i);
+			e->dropped_worker = true;
+		}
+	}
+	look_at_threads(e);
+	struct exporter *x = &e->exporter;
+	atomic_store_explicit(&x->stop, true, memory_order_release);
+	if (x->started) {
+		if (wait_until(&x->done, now_ns() + EXPORTER_END_S * 1000000000ll)) {
+			pthread_join(x->thread, NULL);
+		} else {
+			say(e, "records cannot be written, and are lost: an output takes nothing");
+			e->dropped_exporter = true;
+		}
+	}
+	retire(e);
+	if (e->dpdk != NULL)
+		ht_dpdk_look(e->dpdk);
+	e->ok = e->ok && !e->dropped_worker && !e->dropped_exporter;
+}
+
+static void tell(struct engine *e) {
+	struct ledger l;
+	struct sinks *k = e->exporter.sinks;
+	count(e, &l);
+	if (!e->dropped_exporter)
+		sinks_close(k, NULL);
+	ledger_sinks(&l, k);
+	// What a thread that was left behind has not written is lost.
+	for (unsigned i = 0; e->dropped_exporter && i < l.num_sinks; i++)
+		l.sinks[i].lost = l.sinks[i].records - l.sinks[i].delivered;
+	l.left = l.queue[HT_QUEUE_RECORDS] - l.queue[HT_QUEUE_TAKEN]
+		 - l.queue[HT_QUEUE_LOST_QUEUE_FULL] - l.queue[HT_QUEUE_LOST_TOO_LONG];
+	if (!e->dropped_exporter)
+		l.left = 0;
+	summary_clear(&e->sum);
+	if (!e->o->quiet)
+		summary_print(&e->sum, &l, stderr);
+	summary_lost(&l, stderr);
+	if (e->o->stats_json) {
+		ledger_json(&l, INT64_MIN, true, stderr);
+		fputc('\n', stderr);
+	}
+	const bool lost = l.queue[HT_QUEUE_LOST_QUEUE_FULL] + l.queue[HT_QUEUE_LOST_TOO_LONG] > 0;
+	e->ok = e->ok && !k->failed && !lost;
+}
+
+static void close_all(struct engine *e) {
+	if (e->dropped_worker || e->dropped_exporter)
+		_exit(1); // they may still use all of it
+	telemetry_free(e->telemetry);
+	for (unsigned i = 0; e->workers != NULL && i < e->num_workers; i++) {
+		struct worker *w = &e->workers[i];
+		for (unsigned k = 0; w->dpdk == NULL && k < w->num_captures; k++)
+			ht_capture_live.close(w->capture[k]);
+		ht_sensor_free(w->sensor);
+		ht_queue_free(w->queue);
+		ht_owner_free(e->owners[i]);
+	}
+	ht_dpdk_close(e->dpdk);
+	free(e->workers);
+	if (e->exporter.sinks != NULL) {
+		sinks_close(e->exporter.sinks, NULL);
+		sinks_free_names(e->exporter.sinks);
+		free(e->exporter.sinks);
+	}
+	notify_close(&e->notify);
+	free(e);
+}
+
+static bool set_up(struct engine *e, enum ht_rc *status) {
+	struct options *const o = e->o;
+	struct sinks *k = calloc(1, sizeof(*k));
+	char err[512];
+	if (notify_open(&e->notify, err, sizeof(err)) == HT_BAD)
+		say(e, "%s", err);
+	if (k == NULL || (*status = sinks_open(k, o, o->config != NULL)) != HT_OK) {
+		free(k);
+		return false;
+	}
+	e->exporter.sinks = k;
+	*status = HT_ERROR;
+	return make_workers(e) && (o->dpdk.ports.num > 0 ? open_ports(e) : open_interfaces(e))
+	       && drop_privileges(e);
+}
+
+bool engine_run(struct options *o, enum ht_rc *status) {
+	struct engine *e = calloc(1, sizeof(*e));
+	sigset_t signals;
+	*status = HT_ERROR;
+	if (e == NULL) {
+		fputs("hellotap: no memory\n", stderr);
+		return false;
+	}
+	e->o = o;
+	e->ok = true;
+	e->notify.fd = -1;
+	// Signals are this thread's: all others inherit that they are blocked.
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	summary_begin(&e->sum, !o->quiet && isatty(STDERR_FILENO));
+	bool ok = set_up(e, status);
+	if (ok) {
+		ok = telemetry_start(
+			     &e->telemetry, o, e->workers, e->num_workers, e->dpdk,
+			     e->exporter.sinks
+		     )
+		     && start(e);
+		if (ok) {
+			announce(e);
+			watch(e, &signals);
+		}
+		stop(e);
+		tell(e);
+		ok = ok && e->ok;
+	}
+	close_all(e);
+	return ok;
+}

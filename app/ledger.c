@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "ledger.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+void ledger_sinks(struct ledger *l, const struct sinks *k) {
+	l->num_sinks = k->num;
+	l->sinks_gone = k->gone;
+	for (unsigned i = 0; i < k->num; i++) {
+		l->sink_names[i] = k->names[i];
+		l->sinks[i] = sinks_stats(k, i);
+	}
+}
+
+// --- balance ------------------------------------------------------------------------------------
+
+// What the queues of all ports gave, and how much of it each way.
+static void
+sum_queues(const struct ledger *l, uint64_t total[HT_NUM_DPDK_COUNTERS], uint64_t *handed_in) {
+	*handed_in = 0;
+	memset(total, 0, HT_NUM_DPDK_COUNTERS * sizeof(*total));
+	for (unsigned w = 0; w < l->workers; w++) {
+		ht_stats_sum(handed_in, ht_dpdk_handed_in(l->dpdk, w), 1);
+		for (unsigned p = 0; p < ht_dpdk_ports(l->dpdk); p++) {
+			const uint64_t *block = ht_dpdk_queue_block(l->dpdk, p, w);
+			if (block != NULL)
+				ht_stats_sum(total, block, HT_NUM_DPDK_COUNTERS);
+		}
+	}
+}
+
+static bool dpdk_balanced(const struct ledger *l) {
+	uint64_t q[HT_NUM_DPDK_COUNTERS], handed_in;
+	sum_queues(l, q, &handed_in);
+	return q[HT_DPDK_FRAMES]
+		       == q[HT_DPDK_OWN] + q[HT_DPDK_FILTERED] + q[HT_DPDK_NOT_OF_INTEREST]
+				  + q[HT_DPDK_HANDED_OVER] + q[HT_DPDK_HANDED_LOST]
+	       && q[HT_DPDK_HANDED_OVER] == handed_in
+	       && l->sensor[HT_CTR_FRAMES] == q[HT_DPDK_OWN] + handed_in;
+}
+
+bool ledger_balanced(const struct ledger *l) {
+	const struct ht_capture_stats *c = &l->capture;
+	bool ok = ht_ledger_balance(l->sensor) == NULL;
+	if (l->dpdk != NULL) {
+		ok = ok && dpdk_balanced(l);
+	} else {
+		ok = ok && c->frames == l->sensor[HT_CTR_FRAMES] + c->filtered;
+		if (l->live)
+			ok = ok && c->received == c->frames + c->kernel_dropped + c->withheld;
+	}
+	if (l->live)
+		ok = ok
+		     && l->queue[HT_QUEUE_RECORDS]
+				== l->queue[HT_QUEUE_TAKEN] + l->queue[HT_QUEUE_LOST_QUEUE_FULL]
+					   + l->queue[HT_QUEUE_LOST_TOO_LONG] + l->left;
+	for (unsigned i = 0; i < l->num_sinks; i++)
+		ok = ok && l->sinks[i].records == l->sinks[i].delivered + l->sinks[i].lost;
+	return ok;
+}
+
+// --- JSON ---------------------------------------------------------------------------------------
+
+// A path is whatever bytes the user's shell gave.
+static void put_text(const char *text, FILE *to) {
+	const size_t n = strlen(text);
+	char *out = malloc(6 * n + 16);
+	if (out != NULL)
+		fwrite(out, 1, (size_t)(ht_json_text(out, HT_SPAN(text, n)) - out), to);
+	free(out);
+}
+
+static void put_time(int64_t ts, FILE *to) {
+	const time_t s = (time_t)(ts / 1000000000);
+	struct tm tm;
+	char text[32];
+	gmtime_r(&s, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	fprintf(to, ",\"ts\":\"%s.%09" PRId64 "Z\"", text, ts % 1000000000);
+}
+
+// "name":1,"other":2 of one block.
+static void
+put_block(const struct ht_counter *table, const uint64_t *block, unsigned num, FILE *to) {
+	for (unsigned i = 0; i < num; i++)
+		fprintf(to, "%s\"%s\":%" PRIu64, i > 0 ? "," : "", table[i].name,
+			__atomic_load_n(&block[i], __ATOMIC_RELAXED));
+}
+
+static void put_capture(const struct ledger *l, FILE *to) {
+	const struct ht_capture_stats *c = &l->capture;
+	fprintf(to,
+		",\"capture\":{\"%s\":%u,\"frames\":%" PRIu64 ",\"filtered\":%" PRIu64
+		",\"bytes\":%" PRIu64,
+		l->dpdk != NULL ? "ports"
+		: l->live	? "interfaces"
+				: "files",
+		l->sources, c->frames, c->filtered, c->bytes_read);
+	if (l->live && l->dpdk == NULL)
+		fprintf(to,
+			",\"received\":%" PRIu64 ",\"kernel_dropped\":%" PRIu64
+			",\"withheld\":%" PRIu64 ",\"if_dropped\":%" PRIu64,
+			c->received, c->kernel_dropped, c->withheld, c->if_dropped);
+	fputc('}', to);
+}
+
+static void put_ports(const struct ledger *l, FILE *to) {
+	fputs(",\"ports\":[", to);
+	for (unsigned p = 0; p < ht_dpdk_ports(l->dpdk); p++) {
+		fprintf(to, "%s{\"port\":\"", p > 0 ? "," : "");
+		put_text(ht_dpdk_port_name(l->dpdk, p), to);
+		fputs("\",", to);
+		put_block(
+			ht_dpdk_port_counters, ht_dpdk_port_block(l->dpdk, p),
+			HT_NUM_DPDK_PORT_COUNTERS, to
+		);
+		fputs(",\"queues\":[", to);
+		for (unsigned w = 0, n = 0; w < l->workers; w++) {
+			const uint64_t *block = ht_dpdk_queue_block(l->dpdk, p, w);
+			if (block == NULL)
+				continue;
+			fprintf(to, "%s{\"queue\":%u,", n++ > 0 ? "," : "", w);
+			put_block(ht_dpdk_counters, block, HT_NUM_DPDK_COUNTERS, to);
+			fputc('}', to);
+		}
+		fputs("]}", to);
+	}
+	fputs("],\"handed_in\":[", to);
+	for (unsigned w = 0; w < l->workers; w++) {
+		uint64_t in = 0;
+		ht_stats_sum(&in, ht_dpdk_handed_in(l->dpdk, w), 1);
+		fprintf(to, "%s%" PRIu64, w > 0 ? "," : "", in);
+	}
+	fputc(']', to);
+}
+
+static void put_sensor(const uint64_t *counters, FILE *to) {
+	const char *group = "";
+	for (unsigned i = 0; i < HT_NUM_CTRS; i++) {
+		const bool same = strcmp(group, ht_ledger[i].group) == 0;
+		if (!same)
+			fprintf(to, "%s\"%s\":{", i == 0 ? "," : "},", ht_ledger[i].group);
+		group = ht_ledger[i].group;
+		fprintf(to, "%s\"%s\":%" PRIu64, same ? "," : "", ht_ledger[i].name, counters[i]);
+	}
+	fputc('}', to);
+}
+
+static void put_sink(const struct ht_sink_stats *s, FILE *to) {
+	const char *sep = "";
+#define X(id, name, field, help) \
+	fprintf(to, "%s\"%s\":%" PRIu64, sep, name, s->field); \
+	sep = ",";
+	SINK_COUNTERS(X)
+#undef X
+	fputc('}', to);
+}
+
+static void put_sinks(const struct ledger *l, FILE *to) {
+	fputs(",\"sinks\":[", to);
+	for (unsigned i = 0; i < l->num_sinks; i++) {
+		fprintf(to, "%s{\"sink\":\"", i > 0 ? "," : "");
+		put_text(l->sink_names[i], to);
+		fputs("\",", to);
+		put_sink(&l->sinks[i], to);
+	}
+	fputc(']', to);
+	if (l->sinks_gone.records > 0) {
+		fputs(",\"sinks_gone\":{", to);
+		put_sink(&l->sinks_gone, to);
+	}
+}
+
+void ledger_json(const struct ledger *l, int64_t ts, bool end, FILE *to) {
+	fputs("{\"record\":\"stats\"", to);
+	if (ts != INT64_MIN)
+		put_time(ts, to);
+	put_capture(l, to);
+	if (l->dpdk != NULL)
+		put_ports(l, to);
+	put_sensor(l->sensor, to);
+	if (l->live) {
+		fprintf(to, ",\"workers\":%u,\"queue\":{", l->workers);
+		put_block(ht_queue_counters, l->queue, HT_QUEUE_NUM_CTRS, to);
+		fprintf(to, ",\"left\":%" PRIu64 "}", l->left);
+	}
+	put_sinks(l, to);
+	if (end)
+		fprintf(to, ",\"balanced\":%s", ledger_balanced(l) ? "true" : "false");
+	fputc('}', to);
+}

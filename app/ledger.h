@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ledger: all counters of a run in one place: for the summary, for `--stats json` and for stats
+// records.
+
+#pragma once
+
+#include "capture.h"
+#include "capture_dpdk.h"
+#include "options.h"
+#include "queue.h"
+#include "sensor.h"
+#include "sinks.h"
+
+#include <stdio.h>
+
+struct ledger {
+	bool live; // interfaces or ports, not files
+	unsigned sources; // files or interfaces
+	struct ht_capture_stats capture;
+	uint64_t sensor[HT_NUM_CTRS];
+	// Live: the queues between workers and exporter.
+	uint64_t queue[HT_QUEUE_NUM_CTRS];
+	uint64_t left; // records in them that nobody took any more
+	unsigned workers;
+	// DPDK, or NULL.
+	const struct ht_dpdk *dpdk;
+	// The sinks.
+	unsigned num_sinks;
+	const char *sink_names[MAX_SINKS];
+	struct ht_sink_stats sinks[MAX_SINKS];
+	struct ht_sink_stats sinks_gone;
+};
+
+// ledger_sinks notes the sinks and what became of their records. For who owns them.
+void ledger_sinks(struct ledger *l, const struct sinks *k);
+
+// ledger_json writes one object: groups, then names. `ts` is ns since the epoch, INT64_MIN: none.
+// With `end`, when all has stopped, "balanced" tells whether every sum holds.
+void ledger_json(const struct ledger *l, int64_t ts, bool end, FILE *to);
+
+// ledger_balanced checks every sum; false in a run that goes on means nothing.
+bool ledger_balanced(const struct ledger *l);

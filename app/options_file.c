@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The configuration file: its sections, and what must hold between them.
+
+#include "config.h"
+#include "options.h"
+#include "privileges.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char *const rests[] = {"share", "workers", "drop", NULL};
+
+#define P(field) offsetof(struct workers_options, field)
+static const struct ht_option workers_list[] = {
+	{
+		.name = "count",
+		.type = HT_OPTION_U32,
+		.offset = P(count),
+		.def = 1,
+		.least = 1,
+		.most = MAX_WORKERS,
+		.help
+		= "engine threads; each has its own flows, hellos and memory (section sensor)",
+	},
+	{
+		.name = "cpus",
+		.type = HT_OPTION_U32S,
+		.offset = P(cpus),
+		.most = 1023,
+		.max = MAX_WORKERS,
+		.help
+		= "the CPU of each worker, in order; best are isolated ones on the NUMA node of "
+		  "the NIC. Without it the system places them",
+	},
+	{
+		.name = "queue_mib",
+		.type = HT_OPTION_U32,
+		.offset = P(queue_mib),
+		.def = 16,
+		.least = 1,
+		.most = 1024,
+		.help = "memory for the records of a worker that wait to be written",
+	},
+};
+static const struct ht_option_table workers_table = {
+	.title = "Workers",
+	.options = workers_list,
+	.num = HT_ARRAY_LEN(workers_list),
+	.size = sizeof(struct workers_options),
+};
+#undef P
+
+#define P(field) offsetof(struct steering_options, field)
+static const struct ht_option steering_list[] = {
+	{
+		.name = "rest",
+		.type = HT_OPTION_CHOICE,
+		.offset = P(rest),
+		.choices = rests,
+		.def = REST_SHARE,
+		.help
+		= "what happens to frames that are from or to no port of interest. share: the "
+		  "same workers read them, every port is of interest; workers: workers of their "
+		  "own do; drop: they are counted and dropped",
+	},
+	{
+		.name = "rest_workers",
+		.type = HT_OPTION_U32,
+		.offset = P(rest_workers),
+		.def = 1,
+		.least = 1,
+		.most = MAX_WORKERS - 1,
+		.help = "with rest: workers, how many of workers.count: the last ones",
+	},
+	{
+		.name = "services",
+		.type = HT_OPTION_BOOL,
+		.offset = P(services),
+		.def = true,
+		.help = "every port of the services table where TLS may be spoken is of interest",
+	},
+	{
+		.name = "tcp",
+		.type = HT_OPTION_U32S,
+		.offset = P(tcp),
+		.most = 65535,
+		.max = MAX_STEERED,
+		.help = "further TCP ports of interest",
+	},
+	{
+		.name = "udp",
+		.type = HT_OPTION_U32S,
+		.offset = P(udp),
+		.most = 65535,
+		.max = MAX_STEERED,
+		.help = "further UDP ports of interest",
+	},
+};
+static const struct ht_option_table steering_table = {
+	.title = "Steering of DPDK ports: which frames are looked at, and by whom",
+	.options = steering_list,
+	.num = HT_ARRAY_LEN(steering_list),
+	.size = sizeof(struct steering_options),
+};
+#undef P
+
+#define P(field) offsetof(struct metrics_options, field)
+static const struct ht_option metrics_list[] = {
+	{
+		.name = "address",
+		.type = HT_OPTION_TEXT,
+		.offset = P(address),
+		.def_text = "127.0.0.1",
+		.help = "where to listen; there is no password, so who reaches it can read it",
+	},
+	{
+		.name = "port",
+		.type = HT_OPTION_U32,
+		.offset = P(port),
+		.most = 65535,
+		.help = "TCP port of http://ADDRESS:PORT/metrics; 0: none",
+	},
+};
+static const struct ht_option_table metrics_table = {
+	.title = "Metrics: every counter as OpenMetrics text over HTTP",
+	.options = metrics_list,
+	.num = HT_ARRAY_LEN(metrics_list),
+	.size = sizeof(struct metrics_options),
+};
+#undef P
+
+#define P(field) offsetof(struct service_options, field)
+static const struct ht_option service_list[] = {
+	{
+		.name = "user",
+		.type = HT_OPTION_TEXT,
+		.offset = P(user),
+		.help = "become this user when all is open; without it the program stays who it is",
+	},
+	{
+		.name = "capabilities",
+		.type = HT_OPTION_TEXTS,
+		.offset = P(capabilities),
+		.max = 8,
+		.help = "capabilities to keep beside that; none is needed once all is open",
+	},
+	{
+		.name = "seccomp",
+		.type = HT_OPTION_BOOL,
+		.offset = P(seccomp),
+		.def = true,
+		.help = "refuse system calls to the threads that parse, but for those that reading "
+			"takes; "
+			"the kernel ends the program at any other",
+	},
+	{
+		.name = "stall_s",
+		.type = HT_OPTION_U32,
+		.offset = P(stall_s),
+		.def = 5,
+		.least = 1,
+		.most = 3600,
+		.reload = true,
+		.help
+		= "seconds without a turn after which a worker, or the thread that writes records, "
+		  "is told to be stalled, and the service manager's watchdog is no longer fed",
+	},
+	{
+		.name = "end_after_idle_s",
+		.type = HT_OPTION_U32,
+		.offset = P(end_after_idle_s),
+		.most = 86400,
+		.reload = true,
+		.help = "end when no frame came for so long; 0: never",
+	},
+};
+static const struct ht_option_table service_table = {
+	.title = "Life as a service",
+	.options = service_list,
+	.num = HT_ARRAY_LEN(service_list),
+	.size = sizeof(struct service_options),
+};
+#undef P
+
+#define P(field) offsetof(struct options, field)
+static const struct ht_option root_list[] = {
+	{
+		.name = "dpdk",
+		.type = HT_OPTION_SECTION,
+		.offset = P(dpdk),
+		.sub = &ht_dpdk_options,
+		.help = "ports that DPDK reads",
+	},
+	{
+		.name = "interfaces",
+		.type = HT_OPTION_TEXTS,
+		.offset = P(interfaces),
+		.max = MAX_INTERFACES,
+		.help
+		= "network interfaces to capture from through libpcap, where there are no DPDK "
+		  "ports; 'any' is all",
+	},
+	{
+		.name = "live",
+		.type = HT_OPTION_SECTION,
+		.offset = P(live),
+		.sub = &ht_live_options,
+		.help = "how interfaces are captured from",
+	},
+	{
+		.name = "filter",
+		.type = HT_OPTION_TEXT,
+		.offset = P(filter),
+		.help = "only frames that match are looked at (pcap-filter(7))",
+	},
+	{
+		.name = "workers",
+		.type = HT_OPTION_SECTION,
+		.offset = P(workers),
+		.sub = &workers_table,
+		.help = "the threads of the engine",
+	},
+	{
+		.name = "steering",
+		.type = HT_OPTION_SECTION,
+		.offset = P(steering),
+		.sub = &steering_table,
+		.help = "ports of interest",
+	},
+	{
+		.name = "sensor",
+		.type = HT_OPTION_SECTION,
+		.offset = P(sensor),
+		.sub = &ht_sensor_options,
+		.help = "caps of each worker",
+	},
+	{
+		.name = "services",
+		.type = HT_OPTION_TEXTS,
+		.offset = P(services),
+		.max = MAX_SERVICES,
+		.help = "files that override the table of services by port (docs/services.md)",
+	},
+	{
+		.name = "records",
+		.type = HT_OPTION_TEXTS,
+		.offset = P(record_kinds),
+		.max = 3,
+		.help = "kinds of record that are written: hello, event, stats; without it hello "
+			"and event",
+	},
+	{
+		.name = "outputs",
+		.type = HT_OPTION_TEXTS,
+		.offset = P(outputs),
+		.max = MAX_SINKS,
+		.reload = true,
+		.help
+		= "where records go: json:PATH, csv:PATH, table:PATH; without a path, to standard "
+		  "output. Files are appended to, and opened again at SIGHUP",
+	},
+	{
+		.name = "stats_interval_s",
+		.type = HT_OPTION_U32,
+		.offset = P(stats_interval_s),
+		.def = 60,
+		.least = 1,
+		.most = 86400,
+		.reload = true,
+		.help = "seconds between two stats records, where those are written",
+	},
+	{
+		.name = "metrics",
+		.type = HT_OPTION_SECTION,
+		.offset = P(metrics),
+		.sub = &metrics_table,
+		.help = "counters over HTTP",
+	},
+	{
+		.name = "service",
+		.type = HT_OPTION_SECTION,
+		.offset = P(service),
+		.sub = &service_table,
+		.help = "privileges, watchdog",
+	},
+};
+#undef P
+const struct ht_option_table options_table = {
+	.title = "hellotap",
+	.options = root_list,
+	.num = HT_ARRAY_LEN(root_list),
+	.size = sizeof(struct options),
+};
+
+// --- what must hold between them ----------------------------------------------------------------
+
+static void
+complain(struct ht_config_errors *e, const struct options *o, const void *value, const char *why) {
+	ht_config_complain(e, ht_config_where(o->loaded, value), "%s", why);
+}
+
+static void check_records(struct options *o, struct ht_config_errors *e) {
+	if (o->record_kinds.num == 0)
+		return;
+	o->hellos = o->sensor.events = o->stats_records = false;
+	for (unsigned i = 0; i < o->record_kinds.num; i++) {
+		const char *kind = o->record_kinds.v[i];
+		if (strcmp(kind, "hello") == 0)
+			o->hellos = true;
+		else if (strcmp(kind, "event") == 0)
+			o->sensor.events = true;
+		else if (strcmp(kind, "stats") == 0)
+			o->stats_records = true;
+		else
+			complain(
+				e, o, &o->record_kinds.v[i],
+				"no kind of record: hello, event or stats was expected"
+			);
+	}
+}
+
+static void check_sources(const struct options *o, struct ht_config_errors *e) {
+	if (o->dpdk.ports.num > 0 && o->interfaces.num > 0)
+		complain(e, o, &o->interfaces, "ports of dpdk and interfaces do not go together");
+	for (unsigned i = 0; i < o->interfaces.num; i++) {
+		if (o->interfaces.num > 1 && strcmp(o->interfaces.v[i], "any") == 0)
+			complain(
+				e, o, &o->interfaces.v[i],
+				"'any' is all interfaces: no other can be named"
+			);
+		for (unsigned k = 0; k < i; k++)
+			if (strcmp(o->interfaces.v[i], o->interfaces.v[k]) == 0)
+				complain(e, o, &o->interfaces.v[i], "is there twice");
+	}
+	const struct ht_dpdk_port_params *ports = o->dpdk.ports.v;
+	for (unsigned i = 0; i < o->dpdk.ports.num; i++) {
+		for (unsigned k = 0; k < i; k++)
+			if (strcmp(ports[i].device, ports[k].device) == 0)
+				complain(e, o, &ports[i].device, "this device is there twice");
+		if (ports[i].queues > o->workers.count)
+			complain(
+				e, o, &ports[i].queues,
+				"more queues than workers.count: nobody would read them"
+			);
+	}
+	if (o->dpdk.ports.num > 0 && (o->dpdk.inbox_frames & (o->dpdk.inbox_frames - 1)) != 0)
+		complain(e, o, &o->dpdk.inbox_frames, "must be a power of two");
+}
+
+static void check_workers(const struct options *o, struct ht_config_errors *e) {
+	const long cpus = sysconf(_SC_NPROCESSORS_CONF);
+	if (o->workers.cpus.num > 0 && o->workers.cpus.num < o->workers.count)
+		complain(e, o, &o->workers.cpus, "fewer CPUs than workers.count");
+	for (unsigned i = 0; i < o->workers.cpus.num; i++)
+		if (cpus > 0 && o->workers.cpus.v[i] >= (unsigned long)cpus)
+			ht_config_complain(
+				e, ht_config_where(o->loaded, &o->workers.cpus.v[i]),
+				"no such CPU: this machine has %ld, from 0", cpus
+			);
+	if (o->steering.rest == REST_WORKERS && o->steering.rest_workers >= o->workers.count)
+		complain(
+			e, o, &o->steering.rest_workers,
+			"must be less than workers.count: the others look at the ports of interest"
+		);
+	if (o->steering.rest != REST_SHARE && o->dpdk.ports.num == 0)
+		complain(
+			e, o, &o->steering.rest,
+			"steering is for ports of dpdk; use 'filter' for interfaces"
+		);
+	if (o->steering.rest != REST_SHARE && !o->steering.services
+	    && o->steering.tcp.num + o->steering.udp.num == 0)
+		complain(
+			e, o, &o->steering.rest,
+			"there are no ports of interest: name some in tcp or udp, or set services"
+		);
+}
+
+static void check_service(const struct options *o, struct ht_config_errors *e) {
+	const struct ht_option_texts *all = &o->service.capabilities;
+	for (unsigned i = 0; i < all->num; i++)
+		if (!privileges_capability(all->v[i]))
+			complain(e, o, &all->v[i], "no capability that may be kept");
+	if (all->num > 0 && o->service.user == NULL)
+		complain(e, o, all, "capabilities are kept beside a user: name one");
+}
+
+enum ht_rc options_load(struct options *o, const char *file) {
+	struct ht_config_errors e;
+	enum ht_rc rc = ht_config_load(&o->loaded, file, &options_table, o, &e);
+	o->hellos = o->sensor.events = true;
+	if (rc == HT_OK) {
+		check_records(o, &e);
+		check_sources(o, &e);
+		check_workers(o, &e);
+		check_service(o, &e);
+		if (e.num > 0) {
+			ht_config_free(o->loaded);
+			o->loaded = NULL;
+			rc = HT_BAD;
+		}
+	}
+	if (rc != HT_OK)
+		ht_config_print_errors(&e, stderr);
+	return rc;
+}
+
+void options_free(struct options *o) {
+	ht_config_free(o->loaded);
+	o->loaded = NULL;
+	options_replace(o, NULL);
+}
+
+struct options *options_again(const struct options *o) {
+	struct options *n = calloc(1, sizeof(*n));
+	if (n == NULL) {
+		fputs("hellotap: no memory\n", stderr);
+		return NULL;
+	}
+	if (options_load(n, o->config) != HT_OK) {
+		free(n);
+		return NULL;
+	}
+	n->config = o->config;
+	return n;
+}
+
+void options_replace(struct options *o, struct options *again) {
+	if (o->from_file != NULL) {
+		ht_config_free(o->from_file->loaded);
+		free(o->from_file);
+	}
+	o->from_file = again;
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "telemetry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct ht_counter hellos = {
+	"hellos",
+	"by_kind",
+	"hello records by protocol, highest version offered and service of the server's port",
+};
+static const char *const hello_labels[] = {"protocol", "version", "service"};
+#define MAX_KINDS 512 // series; what comes past them is counted together
+
+struct telemetry {
+	struct ht_metrics *metrics;
+	struct ht_tally *tally;
+	struct worker *workers;
+	unsigned num_workers;
+	struct ht_dpdk *dpdk;
+	uint64_t (*queues)[HT_QUEUE_NUM_CTRS]; // summed when somebody asks
+	struct ht_metrics_set *sinks[MAX_SINKS];
+	bool ok;
+};
+
+static void
+add(struct telemetry *t,
+    struct ht_metrics_set **out,
+    const struct ht_counter *table,
+    unsigned num,
+    const uint64_t *block,
+    const struct ht_label *labels,
+    unsigned num_labels) {
+	if (ht_metrics_add(
+		    t->metrics, out, table, num, block, HT_METRICS_COUNTER, labels, num_labels
+	    )
+	    == HT_OK)
+		return;
+	if (out != NULL)
+		*out = NULL;
+	t->ok = false;
+}
+
+static void collect(void *ctx) {
+	struct telemetry *t = ctx;
+	for (unsigned i = 0; i < t->num_workers; i++) {
+		uint64_t now[HT_QUEUE_NUM_CTRS] = {0};
+		ht_queue_count(t->workers[i].queue, now);
+		for (unsigned k = 0; k < HT_QUEUE_NUM_CTRS; k++)
+			__atomic_store_n(&t->queues[i][k], now[k], __ATOMIC_RELAXED);
+	}
+}
+
+static void add_workers(struct telemetry *t, const struct options *o) {
+	for (unsigned i = 0; i < t->num_workers; i++) {
+		const struct worker *w = &t->workers[i];
+		char number[16];
+		snprintf(number, sizeof(number), "%u", i);
+		const struct ht_label worker = {"worker", number};
+		add(t, NULL, ht_ledger, HT_NUM_CTRS, ht_sensor_counters(w->sensor), &worker, 1);
+		add(t, NULL, worker_counters, NUM_WORKER_COUNTERS, w->ctr, &worker, 1);
+		add(t, NULL, ht_queue_counters, HT_QUEUE_NUM_CTRS, t->queues[i], &worker, 1);
+		for (unsigned k = 0; w->dpdk == NULL && k < w->num_captures; k++) {
+			const struct ht_label both[2] = {worker, {"interface", o->interfaces.v[k]}};
+			add(t, NULL, interface_counters, NUM_INTERFACE_COUNTERS, w->interface[k],
+			    both, 2);
+		}
+	}
+}
+
+static void add_ports(struct telemetry *t) {
+	for (unsigned p = 0; t->dpdk != NULL && p < ht_dpdk_ports(t->dpdk); p++) {
+		const struct ht_label port = {"port", ht_dpdk_port_name(t->dpdk, p)};
+		add(t, NULL, ht_dpdk_port_counters, HT_NUM_DPDK_PORT_COUNTERS,
+		    ht_dpdk_port_block(t->dpdk, p), &port, 1);
+		const uint64_t *block;
+		unsigned num;
+		const struct ht_counter *table = ht_dpdk_xstats(t->dpdk, p, &block, &num);
+		// What a driver counts may also fall: a size, a rate.
+		if (num > 0
+		    && ht_metrics_add(
+			       t->metrics, NULL, table, num, block, HT_METRICS_GAUGE, &port, 1
+		       ) != HT_OK)
+			fprintf(stderr,
+				"hellotap: %s: the driver's own counters are not among the "
+				"metrics\n",
+				port.value);
+		for (unsigned w = 0; w < t->num_workers; w++) {
+			const uint64_t *queue = ht_dpdk_queue_block(t->dpdk, p, w);
+			char number[16];
+			snprintf(number, sizeof(number), "%u", w);
+			const struct ht_label both[2] = {port, {"queue", number}};
+			if (queue != NULL)
+				add(t, NULL, ht_dpdk_counters, HT_NUM_DPDK_COUNTERS, queue, both,
+				    2);
+		}
+	}
+}
+
+static void add_sinks(struct telemetry *t, struct sinks *k) {
+	for (unsigned i = 0; i < k->num; i++) {
+		const struct ht_label sink = {"sink", k->names[i]};
+		add(t, &t->sinks[i], sink_counters, SINK_NUM_COUNTERS, k->ctr[i], &sink, 1);
+	}
+}
+
+void telemetry_sinks(struct telemetry *t, struct sinks *sinks) {
+	if (t == NULL)
+		return;
+	for (unsigned i = 0; i < MAX_SINKS; i++) {
+		if (t->sinks[i] != NULL)
+			ht_metrics_end(t->metrics, t->sinks[i]);
+		t->sinks[i] = NULL;
+	}
+	add_sinks(t, sinks);
+}
+
+bool telemetry_start(
+	struct telemetry **out,
+	const struct options *o,
+	struct worker *workers,
+	unsigned num_workers,
+	struct ht_dpdk *dpdk,
+	struct sinks *sinks
+) {
+	*out = NULL;
+	if (o->metrics.port == 0)
+		return true;
+	struct telemetry *t = *out = calloc(1, sizeof(*t));
+	char err[256];
+	if (t == NULL) {
+		fputs("hellotap: metrics: no memory\n", stderr);
+		return false;
+	}
+	t->ok = true;
+	t->workers = workers;
+	t->num_workers = num_workers;
+	t->dpdk = dpdk;
+	t->metrics = ht_metrics_new();
+	t->tally = ht_tally_new(&hellos, hello_labels, HT_ARRAY_LEN(hello_labels), MAX_KINDS);
+	t->queues = calloc(num_workers, sizeof(t->queues[0]));
+	if (t->metrics == NULL || t->tally == NULL || t->queues == NULL) {
+		fputs("hellotap: metrics: no memory\n", stderr);
+		return false;
+	}
+	add_workers(t, o);
+	add_ports(t);
+	add_sinks(t, sinks);
+	if (!t->ok || ht_metrics_add_tally(t->metrics, t->tally) != HT_OK) {
+		fputs("hellotap: metrics: more counters than can be told\n", stderr);
+		return false;
+	}
+	ht_metrics_on_collect(t->metrics, collect, t);
+	if (ht_metrics_serve(
+		    t->metrics, o->metrics.address, (uint16_t)o->metrics.port, err, sizeof(err)
+	    )
+	    != HT_OK) {
+		fprintf(stderr, "hellotap: metrics: %s\n", err);
+		return false;
+	}
+	return true;
+}
+
+void telemetry_free(struct telemetry *t) {
+	if (t == NULL)
+		return;
+	ht_metrics_free(t->metrics);
+	ht_tally_free(t->tally);
+	free(t->queues);
+	free(t);
+}
+
+struct ht_tally *telemetry_tally(struct telemetry *t) {
+	return t != NULL ? t->tally : NULL;
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// telemetry: the counters of a live run as metrics over HTTP.
+
+#pragma once
+
+#include "metrics.h"
+#include "options.h"
+#include "sinks.h"
+#include "worker.h"
+
+struct telemetry;
+
+// telemetry_start registers all counters and serves them where o->metrics says; *out is NULL where
+// it says nothing. False when that cannot be: that was said, and *out may be freed. All arguments
+// are borrowed until telemetry_free.
+HT_MUST_USE bool telemetry_start(
+	struct telemetry **out,
+	const struct options *o,
+	struct worker *workers,
+	unsigned num_workers,
+	struct ht_dpdk *dpdk,
+	struct sinks *sinks
+);
+void telemetry_free(struct telemetry *t);
+
+// telemetry_tally is where the exporter counts hellos; NULL when nobody asks.
+struct ht_tally *telemetry_tally(struct telemetry *t);
+
+// telemetry_sinks says that other sinks have taken the place of those registered.
+void telemetry_sinks(struct telemetry *t, struct sinks *sinks);
