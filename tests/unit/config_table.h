@@ -100,8 +100,8 @@ TABLE(t_sink, "A sink", struct t_sink);
 static const struct ht_option t_kafka_options[] = {
 	{"brokers", "HOST:PORT of some", offsetof(struct t_kafka, brokers), HT_OPTION_TEXTS,
 	 .max = 2, .def_text = "kafka.example:9092", .required = true},
-	{"topic", "what to write to", offsetof(struct t_kafka, topic), HT_OPTION_TEXT,
-	 .def_text = "hellos"},
+	{"topic", "what to write | to", offsetof(struct t_kafka, topic), HT_OPTION_TEXT,
+	 .def_text = "hel|los"},
 	{"partitions", "which of them", offsetof(struct t_kafka, partitions), HT_OPTION_U32S,
 	 .def = 7, .most = 9, .max = 3, .required = true},
 };

@@ -172,7 +172,7 @@ static void expect_defaults(void) {
 	assert_true(v.interfaces.num == 0 && v.interfaces.v == NULL);
 	assert_true(v.sinks.num == 0 && v.sinks.v == NULL);
 	assert_int_equal(v.kafka.brokers.num, 0);
-	assert_string_equal(v.kafka.topic, "hellos");
+	assert_string_equal(v.kafka.topic, "hel|los");
 }
 
 static void defaults(void **state) {
@@ -796,6 +796,7 @@ static void docs(void **state) {
 		"\n| `note` | a text |  | yes | whatever |\n",
 		"\n| `mode` | one of lax, strict, off | `strict` | no | how strict to be |\n",
 		"\n| `sinks` | a list of sections, 4 at most: see `sinks[]` | empty | no |",
+		"\n| `topic` | a text | `\"hel\\|los\"` | no | what to write \\| to |\n",
 		"\n## `sinks[].filters[]`\n",
 		"\n| `expr` | a text | required | yes | what passes |\n",
 	};
