@@ -97,9 +97,13 @@ static void print_version(void) {
 	const char *pcap = pcap_lib_version();
 	pcap += strcspn(pcap, "0123456789");
 	struct ht_crypto *crypto = ht_crypto_new();
-	printf("hellotap %s (gzip %s, zstd %s; libpcap %.*s; libcrypto %s; crypto: %s)\n",
-	       HT_VERSION, HT_HAVE_ZLIB ? "yes" : "no", HT_HAVE_ZSTD ? "yes" : "no",
-	       (int)strcspn(pcap, " "), pcap, OpenSSL_version(OPENSSL_VERSION_STRING),
+#define BUILT(what) (HT_HAVE_##what ? "yes" : "no")
+	printf("hellotap %s (gzip %s, zstd %s, dpdk %s, configuration %s, metrics %s, capabilities "
+	       "%s, "
+	       "seccomp %s; libpcap %.*s; libcrypto %s; crypto: %s)\n",
+	       HT_VERSION, BUILT(ZLIB), BUILT(ZSTD), HT_DPDK_VERSION, BUILT(YAML),
+	       BUILT(MICROHTTPD), BUILT(CAPNG), BUILT(SECCOMP), (int)strcspn(pcap, " "), pcap,
+	       OpenSSL_version(OPENSSL_VERSION_STRING),
 	       crypto != NULL ? ht_crypto_name(crypto) : "refused by libcrypto");
 	ht_crypto_free(crypto);
 }

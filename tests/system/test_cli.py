@@ -79,7 +79,8 @@ class Options(unittest.TestCase):
     def test_version_and_fields(self):
         self.assertRegex(
             run("--version").stdout.decode(),
-            r"^hellotap \d+\.\d+\.\d+ \(gzip (yes|no), zstd (yes|no); libpcap \d+\.[^ ;]+; "
+            r"^hellotap \d+\.\d+\.\d+ \(gzip (yes|no), zstd (yes|no), dpdk (no|\d+\.[^ ,]+), configuration (yes|no), "
+            r"metrics (yes|no), capabilities (yes|no), seccomp (yes|no); libpcap \d+\.[^ ;]+; "
             r"libcrypto \d+\.[^ ;]+; crypto: [a-z0-9, -]+\)\n$",
         )
         fields = run("--fields").stdout.decode()
