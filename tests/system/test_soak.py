@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""A worker at full rate for a while, by DPDK's net_pcap that repeats a capture: nothing grows, nothing runs dry.
+
+usage: test_soak.py PROGRAM CAPTURES-FOLDER
+HELLOTAP_SOAK_S is how long, in seconds (20; an hour is 3600).
+
+The capture has more connections than the flow table, a segment of each in turn: every round flows are given up and begun
+anew, hellos held and let go, and records written. Skipped (77) in a build without DPDK.
+"""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "qemu"))
+import traffic  # noqa: E402
+
+PROGRAM, PCAPS = (os.path.abspath(a) for a in sys.argv[1:3])
+SECONDS = float(os.environ.get("HELLOTAP_SOAK_S", "20"))
+WARM_UP_S = 5  # until every page that will be touched has been
+MAY_GROW_KIB = 1024
+
+
+def resident_kib(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+
+
+def config(folder):
+    capture = os.path.join(folder, "flows.pcap")
+    conversation = os.path.join(PCAPS, "curl-https.pcap")
+    frames, _ = traffic.flows([(conversation, 4), (conversation, 6)], 200)
+    with open(capture, "wb") as f:
+        f.write(traffic.pcap(frames))
+    path = os.path.join(folder, "soak.yaml")
+    with open(path, "w", encoding="ascii") as f:
+        f.write(f"""
+dpdk:
+  file_prefix: soak{os.getpid()}
+  ports: [{{device: "net_pcap0,rx_pcap={capture},infinite_rx=1", rx_descriptors: 4096}}]
+sensor: {{max_flows: 64, max_hellos: 8}}
+outputs: ["json:/dev/null"]
+""")
+    return path
+
+
+def main():
+    version = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout
+    if "dpdk no" in version or "configuration no" in version:
+        print("SKIP: built without DPDK or configuration files")
+        return 77
+    with tempfile.TemporaryDirectory() as folder:
+        said = os.path.join(folder, "said")
+        with open(said, "wb") as err:
+            p = subprocess.Popen([PROGRAM, "-c", config(folder), "--stats", "json"], stdout=subprocess.DEVNULL, stderr=err)
+        try:
+            time.sleep(WARM_UP_S)
+            assert p.poll() is None, open(said).read()
+            begun, most = resident_kib(p.pid), 0
+            end = time.monotonic() + SECONDS
+            while time.monotonic() < end:
+                time.sleep(1)
+                assert p.poll() is None, open(said).read()
+                most = max(most, resident_kib(p.pid))
+            p.send_signal(signal.SIGTERM)
+            status = p.wait(20)
+        finally:
+            if p.poll() is None:
+                p.kill()
+                p.wait()
+        with open(said, encoding="utf-8") as f:
+            text = f.read()
+    ledger = json.loads([line for line in text.splitlines() if line.startswith("{")][-1])
+    frames, hellos = ledger["frames"]["total"], ledger["hellos"]["complete"]
+    print(f"{frames} frames, {hellos} hellos, {begun} KiB after {WARM_UP_S} s, {most} KiB at the most in {SECONDS:.0f} s")
+    assert status == 0, text
+    assert ledger["balanced"], ledger
+    assert frames > 100000 and hellos > 1000, "it hardly ran"
+    assert ledger["ports"][0]["no_mbuf"] == 0, "frames are not given back"
+    assert most - begun <= MAY_GROW_KIB, "it grows"
+    return 0
+
+
+sys.exit(main())
