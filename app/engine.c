@@ -37,6 +37,7 @@ struct engine {
 	struct summary sum;
 	bool ok;
 	bool dropped_exporter, dropped_worker; // did not end, and runs still
+	bool reopen; // outputs are to be opened again
 	unsigned failed; // captures whose error was told
 	uint64_t frames; // at the last look
 	int64_t frames_at;
@@ -267,7 +268,7 @@ static bool start(struct engine *e) {
 	return true;
 }
 
-static void announce(struct engine *e) {
+static void announce(struct engine *e, bool aloud) {
 	const struct options *o = e->o;
 	char status[256];
 	size_t n = (size_t)snprintf(status, sizeof(status), "listening on");
@@ -277,7 +278,7 @@ static void announce(struct engine *e) {
 			status + n, sizeof(status) - n, "%s %s", i > 0 ? "," : "",
 			e->dpdk != NULL ? ht_dpdk_port_name(e->dpdk, i) : o->interfaces.v[i]
 		);
-	if (!o->quiet)
+	if (aloud && !o->quiet)
 		say(e, "%s", status);
 	(void)notify_ready(&e->notify, status);
 }
@@ -354,42 +355,43 @@ static void changed(void *engine, const char *path, const struct ht_option *o) {
 	say(engine, o->reload ? "%s: changed" : "%s: changed, which takes a restart", path);
 }
 
-// Files are opened again in any case: whoever rotates them has moved the old ones away.
-static void reopen(struct engine *e, const struct options *o) {
+// Files are opened again in any case: whoever rotates them has moved the old ones away. While the
+// exporter has not taken over those of the last time, it waits.
+static void reopen(struct engine *e) {
+	const struct options *o = e->o;
+	e->reopen = atomic_load(&e->exporter.next) != NULL
+		    || atomic_load(&e->exporter.retired) != NULL;
+	if (e->reopen)
+		return;
+	if (o->from_file != NULL && !o->outputs_given)
+		o = o->from_file;
 	struct sinks *next = calloc(1, sizeof(*next));
-	if (atomic_load(&e->exporter.next) != NULL || atomic_load(&e->exporter.retired) != NULL) {
-		say(e, "outputs are being opened again already");
-		free(next);
-	} else if (next == NULL || sinks_open(next, o, true) != HT_OK) {
+	if (next == NULL || sinks_open(next, o, true) != HT_OK) {
 		say(e, "outputs stay as they are");
 		free(next);
-	} else {
-		atomic_store_explicit(&e->exporter.next, next, memory_order_release);
+		return;
 	}
+	atomic_store_explicit(&e->exporter.next, next, memory_order_release);
 }
 
 static void reload(struct engine *e) {
 	struct options *const o = e->o;
 	(void)notify_reloading(&e->notify);
-	if (o->from_file == NULL) {
-		reopen(e, o);
-	} else {
-		struct options *n = options_again(o);
-		if (n == NULL) {
-			say(e, "%s: not taken, all stays as it is", o->config);
-		} else {
-			ht_config_changes(&options_table, o->from_file, n, changed, e);
-			o->service.stall_s = n->service.stall_s;
-			o->service.end_after_idle_s = n->service.end_after_idle_s;
-			atomic_store(
-				&e->exporter.stats_interval_s,
-				o->stats_records ? n->stats_interval_s : 0
-			);
-			reopen(e, o->outputs_given ? o : n);
-			options_replace(o, n);
-		}
+	struct options *n = o->from_file != NULL ? options_again(o) : NULL;
+	if (n != NULL) {
+		ht_config_changes(&options_table, o->from_file, n, changed, e);
+		o->service.stall_s = n->service.stall_s;
+		o->service.end_after_idle_s = n->service.end_after_idle_s;
+		atomic_store(
+			&e->exporter.stats_interval_s, o->stats_records ? n->stats_interval_s : 0
+		);
+		options_replace(o, n);
+	} else if (o->from_file != NULL) {
+		say(e, "%s: not taken, all stays as it is", o->config);
 	}
-	announce(e);
+	if (n != NULL || o->from_file == NULL)
+		reopen(e);
+	announce(e, false);
 }
 
 // The exporter has gone on with other sinks.
@@ -419,6 +421,8 @@ static void watch(struct engine *e, const sigset_t *signals) {
 			reload(e);
 		look_at_threads(e);
 		retire(e);
+		if (e->reopen)
+			reopen(e);
 		if (atomic_load_explicit(&e->exporter.dead, memory_order_relaxed)) {
 			e->ok = false;
 			return;
@@ -572,7 +576,7 @@ bool engine_run(struct options *o, enum ht_rc *status) {
 		     )
 		     && start(e);
 		if (ok) {
-			announce(e);
+			announce(e, true);
 			watch(e, &signals);
 		}
 		stop(e);

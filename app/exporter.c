@@ -54,8 +54,9 @@ static void change_sinks(struct exporter *x) {
 		return;
 	sinks_close(x->sinks, next);
 	sinks_publish(next);
-	atomic_store_explicit(&x->retired, x->sinks, memory_order_release);
+	struct sinks *const old = x->sinks;
 	x->sinks = next;
+	atomic_store_explicit(&x->retired, old, memory_order_release);
 }
 
 static void stats_record(struct exporter *x, int64_t ts) {

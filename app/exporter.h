@@ -29,7 +29,7 @@ struct exporter {
 	// Set up by the engine, then the exporter's alone.
 	struct worker *workers;
 	unsigned num_workers;
-	struct sinks *sinks;
+	struct sinks *sinks; // the engine may look when it has taken `retired`
 	struct ht_tally *tally; // hellos by protocol, version and service; NULL: not counted
 	// ledger writes a stats record's line.
 	void (*ledger)(void *engine, int64_t ts, FILE *to);
