@@ -194,16 +194,6 @@ static void fragment(struct ht_sensor *s, struct ht_packet *p, const struct ht_f
 // What is held of a packet's flow, a few packets ahead: by then the flow itself has come.
 #define HELLO_AHEAD 3
 
-static void hello_prefetch(const struct ht_sensor *s, unsigned i) {
-	const struct ht_flow *f = s->wants[i] ? s->likely[i] : NULL;
-	if (f == NULL || f->work == 0)
-		return;
-	const struct hello *h = &s->hellos[f->work];
-	__builtin_prefetch(h);
-	__builtin_prefetch(&h->tcp[s->refs[i].side]);
-	__builtin_prefetch(&h->tcp[s->refs[i].side].upgrade);
-}
-
 static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
 	uint64_t bytes = 0;
 	for (unsigned i = 0; i < num; i++) { // headers
@@ -228,8 +218,9 @@ static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
 			s->likely[i] = ht_flow_prefetch(s->flows, s->refs[i]);
 	}
 	for (unsigned i = 0; i < num; i++) { // payload
-		if (i + HELLO_AHEAD < num)
-			hello_prefetch(s, i + HELLO_AHEAD);
+		const unsigned ahead = i + HELLO_AHEAD;
+		if (ahead < num && s->likely[ahead] != NULL)
+			hello_prefetch(s, s->likely[ahead], s->refs[ahead].side);
 		if (!s->wants[i])
 			continue;
 		s->now = f[i].ts;

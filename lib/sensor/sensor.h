@@ -19,7 +19,7 @@
 // option of the program and a line of its help.
 #define HT_SENSOR_OPTIONS(X) \
 	X(max_flows, 262144, 8, 1u << 28, "flows remembered at a time (64 bytes each)") \
-	X(max_hellos, 12288, 8, 1u << 24, "hellos in progress at a time (about 1.3 kB each)") \
+	X(max_hellos, 12288, 8, 1u << 24, "hellos in progress at a time (about 1.1 kB each)") \
 	X(max_hello_bytes, 65536, 512, 262144, \
 	  "bytes kept of one direction while its hello is put together") \
 	X(arena_bytes, 12u << 20, 1u << 20, 1u << 30, \

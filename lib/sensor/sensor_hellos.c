@@ -3,6 +3,7 @@
 
 #include "sensor_int.h"
 
+#include <stdlib.h>
 #include <sys/mman.h>
 
 bool hellos_new(struct ht_sensor *s) {
@@ -16,43 +17,39 @@ bool hellos_new(struct ht_sensor *s) {
 		s->hellos = NULL;
 		return false;
 	}
+	s->hello_links = calloc(num, sizeof(s->hello_links[0]));
 	s->hello_free = 1;
-	return true;
+	return s->hello_links != NULL;
 }
 
 void hellos_free(struct ht_sensor *s) {
 	if (s->hellos != NULL)
 		munmap(s->hellos, ((size_t)s->p.max_hellos + 1) * sizeof(s->hellos[0]));
+	free(s->hello_links);
 }
 
 static uint32_t index_of(const struct ht_sensor *s, const struct hello *h) {
 	return (uint32_t)(h - s->hellos);
 }
 
-static void unlink_hello(struct ht_sensor *s, struct hello *h) {
-	if (h->older != 0)
-		s->hellos[h->older].newer = h->newer;
-	else
-		s->hello_oldest = h->newer;
-	if (h->newer != 0)
-		s->hellos[h->newer].older = h->older;
-	else
-		s->hello_newest = h->older;
+static void unlink_hello(struct ht_sensor *s, uint32_t i) {
+	struct hello_links *links = s->hello_links;
+	links[links[i].older].newer = links[i].newer;
+	links[links[i].newer].older = links[i].older;
 }
 
-static void link_newest(struct ht_sensor *s, struct hello *h) {
-	uint32_t i = index_of(s, h);
-	h->older = s->hello_newest;
-	h->newer = 0;
-	if (s->hello_newest != 0)
-		s->hellos[s->hello_newest].newer = i;
-	else
-		s->hello_oldest = i;
-	s->hello_newest = i;
+static void link_newest(struct ht_sensor *s, uint32_t i) {
+	struct hello_links *links = s->hello_links;
+	links[i].newer = 0;
+	links[i].older = links[0].older;
+	links[links[0].older].newer = i;
+	links[0].older = i;
 }
 
-struct hello *hello_of(struct ht_sensor *s, const struct ht_flow *f) {
-	return f->work != 0 ? &s->hellos[f->work] : NULL;
+void side_clear(struct tcp_side *t) {
+	memset(t, 0, offsetof(struct tcp_side, stream.data.have.r));
+	t->framer = (struct ht_tls_framer){0};
+	t->openvpn = (struct ht_openvpn_stream){0};
 }
 
 struct hello *hello_get(struct ht_sensor *s, struct ht_flow *f, enum hello_kind kind) {
@@ -61,7 +58,8 @@ struct hello *hello_get(struct ht_sensor *s, struct ht_flow *f, enum hello_kind 
 	uint32_t i = s->hello_free;
 	struct hello *h = &s->hellos[i];
 	// 0 in a free entry that was never used means "the next one".
-	s->hello_free = h->newer != 0 ? h->newer : i + 1;
+	const uint32_t next = s->hello_links[i].newer;
+	s->hello_free = next != 0 ? next : i + 1;
 	h->kind = (uint8_t)kind;
 	h->begun = h->talk = h->told = h->fin[0] = h->fin[1] = false;
 	h->datagrams = h->weighed = 0;
@@ -70,7 +68,8 @@ struct hello *hello_get(struct ht_sensor *s, struct ht_flow *f, enum hello_kind 
 	h->at = (struct sighting){.ts = s->now, .encap = h->encap};
 	switch (kind) {
 	case HELLO_TCP:
-		memset(h->tcp, 0, sizeof(h->tcp));
+		side_clear(&h->tcp[0]);
+		side_clear(&h->tcp[1]);
 		break;
 	case HELLO_QUIC:
 		memset(&h->quic, 0, sizeof(h->quic));
@@ -82,7 +81,7 @@ struct hello *hello_get(struct ht_sensor *s, struct ht_flow *f, enum hello_kind 
 		memset(&h->dtls, 0, sizeof(h->dtls));
 		break;
 	}
-	link_newest(s, h);
+	link_newest(s, i);
 	if (f != NULL) {
 		h->flow = f->slot;
 		f->work = i;
@@ -109,21 +108,24 @@ void hello_put(struct ht_sensor *s, struct hello *h) {
 		ht_dtls_next(&h->dtls, s->arena);
 		break;
 	}
-	unlink_hello(s, h);
+	const uint32_t i = index_of(s, h);
+	unlink_hello(s, i);
 	if (h->flow != UINT32_MAX) {
 		struct ht_flow *f = ht_flow_at(s->flows, h->flow);
 		f->work = 0;
 		f->state = HT_FLOW_OPEN;
 	}
 	h->kind = HELLO_FREE;
-	h->newer = s->hello_free; // last in, first out: the next one is warm in the cache
-	s->hello_free = index_of(s, h);
+	// Last in, first out: the next one is warm in the cache.
+	s->hello_links[i].newer = s->hello_free;
+	s->hello_free = i;
 }
 
 void hello_touch(struct ht_sensor *s, struct hello *h, const struct sighting *at) {
-	if (index_of(s, h) != s->hello_newest) {
-		unlink_hello(s, h);
-		link_newest(s, h);
+	const uint32_t i = index_of(s, h);
+	if (i != s->hello_links[0].older) {
+		unlink_hello(s, i);
+		link_newest(s, i);
 	}
 	h->at = *at;
 	memcpy(h->encap, at->encap, at->num_encap * sizeof(h->encap[0]));
@@ -140,9 +142,9 @@ give_up(struct ht_sensor *s, struct hello *h, enum ht_ledger open, enum ht_incom
 }
 
 bool hello_make_room(struct ht_sensor *s, const struct hello *keep) {
-	uint32_t i = s->hello_oldest;
+	uint32_t i = s->hello_links[0].newer;
 	if (i != 0 && &s->hellos[i] == keep)
-		i = keep->newer;
+		i = s->hello_links[i].newer;
 	if (i == 0)
 		return false;
 	count(s, HT_CTR_HELLOS_EVICTED);
@@ -151,8 +153,9 @@ bool hello_make_room(struct ht_sensor *s, const struct hello *keep) {
 }
 
 void hellos_expire(struct ht_sensor *s) {
-	while (s->hello_oldest != 0) {
-		struct hello *h = &s->hellos[s->hello_oldest];
+	uint32_t oldest;
+	while ((oldest = s->hello_links[0].newer) != 0) {
+		struct hello *h = &s->hellos[oldest];
 		// A jump back in time is another capture: what the last one left is as old.
 		if (!ht_older_than(s->now, h->at.ts, s->hello_idle_ns)
 		    && !ht_older_than(h->at.ts, s->now, s->hello_idle_ns))
@@ -162,7 +165,7 @@ void hellos_expire(struct ht_sensor *s) {
 }
 
 void hellos_end(struct ht_sensor *s) {
-	while (s->hello_oldest != 0)
-		give_up(s, &s->hellos[s->hello_oldest], HT_CTR_STREAM_OPEN,
-			HT_INCOMPLETE_END_OF_CAPTURE);
+	uint32_t oldest;
+	while ((oldest = s->hello_links[0].newer) != 0)
+		give_up(s, &s->hellos[oldest], HT_CTR_STREAM_OPEN, HT_INCOMPLETE_END_OF_CAPTURE);
 }

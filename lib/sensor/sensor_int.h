@@ -72,23 +72,30 @@ enum tcp_role {
 	ROLE_SPENT, // the client of an upgrade protocol, and no hello will come any more
 };
 
-// What is known of one TCP direction that is being put together.
+#define CACHE_LINE 64
+
+// What is known of one TCP direction that is being put together. Thousands are in progress at a
+// time, so what a packet costs are the cache lines it touches: what nearly all need are the first
+// two, up to the first range of the stream.
 struct tcp_side {
 	bool open; // this side has a stream here
 	bool cut; // the snap length took bytes of it
 	bool in_tls;
 	bool begun; // the first byte of a ClientHello was there
+	bool in_openvpn; // the TLS bytes are taken out of packets in the stream
 	uint8_t role; // enum tcp_role
 	uint8_t beyond; // segments that lay beyond what is held
-	uint32_t tls_at; // offset at which TLS begins, or may begin
 	uint16_t segments_before; // of stream.segments, those that came before the hello's own
+	uint32_t tls_at; // offset at which TLS begins, or may begin
+	union {
+		struct ht_upgrade upgrade;
+		struct ht_answers answers; // ROLE_SERVER
+	};
 	struct ht_stream stream;
 	struct ht_tls_framer framer;
-	struct ht_upgrade upgrade;
-	struct ht_answers answers; // ROLE_SERVER
-	bool in_openvpn; // the TLS bytes are taken out of packets in the stream
 	struct ht_openvpn_stream openvpn;
-};
+} __attribute__((aligned(CACHE_LINE)));
+_Static_assert(offsetof(struct tcp_side, stream.data.have.r[1]) <= 2 * CACHE_LINE, "as told above");
 
 // A hello whose pieces another protocol carries. It belongs to a flow like any other: OpenVPN's, or
 // one that stands for a conversation of EAP (sensor_carried.c).
@@ -102,9 +109,15 @@ struct carried {
 
 enum hello_kind { HELLO_FREE, HELLO_TCP, HELLO_QUIC, HELLO_DTLS, HELLO_CARRIED };
 
-// One hello in progress, from a fixed pool. In a list by last activity, oldest first.
+// The place of a hello in the ring by last activity. Apart from the hellos: each packet moves one
+// to the end, and its neighbours are nowhere near. Index 0 is no hello: behind it comes the oldest
+// (its `newer`), before it the newest.
+struct hello_links {
+	uint32_t older, newer;
+};
+
+// One hello in progress, from a fixed pool.
 struct hello {
-	uint32_t older, newer; // indices, 0 is none
 	uint32_t flow; // slot of its flow
 	uint8_t kind; // enum hello_kind
 	bool begun; // but TCP: counted in hellos.begun
@@ -118,14 +131,15 @@ struct hello {
 	uint32_t fin_at[2];
 	// The last packet that mattered.
 	struct sighting at;
-	struct ht_encap encap[HT_ENCAP_MAX];
 	union {
 		struct tcp_side tcp[2];
 		struct ht_quic_conn quic;
 		struct ht_dtls dtls;
 		struct carried carried;
 	};
+	struct ht_encap encap[HT_ENCAP_MAX];
 };
+_Static_assert(offsetof(struct hello, tcp) == CACHE_LINE, "what all packets need is in one line");
 
 // What is left of a QUIC connection that gave its hello, so that a second hello (HelloRetryRequest)
 // can be opened and a repeat told. A ring: the oldest is written over.
@@ -157,8 +171,8 @@ struct ht_sensor {
 	struct ht_fingerprinter *fingerprinter;
 
 	struct hello *hellos; // [0] is not used
+	struct hello_links *hello_links; // of the same indices
 	uint32_t hello_free; // list through `newer`
-	uint32_t hello_oldest, hello_newest;
 	uint32_t *quic_by_dcid; // hints: hello index by hash of the original DCID
 	uint32_t quic_by_dcid_mask;
 	struct quic_past *past;
@@ -258,6 +272,8 @@ bool hellos_new(struct ht_sensor *s);
 void hellos_free(struct ht_sensor *s);
 // hello_get takes one for `f` (evicting the oldest when none is left); it is the newest.
 struct hello *hello_get(struct ht_sensor *s, struct ht_flow *f, enum hello_kind kind);
+// side_clear makes a side of HELLO_TCP empty, without touching ranges that are not in use.
+void side_clear(struct tcp_side *t);
 void hello_put(struct ht_sensor *s, struct hello *h);
 // hello_touch notes that `h` saw a packet.
 void hello_touch(struct ht_sensor *s, struct hello *h, const struct sighting *at);
@@ -267,7 +283,20 @@ bool hello_make_room(struct ht_sensor *s, const struct hello *keep);
 void hellos_expire(struct ht_sensor *s);
 // hellos_end gives up all of them, the one silent for the longest time first.
 void hellos_end(struct ht_sensor *s);
-struct hello *hello_of(struct ht_sensor *s, const struct ht_flow *f); // NULL when it has none
+// hello_of is NULL when the flow has none.
+static inline struct hello *hello_of(struct ht_sensor *s, const struct ht_flow *f) {
+	return f->work != 0 ? &s->hellos[f->work] : NULL;
+}
+// hello_prefetch, some packets ahead, asks for what a packet of this side will need.
+static inline void
+hello_prefetch(const struct ht_sensor *s, const struct ht_flow *f, uint8_t side) {
+	if (f->work == 0)
+		return;
+	const struct hello *h = &s->hellos[f->work];
+	__builtin_prefetch(h);
+	__builtin_prefetch(&h->tcp[side]);
+	__builtin_prefetch((const char *)&h->tcp[side] + CACHE_LINE);
+}
 
 // --- sensor.c ---
 // flow_find is NULL when the flow is not remembered. One that was silent for flow_idle_s is begun

@@ -548,7 +548,7 @@ void side_open(
 	if (h == NULL)
 		h = hello_get(s, f, HELLO_TCP);
 	struct tcp_side *t = &h->tcp[side];
-	memset(t, 0, sizeof(*t));
+	side_clear(t);
 	t->open = true;
 	t->stream.base = f->seq[side];
 	t->stream.anchored = f->dir[side] != DIR_NEW;

@@ -217,10 +217,13 @@ void talk_over(
 // A secret went out in clear, the server has answered it, and TLS was to be had, or its offer was
 // taken out: whatever follows, that stays true, and somebody may wait for the word.
 static void tell_decided(struct ht_sensor *s, struct ht_flow *f, struct hello *h) {
+	if (h->told)
+		return;
 	const struct ht_upgrade *client = client_of(h);
+	if (client == NULL || !(client->said & HT_SAID_LOGIN))
+		return;
 	const struct ht_answers *server = server_of(h);
-	if (h->told || client == NULL || server == NULL || !(client->said & HT_SAID_LOGIN)
-	    || server->num <= client->login_at || server->num == h->weighed)
+	if (server == NULL || server->num <= client->login_at || server->num == h->weighed)
 		return;
 	h->weighed = server->num; // until the server says more there is nothing new to weigh
 	const struct outcome o = outcome_of(s, f, h, false);
@@ -254,11 +257,12 @@ static bool hello_due(const struct tcp_side *t) {
 
 void talk_close(struct ht_sensor *s, struct ht_flow *f, bool reset) {
 	struct hello *h = hello_of(s, f);
-	const struct ht_answers *server = server_of(h);
 	tell_decided(s, f, h);
 	// Nothing that may follow would change the verdict.
-	const bool exhausted
-		= h->tcp[h->client].role == ROLE_SPENT && server != NULL && server->done;
+	const bool exhausted = h->tcp[h->client].role == ROLE_SPENT && server_of(h) != NULL
+			       && server_of(h)->done;
+	if (!exhausted && !h->fin[0] && !h->fin[1])
+		return;
 	bool over[2];
 	for (uint8_t side = 0; side < 2; side++) {
 		over[side] = h->fin[side] && all_seen(f, h, side);

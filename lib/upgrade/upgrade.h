@@ -126,6 +126,7 @@ struct ht_upgrade {
 	uint8_t depth; // open XML elements
 	uint8_t quote; // inside an XML tag: the quotation mark that is open, or 1
 	uint8_t spoken; // 1 + enum ht_via of the protocol at hand, when the bytes alone tell it
+	uint8_t secret; // text: so many lines more of a SASL exchange, and a secret was sent
 	struct {
 		uint32_t at; // bytes before it were unwrapped; 0: none yet
 		uint32_t end; // of what they carried
@@ -134,7 +135,6 @@ struct ht_upgrade {
 		bool carries; // the frame at hand is none of WebSocket's control frames
 		bool over; // nothing more is carried
 	} frame;
-	uint8_t secret; // text: so many lines more of a SASL exchange, and a secret was sent
 };
 
 // ht_upgrade_scan looks at `sofar`, all in-order bytes of the direction since its beginning, of
