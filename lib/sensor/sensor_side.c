@@ -541,6 +541,7 @@ void side_open(
 	struct ht_flow *f,
 	uint8_t side,
 	bool serves,
+	const struct ht_upgrade *scanned,
 	const struct segment *g,
 	const struct sighting *at
 ) {
@@ -553,6 +554,8 @@ void side_open(
 	t->stream.base = f->seq[side];
 	t->stream.anchored = f->dir[side] != DIR_NEW;
 	begin_anew(f, t, side);
+	if (scanned != NULL)
+		t->upgrade = *scanned;
 	if (f->dir[side] == DIR_AGAIN) {
 		t->in_tls = true;
 		t->framer.second = true;

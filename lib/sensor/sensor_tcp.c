@@ -42,9 +42,13 @@ static bool first_bytes(
 		break;
 	}
 	bool serves = false;
+	struct ht_upgrade u = {.port_hint = f->port[!side]};
+	const struct ht_upgrade *scanned = NULL;
 	if (ht_tls_start(g->bytes) == HT_TLS_NO && f->dir[side] == DIR_READY) {
-		struct ht_upgrade u = {.port_hint = f->port[!side]};
-		const bool bad = ht_upgrade_scan(&u, g->bytes) == HT_BAD;
+		const enum ht_rc rc = ht_upgrade_scan(&u, g->bytes);
+		const bool bad = rc == HT_BAD;
+		if (rc == HT_MORE)
+			scanned = &u;
 		serves = bad
 			 && (u.speaks == HT_SPEAKS_SERVER
 			     || (f->work != 0 && talk_serves(hello_of(s, f), side)));
@@ -53,7 +57,7 @@ static bool first_bytes(
 			return true;
 		}
 	}
-	side_open(s, f, side, serves, g, at);
+	side_open(s, f, side, serves, scanned, g, at);
 	return true;
 }
 
@@ -74,7 +78,7 @@ static void after_hello(
 	advance(g, skip);
 	f->seq[side] += skip;
 	if (g->bytes.len > 0)
-		side_open(s, f, side, false, g, at);
+		side_open(s, f, side, false, NULL, g, at);
 }
 
 static void
@@ -117,7 +121,7 @@ payload(struct ht_sensor *s,
 	if (f->dir[side] != DIR_AGAIN)
 		count(s, HT_CTR_STREAMS_BEGUN);
 	if (ahead > 0) {
-		side_open(s, f, side, false, g, at);
+		side_open(s, f, side, false, NULL, g, at);
 		return;
 	}
 	if (f->dir[side] != DIR_AGAIN && first_bytes(s, f, side, g, at))

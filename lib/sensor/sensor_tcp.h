@@ -57,12 +57,14 @@ void side_give_up(
 	enum ht_incomplete why
 );
 // side_open begins to hold a side, with what `g` brings of it; side_hold adds to it. `serves`: it
-// answers the client of an upgrade protocol.
+// answers the client of an upgrade protocol. `scanned`: what ht_upgrade_scan made of `g`, which it
+// wants more of; NULL: it was not given to it.
 void side_open(
 	struct ht_sensor *s,
 	struct ht_flow *f,
 	uint8_t side,
 	bool serves,
+	const struct ht_upgrade *scanned,
 	const struct segment *g,
 	const struct sighting *at
 );

@@ -2,8 +2,6 @@
 
 #include "upgrade_int.h"
 
-#include <strings.h>
-
 const char *ht_via_name(enum ht_via v) {
 	static const char *const names[] = {
 #define X(id, name) name,
@@ -14,31 +12,21 @@ const char *ht_via_name(enum ht_via v) {
 }
 
 enum ht_rc up_line(struct ht_upgrade *u, struct ht_span all, size_t max, struct ht_span *line) {
-	struct ht_reader fresh = ht_reader(all);
-	if (!ht_skip(&fresh, u->pos))
+	if (u->pos > all.len) // behind a literal that has not come yet
 		return HT_MORE;
-	const uint8_t *lf = memchr(fresh.left.p, '\n', fresh.left.len);
-	size_t stop = lf != NULL ? (size_t)(lf - all.p) : all.len;
+	const uint8_t *lf = memchr(all.p + u->pos, '\n', all.len - u->pos);
+	const size_t stop = lf != NULL ? (size_t)(lf - all.p) : all.len;
 	if (stop - u->start > max)
 		return HT_LIMIT;
 	if (lf == NULL) {
 		u->pos = (uint32_t)all.len;
 		return HT_MORE;
 	}
-	struct ht_reader r = up_here(u, all);
-	if (!ht_take(&r, stop - u->start, line))
-		return HT_MORE;
+	*line = HT_SPAN(all.p + u->start, stop - u->start);
 	if (line->len > 0 && line->p[line->len - 1] == '\r')
 		line->len--;
 	up_go_to(u, stop + 1);
 	return HT_OK;
-}
-
-bool up_is(struct ht_span word, const char *name) {
-	// Most words differ in their first letter.
-	if (word.len == 0 || ((word.p[0] ^ name[0]) & ~0x20) != 0)
-		return false;
-	return word.len == strlen(name) && strncasecmp((const char *)word.p, name, word.len) == 0;
 }
 
 // A second CR before the LF is seen from some clients.
@@ -46,14 +34,30 @@ static bool is_blank(uint8_t c) {
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
+#define EACH_BYTE(x) (0x0101010101010101u * (x))
+
+// The bytes of a word from `i` on are passed over eight at a time as long as all of them are beyond
+// the blank: most of a word is.
+static size_t word_end(struct ht_span s, size_t i) {
+	for (uint64_t x; s.len - i >= sizeof(x); i += sizeof(x)) {
+		memcpy(&x, s.p + i, sizeof(x));
+		const uint64_t low = (x - EACH_BYTE(0x21)) & ~x & EACH_BYTE(0x80);
+		if (low != 0) {
+			i += (unsigned)__builtin_ctzll(low) / 8;
+			break;
+		}
+	}
+	while (i < s.len && !is_blank(s.p[i]))
+		i++;
+	return i;
+}
+
 struct ht_span up_word(struct ht_reader *r) {
 	struct ht_span s = r->left;
-	size_t blank = 0, n = 0;
+	size_t blank = 0;
 	while (blank < s.len && is_blank(s.p[blank]))
 		blank++;
-	while (blank + n < s.len && !is_blank(s.p[blank + n]))
-		n++;
-	if (!ht_skip(r, blank) || !ht_take(r, n, &s))
+	if (!ht_skip(r, blank) || !ht_take(r, word_end(s, blank) - blank, &s))
 		return HT_SPAN_EMPTY;
 	return s;
 }

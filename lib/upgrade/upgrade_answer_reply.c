@@ -6,14 +6,12 @@
 
 // RFC 5321 4.2: three digits, then a blank, or a hyphen when another line follows. 0: no reply.
 static uint16_t code_of(struct ht_span line) {
-	if (line.len < 3 || line.p[0] < '1' || line.p[0] > '5')
+	if (line.len < 3 || (line.len > 3 && line.p[3] != ' ' && line.p[3] != '-'))
 		return 0;
-	for (size_t i = 1; i < 3; i++)
-		if (line.p[i] < '0' || line.p[i] > '9')
-			return 0;
-	if (line.len > 3 && line.p[3] != ' ' && line.p[3] != '-')
+	const unsigned first = line.p[0] - '0', second = line.p[1] - '0', third = line.p[2] - '0';
+	if (first < 1 || first > 5 || second > 9 || third > 9)
 		return 0;
-	return (uint16_t)(line.p[0] * 100 + line.p[1] * 10 + line.p[2] - '0' * 111);
+	return (uint16_t)(first * 100 + second * 10 + third);
 }
 
 // text_of gives what stands behind the code.
@@ -110,24 +108,28 @@ static bool has_block(uint16_t code) {
 
 // RFC 5321 4.1.1.1: ehlo-line = keyword *( SP param ); RFC 3977 5.2.2: the same in NNTP. HELO and
 // EXPN may have replies of several lines with 250, too: those have none of the usual keywords.
-static void keyword(struct ht_answers *a, struct ht_span line) {
-	static const char names[][20] = {
-		"8BITMIME", "AUTH", "CHUNKING",	  "DELIVERBY", "DSN",	   "ENHANCEDSTATUSCODES",
-		"ETRN",	    "HELP", "PIPELINING", "SIZE",      "SMTPUTF8", "STARTTLS",
-		"VRFY",
+static bool is_keyword(struct ht_span word) {
+	static const struct ht_span names[] = {
+		HT_SPAN_STR("PIPELINING"), HT_SPAN_STR("SIZE"), // mostly the first two
+		HT_SPAN_STR("8BITMIME"),   HT_SPAN_STR("AUTH"), HT_SPAN_STR("CHUNKING"),
+		HT_SPAN_STR("DELIVERBY"),  HT_SPAN_STR("DSN"),	HT_SPAN_STR("ENHANCEDSTATUSCODES"),
+		HT_SPAN_STR("ETRN"),	   HT_SPAN_STR("HELP"), HT_SPAN_STR("SMTPUTF8"),
+		HT_SPAN_STR("STARTTLS"),   HT_SPAN_STR("VRFY"),
 	};
-	struct ht_reader r = ht_reader(line);
-	if (!(a->said & HT_SAID_LISTED)) {
-		struct ht_reader head = r;
-		struct ht_span name = up_word(&head);
-		for (size_t i = 0; i < HT_ARRAY_LEN(names); i++)
-			if (up_is(name, names[i]))
-				(void)up_listed(a);
-	}
+	return up_is_any(word, names, HT_ARRAY_LEN(names));
+}
+
+static void keyword(struct ht_answers *a, struct ht_span line) {
 	const int first = up_at(line, 0) & ~0x20;
-	if (first != 'S' && first != 'X')
+	const bool may_offer = first == 'S' || first == 'X';
+	if ((a->said & HT_SAID_LISTED) && !may_offer)
 		return;
-	struct ht_span word = up_word(&r);
+	struct ht_reader r = ht_reader(line);
+	const struct ht_span word = up_word(&r);
+	if (!(a->said & HT_SAID_LISTED) && is_keyword(word))
+		(void)up_listed(a);
+	if (!may_offer)
+		return;
 	if (up_is(word, "STARTTLS"))
 		a->said |= HT_SAID_OFFERED;
 	else if (word.len == strlen("STARTTLS") && up_blotted(word))
@@ -137,17 +139,18 @@ static void keyword(struct ht_answers *a, struct ht_span line) {
 // RFC 2389 3.2, RFC 4217 6: " AUTH TLS"; some put several, "AUTH TLS;TLS-C;SSL;". Other replies
 // with 211 (STAT) are told apart by having none of the usual features.
 static void feature(struct ht_answers *a, struct ht_span line) {
-	static const char names[][5] = {
-		"AUTH", "CLNT", "EPRT", "EPSV", "HOST", "LANG", "MDTM", "MFMT",
-		"MLST", "PASV", "PBSZ", "PROT", "REST", "SIZE", "TVFS", "UTF8",
+	static const struct ht_span names[] = {
+		HT_SPAN_STR("AUTH"), HT_SPAN_STR("CLNT"), HT_SPAN_STR("EPRT"), HT_SPAN_STR("EPSV"),
+		HT_SPAN_STR("HOST"), HT_SPAN_STR("LANG"), HT_SPAN_STR("MDTM"), HT_SPAN_STR("MFMT"),
+		HT_SPAN_STR("MLST"), HT_SPAN_STR("PASV"), HT_SPAN_STR("PBSZ"), HT_SPAN_STR("PROT"),
+		HT_SPAN_STR("REST"), HT_SPAN_STR("SIZE"), HT_SPAN_STR("TVFS"), HT_SPAN_STR("UTF8"),
 	};
 	struct ht_reader r = ht_reader(line);
 	struct ht_span word = up_word(&r);
 	if (up_blotted(word))
 		a->said |= HT_SAID_OVERWRITTEN;
-	for (size_t i = 0; i < HT_ARRAY_LEN(names); i++)
-		if (up_is(word, names[i]))
-			(void)up_listed(a);
+	if (up_is_any(word, names, HT_ARRAY_LEN(names)))
+		(void)up_listed(a);
 	if (up_is(word, "AUTH") && (up_mentions(r.left, "TLS") || up_mentions(r.left, "SSL")))
 		a->said |= HT_SAID_OFFERED;
 }

@@ -201,16 +201,27 @@ size_t up_answer_imap(struct ht_answers *a, const struct ht_upgrade *client, str
 
 // RFC 2449 6: the first words of the list that CAPA gives, and of RFC 2595, 3206, 6856.
 static void pop3_capability(struct ht_answers *a, struct ht_span line) {
-	static const char *const names[] = {
-		"TOP",	  "USER", "SASL",	    "RESP-CODES", "LOGIN-DELAY",    "PIPELINING",
-		"EXPIRE", "UIDL", "IMPLEMENTATION", "STLS",	  "AUTH-RESP-CODE", "UTF8",
-		"LANG",
+	static const struct ht_span names[] = {
+		HT_SPAN_STR("TOP"),
+		HT_SPAN_STR("USER"),
+		HT_SPAN_STR("SASL"),
+		HT_SPAN_STR("RESP-CODES"),
+		HT_SPAN_STR("LOGIN-DELAY"),
+		HT_SPAN_STR("PIPELINING"),
+		HT_SPAN_STR("EXPIRE"),
+		HT_SPAN_STR("UIDL"),
+		HT_SPAN_STR("IMPLEMENTATION"),
+		HT_SPAN_STR("STLS"),
+		HT_SPAN_STR("AUTH-RESP-CODE"),
+		HT_SPAN_STR("UTF8"),
+		HT_SPAN_STR("LANG"),
 	};
 	struct ht_reader r = ht_reader(line);
 	struct ht_span word = up_word(&r);
-	for (size_t i = 0; i < HT_ARRAY_LEN(names); i++)
-		if (up_is(word, names[i]) && up_listed(a))
-			a->listed_at = (uint16_t)(a->num - 1); // "+OK" was counted before
+	if (!(a->said & HT_SAID_LISTED) && up_is_any(word, names, HT_ARRAY_LEN(names))) {
+		(void)up_listed(a);
+		a->listed_at = (uint16_t)(a->num - 1); // "+OK" was counted before
+	}
 	if (up_is(word, "STLS"))
 		a->said |= HT_SAID_OFFERED;
 	else if (word.len == strlen("STLS") && up_blotted(word))

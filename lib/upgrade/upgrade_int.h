@@ -6,6 +6,8 @@
 #include "reader.h"
 #include "upgrade.h"
 
+#include <strings.h>
+
 // The longest command line. RFC 4954 4 holds 12288 octets to be enough for the lines of deployed
 // authentication mechanisms, and no other protocol here asks for longer ones.
 #define UP_LINE_MAX 12288u
@@ -172,8 +174,25 @@ unsigned up_layers_answered(const struct ht_upgrade *client);
 HT_MUST_USE enum ht_rc
 up_line(struct ht_upgrade *u, struct ht_span all, size_t max, struct ht_span *line);
 
-// up_is tells whether `word` is `name` in any case of its letters.
-bool up_is(struct ht_span word, const char *name);
+// up_same tells whether two words are the same in any case of their letters. Most words differ in
+// length or in their first letter.
+static inline bool up_same(struct ht_span word, struct ht_span name) {
+	return word.len == name.len && word.len > 0 && ((word.p[0] ^ name.p[0]) & ~0x20) == 0
+	       && strncasecmp((const char *)word.p, (const char *)name.p, name.len) == 0;
+}
+
+// up_is does so for a name that stands in the code, whose length the compiler knows.
+static inline bool up_is(struct ht_span word, const char *name) {
+	return up_same(word, HT_SPAN(name, strlen(name)));
+}
+
+// up_is_any tells whether the word is one of `num` names.
+static inline bool up_is_any(struct ht_span word, const struct ht_span *names, size_t num) {
+	for (size_t i = 0; i < num; i++)
+		if (up_same(word, names[i]))
+			return true;
+	return false;
+}
 
 // up_word takes the next word of a line; it is empty when there is none.
 struct ht_span up_word(struct ht_reader *r);

@@ -242,14 +242,27 @@ static enum ht_rc text_line(struct ht_upgrade *u, struct ht_span line) {
 	return rc;
 }
 
+// Passes over the lines of a mail that has begun, up to one that may be its end.
+static void skip_mail(struct ht_upgrade *u, struct ht_span all) {
+	while (u->pos == u->start && u->start < all.len && all.p[u->start] != '.') {
+		const uint8_t *lf = memchr(all.p + u->start, '\n', all.len - u->start);
+		if (lf == NULL)
+			return;
+		up_go_to(u, (size_t)(lf - all.p) + 1);
+	}
+}
+
 enum ht_rc up_text(struct ht_upgrade *u, struct ht_span all) {
 	for (;;) {
 		struct ht_span line;
-		bool mail = u->state == UP_MAIL;
-		int first = u->pos == u->start ? up_at(up_here(u, all).left, 0) : -1;
-		if (first >= 0 && !mail && !(u->flags & UP_CONTINUED) && !is_graph((uint8_t)first)
-		    && !ends_word(first))
-			return up_hello_here(u, (uint8_t)first);
+		const bool mail = u->state == UP_MAIL;
+		if (mail && (u->flags & UP_MAIL_BEGUN)) {
+			skip_mail(u, all);
+		} else if (!mail && !(u->flags & UP_CONTINUED) && u->pos == u->start) {
+			const int first = up_at(all, u->start);
+			if (first >= 0 && !is_graph((uint8_t)first) && !ends_word(first))
+				return up_hello_here(u, (uint8_t)first);
+		}
 		enum ht_rc rc = up_line(u, all, mail ? HT_UPGRADE_MAX : UP_LINE_MAX, &line);
 		if (rc == HT_LIMIT)
 			return up_bad(u, HT_SPEAKS_PLAIN);

@@ -149,43 +149,51 @@ static const struct up_verb verbs[] = {
 };
 // clang-format on
 
-// A name as two numbers that are ordered as the names are.
-struct name {
-	uint64_t head, tail;
-};
+// A name as one number: its bytes, zeros behind its end. The numbers are ordered as the names are.
+typedef unsigned __int128 name_t;
 
-static struct name name_of(const char *s) {
-	return (struct name){ht_be64((const uint8_t *)s), ht_be64((const uint8_t *)s + 8)};
+static name_t number_of(uint64_t first, uint64_t second) {
+	return (name_t)first << 64 | second;
 }
 
-// eight_of gives bytes i to i + 7 of the word in capital letters, zeros behind its end.
-static uint64_t eight_of(struct ht_span word, size_t i) {
-	uint64_t n = 0;
-	for (unsigned shift = 64; i < word.len && shift > 0; i++) {
-		const uint8_t c = word.p[i];
-		shift -= 8;
-		n |= (uint64_t)(c >= 'a' && c <= 'z' ? c - ('a' - 'A') : c) << shift;
+// eight_of gives 8 bytes at most, zeros behind them, in capital letters.
+static uint64_t eight_of(const uint8_t *p, size_t len) {
+	const uint64_t each = 0x0101010101010101;
+	uint64_t x = 0;
+	if (len >= 8) {
+		memcpy(&x, p, 8);
+	} else if (len >= 4) {
+		uint32_t lo, hi;
+		memcpy(&lo, p, 4);
+		memcpy(&hi, p + len - 4, 4);
+		x = (uint64_t)hi << 8 * (len - 4) | lo;
+	} else {
+		for (size_t i = 0; i < len; i++)
+			x |= (uint64_t)p[i] << 8 * i;
 	}
-	return n;
-}
-
-static bool is_before(struct name a, struct name b) {
-	return a.head != b.head ? a.head < b.head : a.tail < b.tail;
+	// The top bit of each byte, which ASCII does not use, takes the comparisons.
+	const uint64_t ascii = x & each * 0x7f;
+	const uint64_t from_a = ascii + each * (0x80 - 'a'), beyond_z = ascii + each * (0x7f - 'z');
+	const uint64_t small = (from_a ^ beyond_z) & ~x & each * 0x80;
+	return __builtin_bswap64(x - (small >> 2));
 }
 
 const struct up_verb *up_verb_find(struct ht_span word) {
 	if (word.len == 0 || word.len >= UP_VERB_MAX)
 		return NULL;
-	const struct name wanted = {eight_of(word, 0), eight_of(word, 8)};
-	size_t first = 0;
+	const name_t wanted = number_of(
+		eight_of(word.p, word.len), word.len > 8 ? eight_of(word.p + 8, word.len - 8) : 0
+	);
+	const struct up_verb *found = verbs;
 	for (size_t num = HT_ARRAY_LEN(verbs); num > 1;) {
 		const size_t half = num / 2;
-		if (!is_before(wanted, name_of(verbs[first + half].name)))
-			first += half;
+		const uint8_t *name = (const uint8_t *)found[half].name;
+		if (wanted >= number_of(ht_be64(name), ht_be64(name + 8)))
+			found += half;
 		num -= half;
 	}
-	const struct name found = name_of(verbs[first].name);
-	return found.head == wanted.head && found.tail == wanted.tail ? &verbs[first] : NULL;
+	const uint8_t *name = (const uint8_t *)found->name;
+	return wanted == number_of(ht_be64(name), ht_be64(name + 8)) ? found : NULL;
 }
 
 const struct up_verb *up_verb_number(size_t i) {
