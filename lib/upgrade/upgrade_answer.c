@@ -3,22 +3,6 @@
 
 #include "upgrade_int.h"
 
-size_t up_answer_line(struct ht_answers *a, struct ht_span fresh, struct ht_span *line) {
-	const uint8_t *lf = memchr(fresh.p, '\n', fresh.len);
-	if (lf == NULL && fresh.len < HT_ANSWER_BYTES)
-		return 0;
-	size_t n = lf != NULL ? (size_t)(lf - fresh.p) : fresh.len;
-	*line = HT_SPAN(fresh.p, n < HT_ANSWER_BYTES ? n : HT_ANSWER_BYTES);
-	if (lf == NULL) {
-		a->flags |= UP_LONG_LINE;
-		return n;
-	}
-	// (A longer one ends elsewhere, and perhaps its end was not there.)
-	if (n > 0 && n < HT_ANSWER_BYTES && line->p[n - 1] == '\r')
-		line->len--;
-	return n + 1;
-}
-
 bool up_blotted(struct ht_span word) {
 	size_t n = 0;
 	while (n < word.len && word.p[n] == 'X')

@@ -32,24 +32,6 @@ bool up_tls_demanded(struct ht_span line) {
 		   || mentions_any(line, plain, HT_ARRAY_LEN(plain)));
 }
 
-size_t up_text_line(struct ht_answers *a, struct ht_span fresh, struct ht_span *line) {
-	enum { ALERT = 0x15, HANDSHAKE = 0x16, MAJOR = 3 };
-	const bool tls = fresh.p[0] == HANDSHAKE || fresh.p[0] == ALERT;
-	if (tls && !(a->flags & UP_BEHIND_LITERAL)) {
-		if (fresh.len < 2)
-			return 0;
-		if (fresh.p[1] == MAJOR) {
-			a->said |= HT_SAID_TLS;
-			a->done = true;
-			return 0;
-		}
-	}
-	size_t n = up_answer_line(a, fresh, line);
-	if (n > 0 && (a->flags & UP_GRANTED))
-		a->said |= HT_SAID_INJECTED;
-	return n;
-}
-
 void up_text_answered(struct ht_answers *a, enum ht_answer what) {
 	up_answered(a, what);
 	if (what != HT_ANSWER_YES)

@@ -102,7 +102,22 @@ enum up_answer_flag {
 // up_answer_line takes one line of the server, without its end. It returns how many bytes that is
 // with the end, 0 when the end has not come. Of a line longer than HT_ANSWER_BYTES the head is
 // given, and the rest is passed over without another call's notice.
-size_t up_answer_line(struct ht_answers *a, struct ht_span fresh, struct ht_span *line);
+static inline size_t
+up_answer_line(struct ht_answers *a, struct ht_span fresh, struct ht_span *line) {
+	const uint8_t *lf = memchr(fresh.p, '\n', fresh.len);
+	if (lf == NULL && fresh.len < HT_ANSWER_BYTES)
+		return 0;
+	size_t n = lf != NULL ? (size_t)(lf - fresh.p) : fresh.len;
+	*line = HT_SPAN(fresh.p, n < HT_ANSWER_BYTES ? n : HT_ANSWER_BYTES);
+	if (lf == NULL) {
+		a->flags |= UP_LONG_LINE;
+		return n;
+	}
+	// (A longer one ends elsewhere, and perhaps its end was not there.)
+	if (n > 0 && n < HT_ANSWER_BYTES && line->p[n - 1] == '\r')
+		line->len--;
+	return n + 1;
+}
 
 // up_answer_head gives of a message of `len` bytes the first HT_ANSWER_BYTES, or all; what is
 // behind them is passed over. It returns 0 while they are not all there.
@@ -127,7 +142,24 @@ static inline size_t up_answer_over(struct ht_answers *a, struct ht_span fresh) 
 
 // up_text_line takes a line as up_answer_line does, unless TLS begins here: then it says so, and
 // a->done is set.
-size_t up_text_line(struct ht_answers *a, struct ht_span fresh, struct ht_span *line);
+static inline size_t
+up_text_line(struct ht_answers *a, struct ht_span fresh, struct ht_span *line) {
+	enum { ALERT = 0x15, HANDSHAKE = 0x16, MAJOR = 3 };
+	const bool tls = fresh.p[0] == HANDSHAKE || fresh.p[0] == ALERT;
+	if (tls && !(a->flags & UP_BEHIND_LITERAL)) {
+		if (fresh.len < 2)
+			return 0;
+		if (fresh.p[1] == MAJOR) {
+			a->said |= HT_SAID_TLS;
+			a->done = true;
+			return 0;
+		}
+	}
+	size_t n = up_answer_line(a, fresh, line);
+	if (n > 0 && (a->flags & UP_GRANTED))
+		a->said |= HT_SAID_INJECTED;
+	return n;
+}
 
 // up_answered notes the next of the server's replies.
 static inline void up_answered(struct ht_answers *a, enum ht_answer what) {
