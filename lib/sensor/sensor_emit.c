@@ -6,26 +6,27 @@
 // Community ID v1, seed 0 (corelight/community-id-spec): "1:" and the base64 of the SHA-1 over
 // seed, smaller end's address, larger end's, protocol, a zero byte, both ports. IPv4 addresses have
 // 4 bytes.
-static size_t
-community_id(struct ht_sensor *s, char out[COMMUNITY_ID_MAX], const struct ht_flow *f) {
+static struct ht_span community_id(struct ht_sensor *s, const struct ht_flow *f) {
 	static const char b64[64]
 		= "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	uint8_t in[40], digest[21];
+	struct community *last = &s->community;
+	uint8_t in[sizeof(last->of)] = {0}, digest[21];
 	size_t skip = memcmp(f->addr[0], mapped, 12) == 0 && memcmp(f->addr[1], mapped, 12) == 0
 			      ? 12
 			      : 0;
 	size_t n = 16 - skip;
-	memset(in, 0, 2);
 	memcpy(in + 2, f->addr[0] + skip, n);
 	memcpy(in + 2 + n, f->addr[1] + skip, n);
 	in[2 + 2 * n] = f->proto;
-	in[3 + 2 * n] = 0;
 	ht_put_be16(in + 4 + 2 * n, f->port[0]);
 	ht_put_be16(in + 6 + 2 * n, f->port[1]);
+	if (memcmp(in, last->of, sizeof(in)) == 0)
+		return HT_SPAN(last->id, sizeof(last->id));
+	memcpy(last->of, in, sizeof(in));
 	ht_sha1(s->crypto, digest, HT_SPAN(in, 8 + 2 * n));
 	digest[20] = 0;
-	char *o = out;
+	char *o = last->id;
 	*o++ = '1';
 	*o++ = ':';
 	for (int i = 0; i < 21; i += 3) {
@@ -36,7 +37,7 @@ community_id(struct ht_sensor *s, char out[COMMUNITY_ID_MAX], const struct ht_fl
 		*o++ = b64[v & 63];
 	}
 	o[-1] = '='; // 20 bytes: one short of seven threes
-	return (size_t)(o - out);
+	return HT_SPAN(last->id, sizeof(last->id));
 }
 
 static void put_encap(struct ht_record *r, const struct sighting *at) {
@@ -61,8 +62,7 @@ void put_connection(
 	const char *kind,
 	const struct ht_flow *f,
 	uint8_t client,
-	const struct sighting *at,
-	char id[COMMUNITY_ID_MAX]
+	const struct sighting *at
 ) {
 	r->has = 0;
 	r->ts_is_ns = at->ts_is_ns;
@@ -80,7 +80,7 @@ void put_connection(
 		ht_set(r, dst_ip, f->addr[!client]);
 		ht_set(r, dst_port, f->port[!client]);
 		ht_set(r, transport, f->proto == HT_IPPROTO_TCP ? "tcp" : "udp");
-		ht_set(r, community_id, HT_SPAN(id, community_id(s, id, f)));
+		ht_set(r, community_id, community_id(s, f));
 	}
 	if (at->num_encap > 0)
 		put_encap(r, at);
@@ -206,8 +206,7 @@ emit(struct ht_sensor *s, const struct emission *e, enum ht_rc parsed, enum ht_i
 	struct ht_record *r = &s->record;
 	const struct ht_hello *h = &s->view;
 	struct ht_fingerprints fp;
-	char id[COMMUNITY_ID_MAX];
-	put_connection(s, r, "hello", e->flow, e->client, e->at, id);
+	put_connection(s, r, "hello", e->flow, e->client, e->at);
 	put_pieces(s, r, e);
 	ht_set(r, protocol, protocol_name(e));
 	put_outcome(s, r, parsed, why);

@@ -16,10 +16,9 @@ void emit_upgrade(
 	static const struct ht_verdict unknown
 		= {.severity = "notice", .evidence = "whether TLS was offered was not seen"};
 	struct ht_record *r = &s->record;
-	char id[COMMUNITY_ID_MAX];
 	if (!s->p.events)
 		return;
-	put_connection(s, r, "event", f, client, at, id);
+	put_connection(s, r, "event", f, client, at);
 	ht_set(r, kind, "upgrade");
 	if (v != NULL)
 		ht_set(r, upgrade_state, ht_upgrade_state_name(v->state));
@@ -54,13 +53,12 @@ void emit_not_tls(
 	const char *seen
 ) {
 	struct ht_record *r = &s->record;
-	char id[COMMUNITY_ID_MAX];
 	if (!tell_once(f))
 		return;
 	count(s, HT_CTR_EVENTS_NOT_TLS);
 	if (!s->p.events)
 		return;
-	put_connection(s, r, "event", f, client, at, id);
+	put_connection(s, r, "event", f, client, at);
 	ht_set(r, kind, "not_tls_on_tls_port");
 	ht_set(r, severity, "notice");
 	ht_set(r, seen, seen);
@@ -72,13 +70,12 @@ void emit_encrypted(
 ) {
 	static const uint8_t via[] = {HT_VIA_OPENVPN};
 	struct ht_record *r = &s->record;
-	char id[COMMUNITY_ID_MAX];
 	if (!tell_once(f))
 		return;
 	count(s, HT_CTR_EVENTS_ENCRYPTED);
 	if (!s->p.events)
 		return;
-	put_connection(s, r, "event", f, client, at, id);
+	put_connection(s, r, "event", f, client, at);
 	ht_set(r, kind, "encrypted_hello");
 	ht_set(r, severity, "info");
 	put_via(r, via, HT_ARRAY_LEN(via));

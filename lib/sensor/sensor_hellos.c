@@ -152,16 +152,10 @@ bool hello_make_room(struct ht_sensor *s, const struct hello *keep) {
 	return true;
 }
 
-void hellos_expire(struct ht_sensor *s) {
-	uint32_t oldest;
-	while ((oldest = s->hello_links[0].newer) != 0) {
-		struct hello *h = &s->hellos[oldest];
-		// A jump back in time is another capture: what the last one left is as old.
-		if (!ht_older_than(s->now, h->at.ts, s->hello_idle_ns)
-		    && !ht_older_than(h->at.ts, s->now, s->hello_idle_ns))
-			return;
-		give_up(s, h, HT_CTR_STREAM_IDLE, HT_INCOMPLETE_IDLE);
-	}
+void hellos_give_up_idle(struct ht_sensor *s) {
+	while (hellos_are_idle(s))
+		give_up(s, &s->hellos[s->hello_links[0].newer], HT_CTR_STREAM_IDLE,
+			HT_INCOMPLETE_IDLE);
 }
 
 void hellos_end(struct ht_sensor *s) {

@@ -190,6 +190,13 @@ struct ht_sensor {
 	uint64_t offers[1024];
 	const struct sighting *at; // the packet in hand
 
+	// The connection last told, and its community id: a hello and what became of the talk
+	// before it are told one behind the other.
+	struct community {
+		uint8_t of[40]; // what is hashed, zeros behind it; all zero: none yet
+		char id[30];
+	} community;
+
 	struct ht_hello view; // scratch of sensor_emit.c
 	struct ht_record record; // scratch of sensor_emit.c
 	struct ht_packet packets[BURST];
@@ -280,7 +287,19 @@ void hello_touch(struct ht_sensor *s, struct hello *h, const struct sighting *at
 // hello_make_room gives up the oldest hello but `keep`; false when there is none.
 bool hello_make_room(struct ht_sensor *s, const struct hello *keep);
 // hellos_expire gives up what was silent for too long at s->now.
-void hellos_expire(struct ht_sensor *s);
+static inline bool hellos_are_idle(const struct ht_sensor *s) {
+	const uint32_t oldest = s->hello_links[0].newer;
+	int64_t age;
+	// A jump back in time is another capture: what the last one left is as old.
+	return oldest != 0
+	       && (__builtin_sub_overflow(s->now, s->hellos[oldest].at.ts, &age)
+		   || age > s->hello_idle_ns || age < -s->hello_idle_ns);
+}
+void hellos_give_up_idle(struct ht_sensor *s);
+static inline void hellos_expire(struct ht_sensor *s) {
+	if (HT_UNLIKELY(hellos_are_idle(s)))
+		hellos_give_up_idle(s);
+}
 // hellos_end gives up all of them, the one silent for the longest time first.
 void hellos_end(struct ht_sensor *s);
 // hello_of is NULL when the flow has none.
@@ -309,7 +328,6 @@ void flow_end(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open, enum 
 void flow_renew(struct ht_sensor *s, struct ht_flow *f);
 
 // --- sensor_emit.c ---
-#define COMMUNITY_ID_MAX 30
 struct emission {
 	const struct ht_flow *flow;
 	uint8_t client; // side of the client
@@ -335,15 +353,14 @@ const struct ht_hello *emit_hello(struct ht_sensor *s, const struct emission *e)
 void emit_incomplete(struct ht_sensor *s, const struct emission *e, enum ht_incomplete why);
 
 // put_connection begins a record of a connection: what it is, when and where it was seen, and by
-// whom. `id` is room for the community id.
+// whom. The record borrows the community id until the next call.
 void put_connection(
 	struct ht_sensor *s,
 	struct ht_record *r,
 	const char *kind,
 	const struct ht_flow *f,
 	uint8_t client,
-	const struct sighting *at,
-	char id[COMMUNITY_ID_MAX]
+	const struct sighting *at
 );
 void put_via(struct ht_record *r, const uint8_t *via, unsigned num);
 

@@ -447,10 +447,13 @@ look(struct ht_sensor *s,
 	struct tcp_side *t = &h->tcp[side];
 	for (;;) {
 		uint32_t prefix = ht_stream_prefix(&t->stream);
-		const uint32_t raw = prefix;
-		// Bytes moved together in place: nothing goes before them now.
-		enum ht_rc carried = ht_upgrade_unwrap(&t->upgrade, t->stream.data.buf, &prefix);
-		t->stream.anchored |= prefix != raw;
+		enum ht_rc carried = HT_OK;
+		if (t->upgrade.framing != HT_FRAMING_NONE) {
+			const uint32_t raw = prefix;
+			carried = ht_upgrade_unwrap(&t->upgrade, t->stream.data.buf, &prefix);
+			// Bytes moved together in place: nothing goes before them now.
+			t->stream.anchored |= prefix != raw;
+		}
 		if (!t->in_tls && prefix <= t->tls_at) {
 			if (carried == HT_OK && bytes_held(&t->stream) <= prefix + AHEAD_BYTES)
 				return true;
