@@ -3,9 +3,9 @@
 #include "arena.h"
 
 #include "asan.h"
+#include "pages.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 // Orders 0 .. ORDERS-1 are blocks of HT_ARENA_MIN_BLOCK << order.
 #define ORDERS 10
@@ -56,14 +56,11 @@ struct ht_arena *ht_arena_new(size_t bytes) {
 	if (a->bytes == 0)
 		a->bytes = HT_ARENA_MAX_BLOCK;
 	a->num_units = (uint32_t)(a->bytes / HT_ARENA_MIN_BLOCK);
-	// calloc and an anonymous mapping both give pages that cost nothing until they are touched.
+	// calloc gives pages that cost nothing until they are touched, too.
 	a->units = calloc(a->num_units, sizeof(a->units[0]));
-	a->base
-		= mmap(NULL, a->bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (a->units == NULL || a->base == MAP_FAILED) {
-		if (a->base != MAP_FAILED)
-			munmap(a->base, a->bytes);
+	a->base = ht_pages_new(a->bytes);
+	if (a->units == NULL || a->base == NULL) {
+		ht_pages_free(a->base, a->bytes);
 		free(a->units);
 		free(a);
 		return NULL;
@@ -82,7 +79,7 @@ void ht_arena_free(struct ht_arena *a) {
 	if (a == NULL)
 		return;
 	HT_UNPOISON(a->base, a->bytes);
-	munmap(a->base, a->bytes);
+	ht_pages_free(a->base, a->bytes);
 	free(a->units);
 	free(a);
 }

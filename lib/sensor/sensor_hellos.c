@@ -1,30 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The pool of hellos in progress.
 
+#include "pages.h"
 #include "sensor_int.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 bool hellos_new(struct ht_sensor *s) {
 	size_t num = (size_t)s->p.max_hellos + 1;
-	// Anonymous pages are zero and cost nothing until used: the free list is threaded lazily,
-	// so that a quiet link never touches most of the pool.
-	s->hellos
-		= mmap(NULL, num * sizeof(s->hellos[0]), PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (s->hellos == MAP_FAILED) {
-		s->hellos = NULL;
-		return false;
-	}
+	// The free list is threaded lazily, so that a quiet link never touches most of the pool.
+	s->hellos = ht_pages_new(num * sizeof(s->hellos[0]));
 	s->hello_links = calloc(num, sizeof(s->hello_links[0]));
 	s->hello_free = 1;
-	return s->hello_links != NULL;
+	return s->hellos != NULL && s->hello_links != NULL;
 }
 
 void hellos_free(struct ht_sensor *s) {
-	if (s->hellos != NULL)
-		munmap(s->hellos, ((size_t)s->p.max_hellos + 1) * sizeof(s->hellos[0]));
+	ht_pages_free(s->hellos, ((size_t)s->p.max_hellos + 1) * sizeof(s->hellos[0]));
 	free(s->hello_links);
 }
 
