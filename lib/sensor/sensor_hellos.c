@@ -39,7 +39,9 @@ static void link_newest(struct ht_sensor *s, uint32_t i) {
 }
 
 void side_clear(struct tcp_side *t) {
-	memset(t, 0, offsetof(struct tcp_side, stream.data.have.r));
+	memset(t, 0, offsetof(struct tcp_side, upgrade));
+	t->upgrade = (struct ht_upgrade){0};
+	memset(&t->stream, 0, offsetof(struct ht_stream, data.have.r));
 	t->framer = (struct ht_tls_framer){0};
 	t->openvpn = (struct ht_openvpn_stream){0};
 }
@@ -120,8 +122,9 @@ void hello_touch(struct ht_sensor *s, struct hello *h, const struct sighting *at
 		link_newest(s, i);
 	}
 	h->at = *at;
-	memcpy(h->encap, at->encap, at->num_encap * sizeof(h->encap[0]));
 	h->at.encap = h->encap;
+	for (unsigned n = 0; n < at->num_encap; n++)
+		h->encap[n] = at->encap[n];
 }
 
 static void

@@ -86,6 +86,7 @@ struct tcp_side {
 	uint8_t role; // enum tcp_role
 	uint8_t beyond; // segments that lay beyond what is held
 	uint16_t segments_before; // of stream.segments, those that came before the hello's own
+	bool no_tls; // what is at tls_at is none
 	uint32_t tls_at; // offset at which TLS begins, or may begin
 	union {
 		struct ht_upgrade upgrade;

@@ -251,6 +251,7 @@ void side_give_up(
 static void begin_anew(const struct ht_flow *f, struct tcp_side *t, uint8_t side) {
 	t->in_tls = false;
 	t->in_openvpn = false;
+	t->no_tls = false;
 	t->tls_at = 0;
 	t->segments_before = 0;
 	t->upgrade = (struct ht_upgrade){.port_hint = f->port[!side]};
@@ -370,7 +371,8 @@ static enum step
 step_start(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side, uint32_t prefix) {
 	struct tcp_side *t = &h->tcp[side];
 	const uint8_t *buf = t->stream.data.buf;
-	switch (ht_tls_start(HT_SPAN(buf + t->tls_at, prefix - t->tls_at))) {
+	const struct ht_span here = HT_SPAN(buf + t->tls_at, prefix - t->tls_at);
+	switch (t->no_tls ? HT_TLS_NO : ht_tls_start(here)) {
 	case HT_TLS_PERHAPS:
 		return STEP_WAIT;
 	case HT_TLS_RECORD:
@@ -381,12 +383,14 @@ step_start(struct ht_sensor *s, struct ht_flow *f, struct hello *h, uint8_t side
 			t->segments_before = t->stream.segments - 1;
 		return STEP_AGAIN;
 	case HT_TLS_NO:
+		t->no_tls = true;
 		break;
 	}
 	switch (ht_upgrade_scan(&t->upgrade, HT_SPAN(buf, prefix))) {
 	case HT_OK:
 		talk_client(s, h, side);
 		t->tls_at = t->upgrade.offset;
+		t->no_tls = false;
 		return STEP_AGAIN;
 	case HT_MORE:
 		talk_client(s, h, side);

@@ -93,7 +93,7 @@ void talk_spend(struct ht_sensor *s, struct hello *h, uint8_t side) {
 // The place of a server in the memory of offers, and what stands there for it.
 static uint64_t *
 offer_of(struct ht_sensor *s, const struct ht_flow *f, uint8_t side, uint64_t *key) {
-	uint8_t server[18];
+	uint8_t server[32] = {0}; // more than it takes: hashed in whole words
 	memcpy(server, f->addr[side], 16);
 	ht_put_be16(server + 16, f->port[side]);
 	*key = keyed_hash(s, HT_SPAN(server, sizeof(server)));
