@@ -11,20 +11,20 @@
 
 #define SLICES 300
 
-static void need(bool ok, const char *what) {
+static inline void need(bool ok, const char *what) {
 	if (ok)
 		return;
 	fprintf(stderr, "%s: %s\n", program_invocation_short_name, what);
 	exit(1);
 }
 
-static double now(void) {
+static inline double now(void) {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static int by_value(const void *a, const void *b) {
+static inline int by_value(const void *a, const void *b) {
 	const double x = *(const double *)a, y = *(const double *)b;
 	return (x > y) - (x < y);
 }
