@@ -232,6 +232,10 @@ static double run(enum loop loop, uint32_t turns, unsigned num) {
 		i++;
 	}
 	need(i == num, "fewer lcores than workers");
+	// rte_eal_mp_wait_lcore alone would spin, on a core that somebody needs.
+	RTE_LCORE_FOREACH_WORKER(lcore)
+	while (rte_eal_get_lcore_state(lcore) == RUNNING)
+		usleep(1000);
 	rte_eal_mp_wait_lcore();
 	double rate = 0;
 	for (i = 0; i < num; i++) {

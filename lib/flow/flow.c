@@ -11,55 +11,72 @@
 #include <emmintrin.h>
 #endif
 
-#define WAYS 8
+#define WAYS 16
 
-struct tags {
-	uint16_t t[WAYS]; // 0: empty
-} __attribute__((aligned(16)));
+// What is asked of a bucket is in one cache line: whose flows its slots hold, and what each is
+// worth. The flows themselves are touched when the tag is right, or to be given up.
+struct bucket {
+	uint16_t tag[WAYS]; // 0: empty
+	uint16_t worth[WAYS]; // worth_of()
+} __attribute__((aligned(64)));
+
+// Of a slot that a table of fewer than WAYS does not have: neither empty nor anybody's.
+#define TAG_NONE 0xfffe
 
 struct ht_flow_table {
-	struct tags *tags;
+	struct bucket *buckets;
 	struct ht_flow *flows; // WAYS to a bucket
 	uint32_t num_buckets; // a power of two
+	uint32_t capacity;
 	uint64_t secret[6];
 };
+
+static void *pages(size_t bytes) {
+	// Anonymous pages: zero, aligned, and not there until they are used.
+	void *p
+		= mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+#ifdef MADV_HUGEPAGE
+	// Flows are met at random: with small pages each look-up would miss the TLB as well.
+	madvise(p, bytes, MADV_HUGEPAGE);
+#endif
+	return p;
+}
+
+static size_t bytes_of_flows(const struct ht_flow_table *t) {
+	return (size_t)t->num_buckets * WAYS * sizeof(struct ht_flow);
+}
 
 struct ht_flow_table *ht_flow_table_new(uint32_t max_flows, uint64_t secret) {
 	struct ht_flow_table *t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		return NULL;
-	t->num_buckets = 1;
-	while (t->num_buckets < UINT32_MAX / 2 / WAYS && t->num_buckets * WAYS < max_flows)
-		t->num_buckets *= 2;
+	t->capacity = WAYS / 2;
+	while (t->capacity < UINT32_MAX / 2 && t->capacity < max_flows)
+		t->capacity *= 2;
+	t->num_buckets = t->capacity < WAYS ? 1 : t->capacity / WAYS;
 	for (unsigned i = 0; i < HT_ARRAY_LEN(t->secret); i++)
 		t->secret[i] = XXH3_64bits_withSeed(&i, sizeof(i), secret);
-	size_t slots = (size_t)t->num_buckets * WAYS;
-	// Anonymous pages: zero, aligned, and not there until they are used.
-	t->tags
-		= mmap(NULL, t->num_buckets * sizeof(struct tags), PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	t->flows
-		= mmap(NULL, slots * sizeof(struct ht_flow), PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (t->tags == MAP_FAILED || t->flows == MAP_FAILED) {
+	t->buckets = pages(t->num_buckets * sizeof(struct bucket));
+	t->flows = pages(bytes_of_flows(t));
+	if (t->buckets == NULL || t->flows == NULL) {
 		ht_flow_table_free(t);
 		return NULL;
 	}
-#ifdef MADV_HUGEPAGE
-	// Flows are met at random: with small pages each look-up would miss the TLB as well.
-	madvise(t->tags, t->num_buckets * sizeof(struct tags), MADV_HUGEPAGE);
-	madvise(t->flows, slots * sizeof(struct ht_flow), MADV_HUGEPAGE);
-#endif
+	for (uint32_t i = t->capacity; i < WAYS; i++)
+		t->buckets[0].tag[i] = TAG_NONE;
 	return t;
 }
 
 void ht_flow_table_free(struct ht_flow_table *t) {
 	if (t == NULL)
 		return;
-	if (t->tags != MAP_FAILED)
-		munmap(t->tags, t->num_buckets * sizeof(struct tags));
-	if (t->flows != MAP_FAILED)
-		munmap(t->flows, (size_t)t->num_buckets * WAYS * sizeof(struct ht_flow));
+	if (t->buckets != NULL)
+		munmap(t->buckets, t->num_buckets * sizeof(struct bucket));
+	if (t->flows != NULL)
+		munmap(t->flows, bytes_of_flows(t));
 	free(t);
 }
 
@@ -110,39 +127,76 @@ static uint32_t bucket_of(const struct ht_flow_table *t, struct ht_flow_ref r) {
 }
 
 static uint16_t tag_of(struct ht_flow_ref r) {
-	return (uint16_t)(r.hash >> 48) | 1; // never 0
+	return (uint16_t)(r.hash >> 48) | 1; // never 0, never TAG_NONE
 }
 
 // A bit for each slot of the bucket that has the tag.
-static unsigned match(const struct tags *tags, uint16_t tag) {
+static unsigned match(const struct bucket *b, uint16_t tag) {
 #ifdef __SSE2__
-	__m128i eq = _mm_cmpeq_epi16(
-		_mm_load_si128((const __m128i *)tags), _mm_set1_epi16((short)tag)
-	);
-	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(eq, _mm_setzero_si128()));
+	const __m128i *tags = (const __m128i *)b->tag, want = _mm_set1_epi16((short)tag);
+	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(
+		_mm_cmpeq_epi16(_mm_load_si128(tags), want),
+		_mm_cmpeq_epi16(_mm_load_si128(tags + 1), want)
+	));
 #else
 	unsigned m = 0;
 	for (unsigned i = 0; i < WAYS; i++)
-		m |= (unsigned)(tags->t[i] == tag) << i;
+		m |= (unsigned)(b->tag[i] == tag) << i;
 	return m;
 #endif
 }
 
-void ht_flow_prefetch_tags(const struct ht_flow_table *t, struct ht_flow_ref r) {
-	__builtin_prefetch(&t->tags[bucket_of(t, r)]);
+// What a flow is worth, in 16 bits: its state, and when it was seen last in units of 16 ticks
+// (268 ms), of which 14 bits last for 73 minutes.
+#define AGE_MASK 0x3fff
+
+static uint16_t worth_of(uint8_t state, uint32_t seen) {
+	return (uint16_t)(state << 14 | (seen >> 4 & AGE_MASK));
 }
 
-const struct ht_flow *ht_flow_prefetch(const struct ht_flow_table *t, struct ht_flow_ref r) {
-	uint32_t b = bucket_of(t, r);
-	unsigned m = match(&t->tags[b], tag_of(r));
-	const struct ht_flow *likely
-		= m != 0 ? &t->flows[b * WAYS + (unsigned)__builtin_ctz(m)] : NULL;
-	if (m == 0)
-		m = match(&t->tags[b], 0); // a new flow goes to an empty slot
-	if (m == 0)
-		m = (1u << WAYS) - 1; // or takes the place of one of these
-	for (; m != 0; m &= m - 1)
-		__builtin_prefetch(&t->flows[b * WAYS + (unsigned)__builtin_ctz(m)]);
+// Out of order by so much is no age.
+#define AGE_AHEAD 64
+
+// The first of those that are worth least: done before open before working, then the oldest.
+static unsigned least(const struct bucket *b, unsigned ways, uint32_t now) {
+	unsigned best = 0, best_score = 0;
+	for (unsigned i = 0; i < ways; i++) {
+		unsigned age = ((now >> 4) - b->worth[i]) & AGE_MASK;
+		if (age > AGE_MASK - AGE_AHEAD)
+			age = 0;
+		unsigned score = (HT_FLOW_WORKING - (b->worth[i] >> 14)) << 14 | age;
+		if (score > best_score) {
+			best_score = score;
+			best = i;
+		}
+	}
+	return best;
+}
+
+// The slot that a new flow takes.
+static uint32_t victim(const struct ht_flow_table *t, struct ht_flow_ref r, uint32_t now) {
+	const uint32_t n = bucket_of(t, r);
+	const struct bucket *b = &t->buckets[n];
+	const unsigned empty = match(b, 0);
+	if (empty != 0)
+		return n * WAYS + (unsigned)__builtin_ctz(empty);
+	return n * WAYS + least(b, t->capacity < WAYS ? t->capacity : WAYS, now);
+}
+
+void ht_flow_prefetch_tags(const struct ht_flow_table *t, struct ht_flow_ref r) {
+	__builtin_prefetch(&t->buckets[bucket_of(t, r)]);
+}
+
+const struct ht_flow *
+ht_flow_prefetch(const struct ht_flow_table *t, struct ht_flow_ref r, uint32_t now) {
+	const uint32_t n = bucket_of(t, r);
+	const unsigned m = match(&t->buckets[n], tag_of(r));
+	if (HT_UNLIKELY(m == 0)) { // a new flow, perhaps
+		__builtin_prefetch(&t->flows[victim(t, r, now)], 1);
+		return NULL;
+	}
+	const struct ht_flow *likely = &t->flows[n * WAYS + (unsigned)__builtin_ctz(m)];
+	__builtin_prefetch(likely);
 	return likely;
 }
 
@@ -157,7 +211,7 @@ struct ht_flow *ht_flow_find(
 	struct ht_flow_table *t, struct ht_flow_ref r, const struct ht_flow_key *key, uint8_t proto
 ) {
 	uint32_t b = bucket_of(t, r);
-	for (unsigned m = match(&t->tags[b], tag_of(r)); m != 0; m &= m - 1) {
+	for (unsigned m = match(&t->buckets[b], tag_of(r)); m != 0; m &= m - 1) {
 		struct ht_flow *f = &t->flows[b * WAYS + (unsigned)__builtin_ctz(m)];
 		if (f->port[r.side] == key->sport && f->port[!r.side] == key->dport
 		    && f->proto == proto && same_address(f->addr[r.side], key->src)
@@ -168,23 +222,11 @@ struct ht_flow *ht_flow_find(
 }
 
 struct ht_flow *ht_flow_victim(struct ht_flow_table *t, struct ht_flow_ref r, uint32_t now) {
-	uint32_t b = bucket_of(t, r);
-	struct ht_flow *bucket = &t->flows[b * WAYS], *best = NULL;
-	unsigned empty = match(&t->tags[b], 0);
-	if (empty != 0)
-		return &bucket[__builtin_ctz(empty)];
-	uint64_t best_score = 0;
-	for (unsigned i = 0; i < WAYS; i++) {
-		struct ht_flow *f = &bucket[i];
-		int32_t age = (int32_t)(now - f->seen);
-		uint64_t score = (uint64_t)(HT_FLOW_WORKING - f->state + 1) << 32
-				 | (age > 0 ? (uint32_t)age : 0);
-		if (score > best_score) {
-			best_score = score;
-			best = f;
-		}
-	}
-	return best;
+	return &t->flows[victim(t, r, now)];
+}
+
+void ht_flow_note(struct ht_flow_table *t, const struct ht_flow *f) {
+	t->buckets[f->slot / WAYS].worth[f->slot % WAYS] = worth_of(f->state, f->seen);
 }
 
 void ht_flow_fill(
@@ -192,7 +234,8 @@ void ht_flow_fill(
 	struct ht_flow *slot,
 	struct ht_flow_ref r,
 	const struct ht_flow_key *key,
-	uint8_t proto
+	uint8_t proto,
+	uint32_t now
 ) {
 	uint32_t i = (uint32_t)(slot - t->flows);
 	struct ends e = ends_of(key);
@@ -204,14 +247,16 @@ void ht_flow_fill(
 	slot->port[!side] = key->dport;
 	slot->proto = proto;
 	slot->state = HT_FLOW_OPEN;
+	slot->seen = now;
 	slot->slot = i;
-	t->tags[i / WAYS].t[i % WAYS] = tag_of(r);
+	t->buckets[i / WAYS].tag[i % WAYS] = tag_of(r);
+	ht_flow_note(t, slot);
 }
 
 void ht_flow_remove(struct ht_flow_table *t, struct ht_flow *slot) {
 	uint32_t i = (uint32_t)(slot - t->flows);
 	slot->state = HT_FLOW_FREE;
-	t->tags[i / WAYS].t[i % WAYS] = 0;
+	t->buckets[i / WAYS].tag[i % WAYS] = 0;
 }
 
 struct ht_flow *ht_flow_at(struct ht_flow_table *t, uint32_t i) {
@@ -219,5 +264,5 @@ struct ht_flow *ht_flow_at(struct ht_flow_table *t, uint32_t i) {
 }
 
 uint32_t ht_flow_capacity(const struct ht_flow_table *t) {
-	return t->num_buckets * WAYS;
+	return t->capacity;
 }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // flow: the fixed-capacity flow table of one worker. Uses base, packet.
 //
-// Buckets of eight slots. A bucket's tags (16 bytes) are looked at first, so that a lookup touches
-// one line of the small tag array and, nearly always, one flow. A full bucket gives up its least
-// valuable slot: nothing grows and nothing is searched further.
+// Buckets of sixteen slots. A bucket is a cache line of its own, with a tag for each slot and what
+// the flow in it is worth: a lookup touches that line and, nearly always, one flow, and so does a
+// new flow in a full table. A full bucket gives up its least valuable slot: nothing grows and
+// nothing is searched further.
 
 #pragma once
 
 #include "base.h"
 #include "packet.h"
 
-// What a flow is to its owner; the table only reads it to choose which slot to give up.
+// What a flow is to its owner; the table only uses it to choose which slot to give up.
 enum ht_flow_state {
 	HT_FLOW_FREE, // the slot is empty
 	HT_FLOW_DONE, // decided: kept so that later packets cost a lookup and no more
@@ -56,9 +57,11 @@ struct ht_flow_ref
 ht_flow_ref(const struct ht_flow_table *t, const struct ht_flow_key *key, uint8_t proto);
 
 // ht_flow_prefetch_tags and then, some packets later, ht_flow_prefetch make the lookup find its
-// lines in the cache. ht_flow_prefetch returns what the lookup will most likely find, or NULL.
+// lines in the cache. ht_flow_prefetch returns what the lookup will most likely find, or NULL; then
+// it is the slot for a new flow that is made ready.
 void ht_flow_prefetch_tags(const struct ht_flow_table *t, struct ht_flow_ref r);
-const struct ht_flow *ht_flow_prefetch(const struct ht_flow_table *t, struct ht_flow_ref r);
+const struct ht_flow *
+ht_flow_prefetch(const struct ht_flow_table *t, struct ht_flow_ref r, uint32_t now);
 
 // ht_flow_find returns the flow of a packet, or NULL.
 struct ht_flow *ht_flow_find(
@@ -66,19 +69,23 @@ struct ht_flow *ht_flow_find(
 );
 
 // ht_flow_victim returns the slot that ht_flow_fill will take: an empty one, or else the one to
-// give up (done before open before working; the oldest of its kind), whose owner must let go of it
-// first.
+// give up (done before open before working; the oldest of its kind, to a quarter of a second),
+// whose owner must let go of it first.
 struct ht_flow *ht_flow_victim(struct ht_flow_table *t, struct ht_flow_ref r, uint32_t now);
 
 // ht_flow_fill makes `slot` (from ht_flow_victim, no other call between) the flow of this key:
-// state OPEN, all owner's fields zero.
+// state OPEN, seen at `now`, all other owner's fields zero.
 void ht_flow_fill(
 	struct ht_flow_table *t,
 	struct ht_flow *slot,
 	struct ht_flow_ref r,
 	const struct ht_flow_key *key,
-	uint8_t proto
+	uint8_t proto,
+	uint32_t now
 );
+
+// ht_flow_note must be called when `state` or `seen` of a flow was changed.
+void ht_flow_note(struct ht_flow_table *t, const struct ht_flow *f);
 
 // ht_flow_remove empties a slot.
 void ht_flow_remove(struct ht_flow_table *t, struct ht_flow *slot);

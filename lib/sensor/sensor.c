@@ -86,7 +86,7 @@ void flow_end(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open, enum 
 
 void flow_renew(struct ht_sensor *s, struct ht_flow *f) {
 	flow_end(s, f, HT_CTR_STREAM_REUSED, HT_INCOMPLETE_GAP);
-	f->state = HT_FLOW_OPEN;
+	flow_state(s, f, HT_FLOW_OPEN);
 	f->dir[0] = f->dir[1] = DIR_NEW;
 	f->seq[0] = f->seq[1] = 0;
 	f->work = 0;
@@ -103,8 +103,10 @@ struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct
 	int32_t age = (int32_t)(now - f->seen);
 	if (HT_UNLIKELY((age < 0 ? 0u - (uint32_t)age : (uint32_t)age) > s->flow_idle_ticks))
 		flow_renew(s, f);
-	if (f->seen != now) // the line stays clean for most packets of a busy flow
+	if (f->seen != now) { // the line stays clean for most packets of a busy flow
 		f->seen = now;
+		ht_flow_note(s->flows, f);
+	}
 	return f;
 }
 
@@ -117,8 +119,7 @@ struct ht_flow *flow_make(struct ht_sensor *s, const struct ht_packet *p, struct
 		flow_end(s, f, HT_CTR_STREAM_EVICTED, HT_INCOMPLETE_EVICTED);
 		ht_flow_remove(s->flows, f);
 	}
-	ht_flow_fill(s->flows, f, ref, &p->key, p->proto);
-	f->seen = now;
+	ht_flow_fill(s->flows, f, ref, &p->key, p->proto, now);
 	count(s, HT_CTR_FLOWS_BEGUN);
 	return f;
 }
@@ -212,10 +213,11 @@ static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
 			ht_flow_prefetch_tags(s->flows, s->refs[i]);
 		}
 	}
+	const uint32_t now = ht_flow_ticks(f[0].ts);
 	for (unsigned i = 0; i < num; i++) { // lookups
 		s->likely[i] = NULL;
 		if (s->wants[i] && s->packets[i].end != HT_PACKET_FRAGMENT)
-			s->likely[i] = ht_flow_prefetch(s->flows, s->refs[i]);
+			s->likely[i] = ht_flow_prefetch(s->flows, s->refs[i], now);
 	}
 	for (unsigned i = 0; i < num; i++) { // payload
 		const unsigned ahead = i + HELLO_AHEAD;

@@ -136,7 +136,7 @@ static void close_hello(struct ht_sensor *s, struct hello *h) {
 		return;
 	if (f->hellos < UINT8_MAX)
 		f->hellos++;
-	f->state = HT_FLOW_DONE;
+	flow_state(s, f, HT_FLOW_DONE);
 }
 
 static void carried_whole(

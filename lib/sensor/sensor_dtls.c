@@ -56,7 +56,7 @@ static void dtls_whole(
 	if (m->body.len >= 34) // it may not have been whole in any fragment
 		dtls_set_random(s, f, h->client, HT_SPAN(m->body.p + 2, 32));
 	hello_put(s, h);
-	f->state = HT_FLOW_DONE;
+	flow_state(s, f, HT_FLOW_DONE);
 }
 
 static void dtls_incomplete(struct ht_sensor *s, struct hello *h, enum ht_incomplete why) {
@@ -98,7 +98,7 @@ void dtls_give_up(struct ht_sensor *s, struct hello *h, enum ht_incomplete why) 
 		}
 	}
 	hello_put(s, h);
-	f->state = HT_FLOW_DONE;
+	flow_state(s, f, HT_FLOW_DONE);
 }
 
 static enum ht_dtls_rc dtls_feed(

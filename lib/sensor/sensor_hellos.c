@@ -79,7 +79,7 @@ struct hello *hello_get(struct ht_sensor *s, struct ht_flow *f, enum hello_kind 
 	if (f != NULL) {
 		h->flow = f->slot;
 		f->work = i;
-		f->state = HT_FLOW_WORKING;
+		flow_state(s, f, HT_FLOW_WORKING);
 	}
 	return h;
 }
@@ -107,7 +107,7 @@ void hello_put(struct ht_sensor *s, struct hello *h) {
 	if (h->flow != UINT32_MAX) {
 		struct ht_flow *f = ht_flow_at(s->flows, h->flow);
 		f->work = 0;
-		f->state = HT_FLOW_OPEN;
+		flow_state(s, f, HT_FLOW_OPEN);
 	}
 	h->kind = HELLO_FREE;
 	// Last in, first out: the next one is warm in the cache.

@@ -210,6 +210,11 @@ static inline void count(struct ht_sensor *s, enum ht_ledger c) {
 	ht_stats_count(&s->ctr[c], 1);
 }
 
+static inline void flow_state(struct ht_sensor *s, struct ht_flow *f, enum ht_flow_state state) {
+	f->state = (uint8_t)state;
+	ht_flow_note(s->flows, f);
+}
+
 // --- sensor_tcp.c ---
 void tcp_packet(
 	struct ht_sensor *s,

@@ -65,7 +65,7 @@ static struct emission quic_emission(
 static void quic_close(struct ht_sensor *s, struct hello *h) {
 	struct ht_flow *f = ht_flow_at(s->flows, h->flow);
 	hello_put(s, h);
-	f->state = HT_FLOW_DONE;
+	flow_state(s, f, HT_FLOW_DONE);
 }
 
 // What the CRYPTO bytes begin with.
@@ -242,7 +242,7 @@ static void quic_begin(
 	}
 	f->flags |= FLOW_QUIC | FLOW_GAVE_DATA;
 	f->client = ref.side;
-	f->state = HT_FLOW_WORKING;
+	flow_state(s, f, HT_FLOW_WORKING);
 	f->work = (uint32_t)(h - s->hellos);
 	h->flow = f->slot;
 	h->client = ref.side;
@@ -303,7 +303,7 @@ static void gquic_clear(
 	f->seq[1] = hash;
 	f->flags |= FLOW_GAVE_DATA;
 	f->client = ref.side;
-	f->state = HT_FLOW_DONE;
+	flow_state(s, f, HT_FLOW_DONE);
 	count(s, HT_CTR_HELLOS_BEGUN);
 	struct emission e = {
 		.flow = f,

@@ -41,7 +41,7 @@ void stream_done(struct ht_sensor *s, struct ht_flow *f, uint8_t side, enum ht_l
 	f->dir[side] = DIR_DONE;
 	if (f->dir[!side] == DIR_DONE) {
 		f->flags |= FLOW_DONE_TCP;
-		f->state = HT_FLOW_DONE;
+		flow_state(s, f, HT_FLOW_DONE);
 	}
 }
 
@@ -57,7 +57,7 @@ void flow_decided(struct ht_sensor *s, struct ht_flow *f, struct hello *h) {
 		hello_put(s, h);
 	f->dir[0] = f->dir[1] = DIR_DONE;
 	f->flags |= FLOW_DONE_TCP;
-	f->state = HT_FLOW_DONE;
+	flow_state(s, f, HT_FLOW_DONE);
 }
 
 struct emission emission_of(
@@ -314,7 +314,7 @@ static enum step step_tls(
 		f->seq[side] = t->stream.base + m.stream_end;
 		f->dir[side] = DIR_AGAIN;
 		close_side(s, h, side);
-		f->state = HT_FLOW_DONE; // to give up first when the table is full
+		flow_state(s, f, HT_FLOW_DONE); // to give up first when the table is full
 		return STEP_GONE;
 	}
 	case HT_MORE: {

@@ -28,7 +28,7 @@ static bool first_bytes(
 		gave_hello(s, f, side, emit_hello(s, &e));
 		talk_tell(s, f, at, &outcome);
 		f->dir[side] = DIR_AGAIN;
-		f->state = HT_FLOW_DONE;
+		flow_state(s, f, HT_FLOW_DONE);
 		f->seq[side] = g->seq + m.stream_end;
 		advance(g, m.stream_end); // the record is all in this segment
 		return g->bytes.len == 0;

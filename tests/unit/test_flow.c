@@ -36,7 +36,7 @@ static struct ht_flow_key back(const struct ht_flow_key *k) {
 static struct ht_flow *find(struct ht_flow_table *t, const struct ht_flow_key *k, uint8_t proto) {
 	struct ht_flow_ref r = ht_flow_ref(t, k, proto);
 	ht_flow_prefetch_tags(t, r);
-	ht_flow_prefetch(t, r);
+	ht_flow_prefetch(t, r, 1);
 	return ht_flow_find(t, r, k, proto);
 }
 
@@ -44,8 +44,7 @@ static struct ht_flow *
 insert(struct ht_flow_table *t, const struct ht_flow_key *k, uint8_t proto, uint32_t now) {
 	struct ht_flow_ref r = ht_flow_ref(t, k, proto);
 	struct ht_flow *f = ht_flow_victim(t, r, now);
-	ht_flow_fill(t, f, r, k, proto);
-	f->seen = now;
+	ht_flow_fill(t, f, r, k, proto, now);
 	return f;
 }
 
@@ -155,6 +154,7 @@ static void fill_clears_what_was_there(void **state) {
 static void victim_order(void **state) {
 	(void)state;
 	enum {
+		UNIT = 16, // ticks that make one older than another
 		FREE = HT_FLOW_FREE,
 		DONE = HT_FLOW_DONE,
 		OPEN = HT_FLOW_OPEN,
@@ -258,16 +258,27 @@ static void victim_order(void **state) {
 		 5,
 		 3},
 		{"a time in the future is no age",
-		 {{DONE, 200},
-		  {DONE, 200},
+		 {{DONE, 164},
+		  {DONE, 120},
 		  {DONE, 99},
-		  {DONE, 200},
-		  {DONE, 200},
-		  {DONE, 200},
-		  {DONE, 200},
-		  {DONE, 200}},
+		  {DONE, 101},
+		  {DONE, 164},
+		  {DONE, 120},
+		  {DONE, 120},
+		  {DONE, 120}},
 		 100,
 		 2},
+		{"far in the future is the past of another capture",
+		 {{DONE, 99},
+		  {DONE, 99},
+		  {DONE, 1},
+		  {DONE, 99},
+		  {DONE, 99},
+		  {DONE, 99},
+		  {DONE, 166},
+		  {DONE, 99}},
+		 100,
+		 6},
 		{"the youngest done one against the oldest open one",
 		 {{OPEN, 1},
 		  {OPEN, 1},
@@ -289,20 +300,21 @@ static void victim_order(void **state) {
 		for (uint32_t n = 0; n < 8; n++) {
 			struct ht_flow *f = ht_flow_at(t, n);
 			f->state = cases[i].in[n].state;
-			f->seen = cases[i].in[n].seen;
+			f->seen = cases[i].in[n].seen * UNIT;
+			ht_flow_note(t, f);
 			if (f->state == HT_FLOW_FREE)
 				ht_flow_remove(t, f);
 		}
 		struct ht_flow_key k = key_of(100);
 		struct ht_flow_ref r = ht_flow_ref(t, &k, HT_IPPROTO_TCP);
-		struct ht_flow *v = ht_flow_victim(t, r, cases[i].now);
+		struct ht_flow *v = ht_flow_victim(t, r, cases[i].now * UNIT);
 		if (v != ht_flow_at(t, cases[i].want))
 			fail_msg("%s: slot %" PRIu32, cases[i].name, v->slot);
 		// The one that was given up is not found any more, the new one is.
 		struct ht_flow_key old = {.sport = v->port[0], .dport = v->port[1]};
 		memcpy(old.src, v->addr[0], 16);
 		memcpy(old.dst, v->addr[1], 16);
-		ht_flow_fill(t, v, r, &k, HT_IPPROTO_TCP);
+		ht_flow_fill(t, v, r, &k, HT_IPPROTO_TCP, 0);
 		assert_ptr_equal(find(t, &k, HT_IPPROTO_TCP), v);
 		assert_null(find(t, &old, HT_IPPROTO_TCP));
 		ht_flow_table_free(t);
@@ -372,10 +384,10 @@ static void secret_changes_placement(void **state) {
 		uint64_t ha = ht_flow_ref(a, &k, HT_IPPROTO_TCP).hash;
 		assert_true(ha == ht_flow_ref(c, &k, HT_IPPROTO_TCP).hash);
 		assert_true(ha != ht_flow_ref(b, &k, HT_IPPROTO_TCP).hash);
-		// The 512 buckets of a table are chosen by the low 9 bits.
-		same += (ha & 511) == (ht_flow_ref(b, &k, HT_IPPROTO_TCP).hash & 511);
+		// The 256 buckets of a table are chosen by the low 8 bits.
+		same += (ha & 255) == (ht_flow_ref(b, &k, HT_IPPROTO_TCP).hash & 255);
 	}
-	assert_true(same < KEYS / 50); // 1 of 512 by chance
+	assert_true(same < KEYS / 50); // 1 of 256 by chance
 	ht_flow_table_free(a);
 	ht_flow_table_free(b);
 	ht_flow_table_free(c);
@@ -420,11 +432,11 @@ static void table_against_a_list(void **state) {
 					evicted++;
 					held--;
 				}
-				ht_flow_fill(t, v, r, &as_seen, proto);
+				ht_flow_fill(t, v, r, &as_seen, proto, turn);
 				v->work = n;
 				v->seq[0] = m.mark[n] = turn;
-				v->seen = turn;
 				v->state = (uint8_t)(HT_FLOW_DONE + rnd(3));
+				ht_flow_note(t, v);
 				m.there[n] = true;
 				held++;
 			}
