@@ -130,18 +130,17 @@ static uint16_t tag_of(struct ht_flow_ref r) {
 	return (uint16_t)(r.hash >> 48) | 1; // never 0, never TAG_NONE
 }
 
-// A bit for each slot of the bucket that has the tag.
-static unsigned match(const struct bucket *b, uint16_t tag) {
+// A bit for each of a bucket's words that is `want`.
+static unsigned match(const uint16_t words[WAYS], uint16_t want) {
 #ifdef __SSE2__
-	const __m128i *tags = (const __m128i *)b->tag, want = _mm_set1_epi16((short)tag);
+	const __m128i *v = (const __m128i *)words, w = _mm_set1_epi16((short)want);
 	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(
-		_mm_cmpeq_epi16(_mm_load_si128(tags), want),
-		_mm_cmpeq_epi16(_mm_load_si128(tags + 1), want)
+		_mm_cmpeq_epi16(_mm_load_si128(v), w), _mm_cmpeq_epi16(_mm_load_si128(v + 1), w)
 	));
 #else
 	unsigned m = 0;
 	for (unsigned i = 0; i < WAYS; i++)
-		m |= (unsigned)(b->tag[i] == tag) << i;
+		m |= (unsigned)(words[i] == want) << i;
 	return m;
 #endif
 }
@@ -158,29 +157,29 @@ static uint16_t worth_of(uint8_t state, uint32_t seen) {
 #define AGE_AHEAD 64
 
 // The first of those that are worth least: done before open before working, then the oldest.
-static unsigned least(const struct bucket *b, unsigned ways, uint32_t now) {
-	unsigned best = 0, best_score = 0;
-	for (unsigned i = 0; i < ways; i++) {
-		unsigned age = ((now >> 4) - b->worth[i]) & AGE_MASK;
-		if (age > AGE_MASK - AGE_AHEAD)
-			age = 0;
-		unsigned score = (HT_FLOW_WORKING - (b->worth[i] >> 14)) << 14 | age;
-		if (score > best_score) {
-			best_score = score;
-			best = i;
-		}
+// Without branches, so that the compiler makes a few vector instructions of it.
+static unsigned least(const struct bucket *b, uint32_t now) {
+	uint16_t score[WAYS] __attribute__((aligned(16)));
+	uint16_t best = 0;
+	for (unsigned i = 0; i < WAYS; i++) {
+		uint16_t age = (uint16_t)((now >> 4) - b->worth[i]) & AGE_MASK;
+		age = age > AGE_MASK - AGE_AHEAD ? 0 : age;
+		score[i] = (uint16_t)(~b->worth[i] & ~AGE_MASK) | age;
+		score[i] = b->tag[i] == TAG_NONE ? 0 : score[i];
 	}
-	return best;
+	for (unsigned i = 0; i < WAYS; i++)
+		best = score[i] > best ? score[i] : best;
+	return (unsigned)__builtin_ctz(match(score, best));
 }
 
 // The slot that a new flow takes.
 static uint32_t victim(const struct ht_flow_table *t, struct ht_flow_ref r, uint32_t now) {
 	const uint32_t n = bucket_of(t, r);
 	const struct bucket *b = &t->buckets[n];
-	const unsigned empty = match(b, 0);
+	const unsigned empty = match(b->tag, 0);
 	if (empty != 0)
 		return n * WAYS + (unsigned)__builtin_ctz(empty);
-	return n * WAYS + least(b, t->capacity < WAYS ? t->capacity : WAYS, now);
+	return n * WAYS + least(b, now);
 }
 
 void ht_flow_prefetch_tags(const struct ht_flow_table *t, struct ht_flow_ref r) {
@@ -190,7 +189,7 @@ void ht_flow_prefetch_tags(const struct ht_flow_table *t, struct ht_flow_ref r) 
 const struct ht_flow *
 ht_flow_prefetch(const struct ht_flow_table *t, struct ht_flow_ref r, uint32_t now) {
 	const uint32_t n = bucket_of(t, r);
-	const unsigned m = match(&t->buckets[n], tag_of(r));
+	const unsigned m = match(t->buckets[n].tag, tag_of(r));
 	if (HT_UNLIKELY(m == 0)) { // a new flow, perhaps
 		__builtin_prefetch(&t->flows[victim(t, r, now)], 1);
 		return NULL;
@@ -211,7 +210,7 @@ struct ht_flow *ht_flow_find(
 	struct ht_flow_table *t, struct ht_flow_ref r, const struct ht_flow_key *key, uint8_t proto
 ) {
 	uint32_t b = bucket_of(t, r);
-	for (unsigned m = match(&t->buckets[b], tag_of(r)); m != 0; m &= m - 1) {
+	for (unsigned m = match(t->buckets[b].tag, tag_of(r)); m != 0; m &= m - 1) {
 		struct ht_flow *f = &t->flows[b * WAYS + (unsigned)__builtin_ctz(m)];
 		if (f->port[r.side] == key->sport && f->port[!r.side] == key->dport
 		    && f->proto == proto && same_address(f->addr[r.side], key->src)
