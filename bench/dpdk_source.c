@@ -14,6 +14,8 @@
 #define TURN ((uint64_t)1 << 32)
 #define AT_ONCE 8 // frames
 
+#define EARLY 8 // frames behind the hello by which a flow is decided
+
 #define FLOOD_FRAMES 4096
 
 struct raw {
@@ -119,7 +121,7 @@ static void set_flow(struct raw *w, uint32_t n, uint32_t flow) {
 	if (hello == NULL)
 		return;
 	hello->f.whole = true;
-	for (struct raw *x = w; x < w + n && x <= hello + 1; x++)
+	for (struct raw *x = w; x < w + n && x <= hello + EARLY; x++)
 		x->f.early = true;
 }
 

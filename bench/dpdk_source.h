@@ -17,7 +17,7 @@ struct source_frame {
 				      // port are in the frame
 	bool v6;
 	bool whole; // the flow's hello is whole with it
-	bool early; // of the flow's first frames, up to the server's answer
+	bool early; // of the flow's first frames, until it is decided
 };
 
 // A frame that is kept to be given without a device.

@@ -80,25 +80,23 @@ void ht_flow_table_free(struct ht_flow_table *t) {
 	free(t);
 }
 
-// Both ends as words: the order of the addresses as bytes is that of the big-endian words.
+// Both ends as numbers: the order of the addresses as bytes is that of the big-endian words.
 struct ends {
-	uint64_t src[2], dst[2];
+	unsigned __int128 src, dst;
 };
 
-static struct ends ends_of(const struct ht_flow_key *k) {
-	return (struct ends){
-		{ht_be64(k->src), ht_be64(k->src + 8)},
-		{ht_be64(k->dst), ht_be64(k->dst + 8)},
-	};
+static unsigned __int128 address(const uint8_t *a) {
+	return (unsigned __int128)ht_be64(a) << 64 | ht_be64(a + 8);
 }
 
-// Side 0 has the smaller address, then the smaller port.
+static struct ends ends_of(const struct ht_flow_key *k) {
+	return (struct ends){address(k->src), address(k->dst)};
+}
+
+// Side 0 has the smaller address, then the smaller port. No branches here and below: which side a
+// packet comes from is a coin toss.
 static uint8_t side_of(const struct ends *e, const struct ht_flow_key *k) {
-	if (e->src[0] != e->dst[0])
-		return e->src[0] > e->dst[0];
-	if (e->src[1] != e->dst[1])
-		return e->src[1] > e->dst[1];
-	return k->sport > k->dport;
+	return (e->src > e->dst) | ((e->src == e->dst) & (k->sport > k->dport));
 }
 
 static uint64_t fold(uint64_t a, uint64_t b) {
@@ -111,13 +109,14 @@ static uint64_t fold(uint64_t a, uint64_t b) {
 // the hashes.
 struct ht_flow_ref
 ht_flow_ref(const struct ht_flow_table *t, const struct ht_flow_key *key, uint8_t proto) {
-	struct ends e = ends_of(key);
-	uint8_t side = side_of(&e, key);
-	const uint64_t *a = side ? e.dst : e.src, *b = side ? e.src : e.dst;
-	uint64_t ports = side ? (uint64_t)key->dport << 16 | key->sport
-			      : (uint64_t)key->sport << 16 | key->dport;
-	uint64_t h = fold(a[0] ^ t->secret[0], a[1] ^ t->secret[1])
-		     ^ fold(b[0] ^ t->secret[2], b[1] ^ t->secret[3]);
+	const struct ends e = ends_of(key);
+	const uint8_t side = side_of(&e, key);
+	const unsigned __int128 swap = (e.src ^ e.dst) & -(unsigned __int128)side;
+	const unsigned __int128 a = e.src ^ swap, b = e.dst ^ swap;
+	const uint32_t there = (uint32_t)key->sport << 16 | key->dport;
+	const uint64_t ports = there << 16 * side | there >> (32 - 16 * side) % 32;
+	uint64_t h = fold((uint64_t)(a >> 64) ^ t->secret[0], (uint64_t)a ^ t->secret[1])
+		     ^ fold((uint64_t)(b >> 64) ^ t->secret[2], (uint64_t)b ^ t->secret[3]);
 	h = fold(h ^ t->secret[4], (ports << 8 | proto) ^ t->secret[5]);
 	return (struct ht_flow_ref){h ^ h >> 29, side};
 }
@@ -186,7 +185,7 @@ void ht_flow_prefetch_tags(const struct ht_flow_table *t, struct ht_flow_ref r) 
 	__builtin_prefetch(&t->buckets[bucket_of(t, r)]);
 }
 
-const struct ht_flow *
+struct ht_flow *
 ht_flow_prefetch(const struct ht_flow_table *t, struct ht_flow_ref r, uint32_t now) {
 	const uint32_t n = bucket_of(t, r);
 	const unsigned m = match(t->buckets[n].tag, tag_of(r));
@@ -194,16 +193,9 @@ ht_flow_prefetch(const struct ht_flow_table *t, struct ht_flow_ref r, uint32_t n
 		__builtin_prefetch(&t->flows[victim(t, r, now)], 1);
 		return NULL;
 	}
-	const struct ht_flow *likely = &t->flows[n * WAYS + (unsigned)__builtin_ctz(m)];
+	struct ht_flow *likely = &t->flows[n * WAYS + (unsigned)__builtin_ctz(m)];
 	__builtin_prefetch(likely);
 	return likely;
-}
-
-static bool same_address(const uint8_t *a, const uint8_t *b) {
-	uint64_t x[2], y[2];
-	memcpy(x, a, 16);
-	memcpy(y, b, 16);
-	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
 }
 
 struct ht_flow *ht_flow_find(
@@ -212,9 +204,7 @@ struct ht_flow *ht_flow_find(
 	uint32_t b = bucket_of(t, r);
 	for (unsigned m = match(t->buckets[b].tag, tag_of(r)); m != 0; m &= m - 1) {
 		struct ht_flow *f = &t->flows[b * WAYS + (unsigned)__builtin_ctz(m)];
-		if (f->port[r.side] == key->sport && f->port[!r.side] == key->dport
-		    && f->proto == proto && same_address(f->addr[r.side], key->src)
-		    && same_address(f->addr[!r.side], key->dst))
+		if (ht_flow_is(f, r, key, proto))
 			return f;
 	}
 	return NULL;

@@ -60,8 +60,21 @@ ht_flow_ref(const struct ht_flow_table *t, const struct ht_flow_key *key, uint8_
 // lines in the cache. ht_flow_prefetch returns what the lookup will most likely find, or NULL; then
 // it is the slot for a new flow that is made ready.
 void ht_flow_prefetch_tags(const struct ht_flow_table *t, struct ht_flow_ref r);
-const struct ht_flow *
-ht_flow_prefetch(const struct ht_flow_table *t, struct ht_flow_ref r, uint32_t now);
+struct ht_flow *ht_flow_prefetch(const struct ht_flow_table *t, struct ht_flow_ref r, uint32_t now);
+
+// ht_flow_is tells whether `f`, whatever it has become meanwhile, is the flow of a packet.
+static inline bool ht_flow_is(
+	const struct ht_flow *f, struct ht_flow_ref r, const struct ht_flow_key *key, uint8_t proto
+) {
+	uint64_t a[4], b[4];
+	memcpy(a, f->addr[r.side], 16);
+	memcpy(a + 2, f->addr[!r.side], 16);
+	memcpy(b, key->src, 16);
+	memcpy(b + 2, key->dst, 16);
+	return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3])) == 0
+	       && f->port[r.side] == key->sport && f->port[!r.side] == key->dport
+	       && f->proto == proto && f->state != HT_FLOW_FREE;
+}
 
 // ht_flow_find returns the flow of a packet, or NULL.
 struct ht_flow *ht_flow_find(

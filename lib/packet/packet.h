@@ -110,8 +110,9 @@ struct ht_fragment {
 	struct ht_span data; // this fragment's part of the payload
 };
 
-// Borrows from the frame. Everything but `end`, `encap` and `num_encap` is valid only for the ends
-// that need it (key for TCP, UDP, FRAGMENT; MACs for EAPOL).
+// Borrows from the frame. What nearly every packet needs is in the first cache line. Everything but
+// `end`, `encap` and `num_encap` is valid only for the ends that need it (key for TCP, UDP,
+// FRAGMENT; MACs for EAPOL).
 struct ht_packet {
 	uint8_t end; // enum ht_packet_end
 	uint8_t num_encap;
@@ -124,7 +125,8 @@ struct ht_packet {
 	struct ht_fragment fragment;
 	struct ht_encap encap[HT_ENCAP_MAX];
 	uint8_t src_mac[6], dst_mac[6]; // innermost Ethernet; EAPOL only
-};
+} __attribute__((aligned(64)));
+_Static_assert(offsetof(struct ht_packet, fragment) <= 64, "up to the payload, a cache line");
 
 // ht_packet_parse reads `f` down to L4, writes *out and returns out->end. It cannot fail otherwise.
 enum ht_packet_end ht_packet_parse(struct ht_packet *out, const struct ht_frame *f);

@@ -191,11 +191,14 @@ static inline bool ht_udp_tunnel_port(uint16_t port) {
 	}
 }
 
-// ht_key_ipv4 writes an IPv4 address as ::ffff:a.b.c.d (RFC 4291 2.5.5.2).
+// ht_key_ipv4 writes an IPv4 address as ::ffff:a.b.c.d (RFC 4291 2.5.5.2), in the words in which the
+// flow table reads it: a load of what several stores wrote waits for the last of them.
 static inline void ht_key_ipv4(uint8_t out[16], const uint8_t *a) {
-	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
-	memcpy(out, prefix, sizeof(prefix));
-	memcpy(out + sizeof(prefix), a, 4);
+	uint64_t words[2] = {0, 0xffff0000};
+	uint32_t v;
+	memcpy(&v, a, 4);
+	words[1] |= (uint64_t)v << 32;
+	memcpy(out, words, 16);
 }
 
 // ht_packet_parse_general is ht_packet_parse without the fast path, for the test that both agree.

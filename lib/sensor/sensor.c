@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The burst: headers, then lookups, then payload, so that memory is waited for once a burst and not
+// The burst: headers and lookups, then payload, so that memory is waited for once a burst and not
 // once a packet.
 
 #include "sensor.h"
@@ -11,9 +11,10 @@
 #define NS_PER_S 1000000000ll
 
 struct ht_sensor *ht_sensor_new(const struct ht_sensor_params *p) {
-	struct ht_sensor *s = calloc(1, sizeof(*s));
+	struct ht_sensor *s = aligned_alloc(_Alignof(struct ht_sensor), sizeof(*s));
 	if (s == NULL)
 		return NULL;
+	memset(s, 0, sizeof(*s));
 	s->p = *p;
 	if (p->services == NULL)
 		s->p.services = s->own_services = ht_services_new();
@@ -94,10 +95,8 @@ void flow_renew(struct ht_sensor *s, struct ht_flow *f) {
 	count(s, HT_CTR_FLOWS_BEGUN);
 }
 
-struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref) {
-	struct ht_flow *f = ht_flow_find(s->flows, ref, &p->key, p->proto);
-	if (f == NULL)
-		return NULL;
+// A packet of the flow came.
+static void flow_seen(struct ht_sensor *s, struct ht_flow *f) {
 	uint32_t now = ht_flow_ticks(s->now);
 	// A jump back in time is another capture, and another connection.
 	int32_t age = (int32_t)(now - f->seen);
@@ -107,6 +106,12 @@ struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct
 		f->seen = now;
 		ht_flow_note(s->flows, f);
 	}
+}
+
+struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref) {
+	struct ht_flow *f = ht_flow_find(s->flows, ref, &p->key, p->proto);
+	if (f != NULL)
+		flow_seen(s, f);
 	return f;
 }
 
@@ -146,12 +151,15 @@ static const enum ht_ledger fragment_counter[HT_FRAG_NUM_ENDS] = {
 	[HT_FRAG_NO_ROOM] = HT_CTR_FRAME_FRAGMENT_NO_ROOM,
 };
 
-// Whether a packet needs the flow table. TCP without data says nothing but where a side begins and
-// ends.
+// SYN, FIN or RST: what says where a side begins and ends.
+static bool begins_or_ends(const struct ht_packet *p) {
+	return p->tcp_flags & (HT_TCP_SYN | HT_TCP_FIN | HT_TCP_RST);
+}
+
+// Whether a packet needs the flow table.
 static bool wants_flow(struct ht_sensor *s, struct ht_packet *p) {
-	if (p->end == HT_PACKET_TCP)
-		return p->payload.len > 0
-		       || (p->tcp_flags & (HT_TCP_SYN | HT_TCP_FIN | HT_TCP_RST));
+	if (HT_LIKELY(p->end == HT_PACKET_TCP))
+		return p->payload.len > 0 || begins_or_ends(p);
 	if (p->end == HT_PACKET_UDP)
 		return udp_wants(s, p);
 	return p->end == HT_PACKET_EAPOL && eapol_wants(p);
@@ -192,47 +200,68 @@ static void fragment(struct ht_sensor *s, struct ht_packet *p, const struct ht_f
 		payload_of(s, p, ht_flow_ref(s->flows, &p->key, p->proto), f);
 }
 
-// What is held of a packet's flow, a few packets ahead: by then the flow itself has come.
+// --- the burst ----------------------------------------------------------------------------------
+
+// How far ahead memory is asked for, in packets: a frame's headers, a flow behind its tags, what is
+// held of it behind the flow.
+#define FRAME_AHEAD 4
+#define FLOW_AHEAD 8
 #define HELLO_AHEAD 3
 
+static void flow_prefetch(struct ht_sensor *s, struct wanted *w) {
+	w->flow = ht_flow_prefetch(s->flows, w->ref, ht_flow_ticks(w->frame->ts));
+}
+
+// The data of a decided flow: nearly every packet of a link ends here.
+static bool decided(struct ht_sensor *s, const struct ht_packet *p, const struct wanted *w) {
+	struct ht_flow *f = w->flow;
+	if (f == NULL || p->end != HT_PACKET_TCP || !ht_flow_is(f, w->ref, &p->key, p->proto))
+		return false;
+	flow_seen(s, f);
+	return (f->flags & FLOW_DONE_TCP) && !begins_or_ends(p);
+}
+
 static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
+	uint32_t ends[HT_PACKET_NUM_ENDS] = {0};
 	uint64_t bytes = 0;
-	for (unsigned i = 0; i < num; i++) { // headers
-		struct ht_packet *p = &s->packets[i];
-		if (i + 4 < num) // the headers of a frame that was not looked at yet
-			__builtin_prefetch(f[i + 4].data);
-		ht_packet_parse(p, &f[i]);
+	unsigned n = 0;
+	for (unsigned i = 0; i < num; i++) { // headers, lookups
+		struct ht_packet *p = &s->packets[n];
+		struct wanted *w = &s->wanted[n];
+		if (i + FRAME_AHEAD < num)
+			__builtin_prefetch(f[i + FRAME_AHEAD].data);
+		ends[ht_packet_parse(p, &f[i])]++;
 		bytes += f[i].len;
-		s->wants[i] = p->end == HT_PACKET_FRAGMENT;
-		if (s->wants[i])
-			continue;
-		count(s, frame_counter[p->end]);
-		s->wants[i] = wants_flow(s, p);
-		if (s->wants[i]) {
-			s->refs[i] = ht_flow_ref(s->flows, &p->key, p->proto);
-			ht_flow_prefetch_tags(s->flows, s->refs[i]);
+		*w = (struct wanted){.frame = &f[i]};
+		if (p->end != HT_PACKET_FRAGMENT) {
+			if (!wants_flow(s, p))
+				continue;
+			w->ref = ht_flow_ref(s->flows, &p->key, p->proto);
+			ht_flow_prefetch_tags(s->flows, w->ref);
 		}
+		if (n++ >= FLOW_AHEAD)
+			flow_prefetch(s, w - FLOW_AHEAD);
 	}
-	const uint32_t now = ht_flow_ticks(f[0].ts);
-	for (unsigned i = 0; i < num; i++) { // lookups
-		s->likely[i] = NULL;
-		if (s->wants[i] && s->packets[i].end != HT_PACKET_FRAGMENT)
-			s->likely[i] = ht_flow_prefetch(s->flows, s->refs[i], now);
-	}
-	for (unsigned i = 0; i < num; i++) { // payload
-		const unsigned ahead = i + HELLO_AHEAD;
-		if (ahead < num && s->likely[ahead] != NULL)
-			hello_prefetch(s, s->likely[ahead], s->refs[ahead].side);
-		if (!s->wants[i])
-			continue;
-		s->now = f[i].ts;
+	for (unsigned i = n > FLOW_AHEAD ? n - FLOW_AHEAD : 0; i < n; i++)
+		flow_prefetch(s, &s->wanted[i]);
+
+	for (unsigned i = 0; i < n; i++) { // payload
+		struct ht_packet *p = &s->packets[i];
+		const struct wanted *w = &s->wanted[i];
+		const struct wanted *ahead = w + HELLO_AHEAD;
+		if (i + HELLO_AHEAD < n && ahead->flow != NULL)
+			hello_prefetch(s, ahead->flow, ahead->ref.side);
+		s->now = w->frame->ts;
 		hellos_expire(s);
-		if (s->packets[i].end == HT_PACKET_FRAGMENT)
-			fragment(s, &s->packets[i], &f[i]);
-		else
-			payload_of(s, &s->packets[i], s->refs[i], &f[i]);
+		if (p->end == HT_PACKET_FRAGMENT)
+			fragment(s, p, w->frame);
+		else if (!decided(s, p, w))
+			payload_of(s, p, w->ref, w->frame);
 	}
 	s->now = f[num - 1].ts;
+	for (unsigned end = 0; end < HT_PACKET_NUM_ENDS; end++)
+		if (ends[end] > 0 && end != HT_PACKET_FRAGMENT)
+			ht_stats_count(&s->ctr[frame_counter[end]], ends[end]);
 	ht_stats_count(&s->ctr[HT_CTR_FRAMES], num);
 	ht_stats_count(&s->ctr[HT_CTR_PACKETS_BYTES], bytes);
 }

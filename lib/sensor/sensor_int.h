@@ -155,6 +155,13 @@ struct quic_past {
 
 #define BURST 32
 
+// A packet of the burst that a flow is looked up for, or a fragment.
+struct wanted {
+	const struct ht_frame *frame;
+	struct ht_flow_ref ref;
+	struct ht_flow *flow; // what the lookup will find; a hint, or NULL
+};
+
 struct ht_sensor {
 	struct ht_sensor_params p;
 	struct ht_services *own_services; // where p.services is the built-in table
@@ -200,10 +207,8 @@ struct ht_sensor {
 
 	struct ht_hello view; // scratch of sensor_emit.c
 	struct ht_record record; // scratch of sensor_emit.c
-	struct ht_packet packets[BURST];
-	struct ht_flow_ref refs[BURST];
-	const struct ht_flow *likely[BURST]; // what the lookup will find; a hint
-	uint8_t wants[BURST];
+	struct wanted wanted[BURST];
+	struct ht_packet packets[BURST]; // of `wanted`
 };
 
 static inline void count(struct ht_sensor *s, enum ht_ledger c) {

@@ -199,7 +199,6 @@ void tcp_packet(
 	const bool ends = p->tcp_flags & (HT_TCP_FIN | HT_TCP_RST);
 	if (ends)
 		f->flags |= FLOW_CLOSED;
-	// The data of a decided flow: nearly every packet of a link ends here.
 	if (f->flags & FLOW_DONE_TCP)
 		return;
 	if (p->payload.len > 0) {
