@@ -65,6 +65,7 @@ static struct {
 	uint64_t flows;
 	double seconds;
 	uint32_t max_flows;
+	const char *loop;
 } opt = {.rounds = 7, .workers = 1, .flows = 10000, .seconds = 0.5};
 
 static struct worker workers[WORKERS_MAX];
@@ -394,6 +395,7 @@ static int usage(void) {
 	      "  --each N         frames a flow, on average (default: as in the capture)\n"
 	      "  --max-flows N    room in the sensor's table (default: enough for --flows)\n"
 	      "  --workers N      also all N of them at a time (default 1)\n"
+	      "  --loop NAME      this loop alone, for a profiler\n"
 	      "  --rounds N       of all loops in turn (default 7)\n"
 	      "  --seconds S      for each loop in a round (default 0.5)\n",
 	      stderr);
@@ -417,6 +419,8 @@ static bool options(int argc, char **argv) {
 			opt.max_flows = (uint32_t)strtoul(v, NULL, 10);
 		else if (strcmp(name, "--workers") == 0)
 			opt.workers = (unsigned)strtoul(v, NULL, 10);
+		else if (strcmp(name, "--loop") == 0)
+			opt.loop = v;
 		else if (strcmp(name, "--rounds") == 0)
 			opt.rounds = (unsigned)strtoul(v, NULL, 10);
 		else if (strcmp(name, "--seconds") == 0)
@@ -482,6 +486,11 @@ int main(int argc, char **argv) {
 	       (double)s->bytes / s->num_frames, s->num_flows, s->hellos,
 	       100.0 * s->hellos / s->num_frames, s->concurrent, params.max_flows,
 	       (double)tsc_hz / 1e9, (double)tsc_hz / 1e9 * core);
+	for (unsigned l = 0; l < NUM_LOOPS && opt.loop != NULL; l++)
+		if (strcmp(opt.loop, loop_name[l]) == 0) {
+			printf("%.2f Mpps\n", run(l, opt.rounds * turns[l], 1));
+			return 0;
+		}
 	static struct series rate[NUM_LOOPS], many[NUM_LOOPS];
 	for (unsigned r = 0; r < opt.rounds; r++)
 		for (unsigned l = 0; l < NUM_LOOPS; l++) {
