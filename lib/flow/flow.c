@@ -31,18 +31,29 @@ struct ht_flow_table {
 	uint64_t secret[6];
 };
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
+// Half a huge page and more is a whole one: flows are met at random, and with small pages each
+// look-up would miss the TLB as well.
+static size_t rounded(size_t bytes) {
+	return bytes < HUGE_PAGE / 2 ? bytes : (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+}
+
+// Anonymous pages: zero, aligned, and not there until they are used.
 static void *pages(size_t bytes) {
-	// Anonymous pages: zero, aligned, and not there until they are used.
 	void *p
-		= mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		= mmap(NULL, rounded(bytes), PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
 #ifdef MADV_HUGEPAGE
-	// Flows are met at random: with small pages each look-up would miss the TLB as well.
-	madvise(p, bytes, MADV_HUGEPAGE);
+	madvise(p, rounded(bytes), MADV_HUGEPAGE);
 #endif
 	return p;
+}
+
+static size_t bytes_of_buckets(const struct ht_flow_table *t) {
+	return t->num_buckets * sizeof(struct bucket);
 }
 
 static size_t bytes_of_flows(const struct ht_flow_table *t) {
@@ -59,7 +70,7 @@ struct ht_flow_table *ht_flow_table_new(uint32_t max_flows, uint64_t secret) {
 	t->num_buckets = t->capacity < WAYS ? 1 : t->capacity / WAYS;
 	for (unsigned i = 0; i < HT_ARRAY_LEN(t->secret); i++)
 		t->secret[i] = XXH3_64bits_withSeed(&i, sizeof(i), secret);
-	t->buckets = pages(t->num_buckets * sizeof(struct bucket));
+	t->buckets = pages(bytes_of_buckets(t));
 	t->flows = pages(bytes_of_flows(t));
 	if (t->buckets == NULL || t->flows == NULL) {
 		ht_flow_table_free(t);
@@ -74,9 +85,9 @@ void ht_flow_table_free(struct ht_flow_table *t) {
 	if (t == NULL)
 		return;
 	if (t->buckets != NULL)
-		munmap(t->buckets, t->num_buckets * sizeof(struct bucket));
+		munmap(t->buckets, rounded(bytes_of_buckets(t)));
 	if (t->flows != NULL)
-		munmap(t->flows, bytes_of_flows(t));
+		munmap(t->flows, rounded(bytes_of_flows(t)));
 	free(t);
 }
 
