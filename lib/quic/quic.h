@@ -31,6 +31,13 @@ struct ht_quic_header {
 	struct ht_span dcid, scid;
 };
 
+// ht_quic_perhaps looks at the first byte of a datagram (which is not empty), which rules nearly
+// all out: short headers, and what is no QUIC. Left are long headers, and the flags of gQUIC's
+// public header with a version and a connection id.
+static inline bool ht_quic_perhaps(struct ht_span datagram) {
+	return (datagram.p[0] & 0x80) != 0 || (datagram.p[0] & 0x8b) == 0x09;
+}
+
 // ht_quic_peek classifies a datagram. Cheap: no crypto. It always writes *out.
 enum ht_quic_kind ht_quic_peek(struct ht_quic_header *out, struct ht_span datagram);
 

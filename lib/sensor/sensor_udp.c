@@ -16,6 +16,10 @@ bool udp_wants(struct ht_sensor *s, const struct ht_packet *p) {
 	if (d.len == 0)
 		return false;
 	count(s, HT_CTR_DATAGRAMS);
+	if (HT_LIKELY(!ht_quic_perhaps(d) && !ht_dtls_perhaps(d) && !ht_carrier_perhaps(d))) {
+		count(s, HT_CTR_DATAGRAM_OTHER);
+		return false;
+	}
 	if (ht_dtls_start(d))
 		return true;
 	struct ht_quic_header q;

@@ -165,6 +165,12 @@ bool ht_tls_frame_begun(const struct ht_tls_framer *f, const uint8_t *buf);
 
 // --- DTLS --------------------------------------------------------------------------------------
 
+// ht_dtls_perhaps looks at the first byte of a datagram (which is not empty): ContentType 20 to 25,
+// change_cipher_spec to heartbeat (RFC 6520), tls12_cid (RFC 9146).
+static inline bool ht_dtls_perhaps(struct ht_span datagram) {
+	return datagram.p[0] >= 20 && datagram.p[0] <= 25;
+}
+
 // ht_dtls_start tells whether one of the first records of a datagram is a DTLS handshake record of
 // epoch 0 that carries (a fragment of) a ClientHello: by their headers alone, since the snap length
 // may have cut what is behind them.

@@ -65,8 +65,7 @@ static bool take_fragment(struct record *rec, struct fragment *f) {
 static bool first_fragment(struct ht_span datagram, struct fragment *f) {
 	struct ht_reader r = ht_reader(datagram);
 	struct record rec;
-	// ContentType 20 to 25: change_cipher_spec to heartbeat (RFC 6520), tls12_cid (RFC 9146).
-	if (datagram.len == 0 || datagram.p[0] < 20 || datagram.p[0] > 25)
+	if (datagram.len == 0 || !ht_dtls_perhaps(datagram))
 		return false;
 	for (unsigned i = 0; i <= LEADING_RECORDS && take_record(&r, &rec); i++)
 		if (rec.type == CT_HANDSHAKE && rec.clear && take_fragment(&rec, f)
