@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what hellotap needs from Debian's packages, configures and builds it in build/.
 #
-#   ./setup.sh          what it takes to build and run
+#   ./setup.sh          what it takes to build, run, and make the Debian package
 #   ./setup.sh tests    also what the tests use: some 60 MB of servers, of which none is started, and 120 MB of QEMU
 #   ./setup.sh ci       also what .ci/run uses (clang, the format check)
 #
@@ -10,14 +10,15 @@ set -eu
 cd "$(dirname "$0")"
 
 packages="gcc libc6-dev meson ninja-build pkg-config libpcap-dev libssl-dev zlib1g-dev libzstd-dev libxxhash-dev \
-	libck-dev libdpdk-dev dpdk libyaml-dev libmicrohttpd-dev libcap-ng-dev libseccomp-dev"
+	libck-dev libdpdk-dev dpdk libyaml-dev libmicrohttpd-dev libcap-ng-dev libseccomp-dev \
+	build-essential debhelper"
 for_tests="libcmocka-dev python3 python3-prometheus-client tshark zstd gzip tcpdump tcpreplay iproute2 openssl curl \
-	qemu-system-x86 busybox-static"
+	qemu-system-x86 busybox-static systemd systemd-container"
 servers=
 case "${1:-}" in
 "") ;;
 tests) packages="$packages $for_tests" ;;
-ci) packages="$packages $for_tests clang llvm libclang-rt-14-dev clang-format-14 mandoc git" ;;
+ci) packages="$packages $for_tests clang llvm libclang-rt-14-dev clang-format-14 mandoc git lintian" ;;
 *)
 	sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
 	exit 2

@@ -126,7 +126,11 @@ enum ht_rc seccomp_parse_thread(char *err, size_t err_len) {
 	tzset(); // or the first look at the time of day would open /etc/localtime
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (ctx == NULL) {
-		snprintf(err, err_len, "seccomp: no memory, or a kernel before 4.14");
+		snprintf(
+			err, err_len,
+			"seccomp: no memory, a kernel before 4.14, or seccomp(2) itself is not "
+			"allowed"
+		);
 		return HT_ERROR;
 	}
 	const int rc = load(ctx);

@@ -131,7 +131,7 @@ static void *forbid_system(void *p) {
 FORBIDDEN(SIMPLE)
 
 #ifdef __x86_64__
-// The numbers of x32, and those of i386.
+// A number of x32, and a call that libc makes no more.
 SIMPLE(x32, 0x40000000 | SYS_getpid)
 static void *forbid_old_open(void *p) {
 	CALL(SYS_open, "/dev/null", O_RDONLY);
