@@ -116,8 +116,6 @@ static int load(scmp_filter_ctx ctx) {
 	// A call by another architecture's numbers (x32, i386) is none of ours either.
 	int rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (rc == 0)
-		rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); // a tree, not a list
-	if (rc == 0)
 		rc = add_rules(ctx);
 	return rc == 0 ? seccomp_load(ctx) : rc;
 }

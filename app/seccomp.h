@@ -10,10 +10,11 @@
 // what it never does is not to go on. The kernel logs it (audit: type=1326, with the thread's name
 // and syscall=NUMBER, which `ausyscall NUMBER` or `scmp_sys_resolver NUMBER` names).
 //
-// So a thread that called seccomp_parse_thread must not: open captures or interfaces, close live
-// ones, add DPDK memory, use syslog (DPDK logs there unless it is told of a stream:
-// rte_openlog_stream), nor end by pthread_exit or pthread_cancel, for which glibc loads libgcc_s:
-// it returns.
+// So a thread that called seccomp_parse_thread must not:
+// - open captures or interfaces, close live ones, add DPDK memory;
+// - use syslog: DPDK logs there unless it is told of a stream (rte_openlog_stream);
+// - print to standard output, a file that stdio looks at first; standard error is not looked at;
+// - end by pthread_exit or pthread_cancel, for which glibc loads libgcc_s: it returns.
 
 #pragma once
 
