@@ -534,20 +534,22 @@ static void close_all(struct engine *e) {
 	free(e);
 }
 
+// What takes rights comes first; files are opened when they are gone, so that they are the user's.
 static bool set_up(struct engine *e, enum ht_rc *status) {
 	struct options *const o = e->o;
-	struct sinks *k = calloc(1, sizeof(*k));
 	char err[512];
 	if (notify_open(&e->notify, err, sizeof(err)) == HT_BAD)
 		say(e, "%s", err);
+	if (!make_workers(e) || !(o->dpdk.ports.num > 0 ? open_ports(e) : open_interfaces(e))
+	    || !drop_privileges(e))
+		return false;
+	struct sinks *k = calloc(1, sizeof(*k));
 	if (k == NULL || (*status = sinks_open(k, o, o->config != NULL)) != HT_OK) {
 		free(k);
 		return false;
 	}
 	e->exporter.sinks = k;
-	*status = HT_ERROR;
-	return make_workers(e) && (o->dpdk.ports.num > 0 ? open_ports(e) : open_interfaces(e))
-	       && drop_privileges(e);
+	return true;
 }
 
 bool engine_run(struct options *o, enum ht_rc *status) {

@@ -8,6 +8,7 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
+#include <rte_log.h>
 
 #include <ctype.h>
 #include <dirent.h>
@@ -197,6 +198,8 @@ static enum ht_rc start_eal(struct ht_dpdk *d, char *err, size_t err_len) {
 			rc = HT_ERROR;
 		} else {
 			d->eal = true;
+			// Not to syslog: a thread whose system calls are filtered cannot open it.
+			(void)rte_openlog_stream(stderr);
 		}
 	}
 	args_free(&a);
