@@ -113,10 +113,16 @@ static void cpus(char *out, size_t out_len) {
 			n += (size_t)snprintf(out + n, out_len - n, "%s%d", n > 0 ? "," : "", i);
 }
 
+// 2^n - 1 is what a pool's ring holds without waste.
+static unsigned pool_size(const struct ht_dpdk *d, unsigned i) {
+	return rte_align32pow2(pool_frames(d, i) + 1) - 1;
+}
+
+// Without hugepages a frame has a page of its own: no two fit into one, and none lies across two.
 static unsigned needed_mib(const struct ht_dpdk *d) {
 	uint64_t bytes = 96u << 20;
 	for (unsigned i = 0; i < d->run.workers; i++)
-		bytes += (uint64_t)pool_frames(d, i) * (pool_room(d) + 512u);
+		bytes += (uint64_t)pool_size(d, i) * 4096u;
 	return (unsigned)(bytes >> 20) + 1;
 }
 
@@ -238,8 +244,7 @@ static enum ht_rc worker_new(struct ht_dpdk *d, unsigned i, char *err, size_t er
 		goto no_memory;
 	snprintf(name, sizeof(name), "frames_%u", i);
 	const int socket = socket_of(d, i);
-	// 2^n - 1 is what a pool's ring holds without waste.
-	const unsigned num = rte_align32pow2(pool_frames(d, i) + 1) - 1;
+	const unsigned num = pool_size(d, i);
 	w->pool = rte_pktmbuf_pool_create(name, num, POOL_CACHE, 0, pool_room(d), socket);
 	if (w->pool == NULL) {
 		snprintf(
