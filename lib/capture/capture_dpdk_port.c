@@ -64,6 +64,16 @@ rss_hash(const struct ht_dpdk *d, const struct port *p, const struct rte_eth_dev
 	return (offered & HASH_WANTED) | level;
 }
 
+// Where addresses alone cannot be hashed (i40e has no type for that), or the workers hand over in
+// any case, the NIC may still share out the work of receiving, by whatever it hashes: all queues
+// are asked about. Without RSS all frames would come by the first queue.
+static uint64_t other_hash(const struct port *p, const struct rte_eth_dev_info *info) {
+	if (p->queues < 2 || hollow_rss(p->driver)
+	    || info->hash_key_size > sizeof(dpdk_symmetric_key))
+		return 0;
+	return info->flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
+}
+
 static enum ht_rc
 configure(struct ht_dpdk *d, struct port *p, uint64_t *hash, char *err, size_t err_len) {
 	struct rte_eth_dev_info info;
@@ -101,12 +111,13 @@ configure(struct ht_dpdk *d, struct port *p, uint64_t *hash, char *err, size_t e
 			"frames of more than %u bytes may be lost",
 			p->name, p->driver, RTE_MBUF_DEFAULT_DATAROOM
 		);
-	if (*hash != 0) {
+	const uint64_t hf = *hash != 0 ? *hash : other_hash(p, &info);
+	if (hf != 0) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
 			.rss_key = (uint8_t *)(uintptr_t)dpdk_symmetric_key,
 			.rss_key_len = info.hash_key_size > 0 ? info.hash_key_size : 40,
-			.rss_hf = *hash,
+			.rss_hf = hf,
 		};
 	}
 	p->time = TIME_CLOCK;
@@ -141,6 +152,13 @@ configure(struct ht_dpdk *d, struct port *p, uint64_t *hash, char *err, size_t e
 	}
 	if (rc != 0)
 		rc = rte_eth_dev_configure(p->id, p->queues, p->queues, &conf);
+	if (rc != 0 && *hash == 0 && hf != 0) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
+		conf.rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){0};
+		rc = rte_eth_dev_configure(p->id, p->queues, 0, &conf);
+		if (rc != 0)
+			rc = rte_eth_dev_configure(p->id, p->queues, p->queues, &conf);
+	}
 	if (rc != 0) {
 		snprintf(
 			err, err_len, "%s: %s refuses %u queues, mtu %u: %s", p->name, p->driver,
