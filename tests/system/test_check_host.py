@@ -21,7 +21,7 @@ CHECK_HOST = os.path.join(CONFIG, "check-host")
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, CONFIG)
-from checkhost import host as ht_host, profile as ht_profile  # noqa: E402
+from checkhost import host as ht_host, profile as ht_profile
 
 PMD_ICE = {"name": "net_ice", "params": "safe-mode-support=<0|1>", "kmod": "* igb_uio | uio_pci_generic | vfio-pci",
            "pci_ids": [[0x8086, 0x1592, 0xffff, 0xffff]]}
@@ -402,6 +402,23 @@ class Hosts(Case):
         h.put("/proc/self/status", "Uid:\t1000\t1000\t1000\t1000\nCapEff:\t0000000000002000\n")
         lines = self.check(h, os.path.join(CONFIG, "mixed-af-xdp.yaml"))
         self.assertEqual(lines.of("user")[0][:2], ("LACKS", "uid 1000 has no cap_bpf, cap_net_admin"))
+
+    def test_more_descriptors_than_the_driver_has(self):
+        h, _ = self.appliance()
+        lines = self.check(h, self.profile("span-100g-e810.yaml", range(2, 18), rx_descriptors="8192"))
+        self.lacks(lines, "0000:3b:00.0 ring", "rx_descriptors 8192, net_ice allows 4096", "rx_descriptors: 4096")
+
+    def test_two_nics_on_two_nodes(self):
+        h, _ = self.appliance()
+        h.nic("0000:af:00.0", "0x8086", "0x1592", "vfio-pci", node=1, group="60")
+        p = self.profile("span-100g-e810.yaml", range(2, 18))
+        with open(p, encoding="utf-8") as f:
+            text = f.read()
+        with open(p, "w", encoding="utf-8") as f:
+            f.write(text.replace("  hugepages: ", "    - device: 0000:af:00.0\n  hugepages: ", 1))
+        lines = self.check(h, p)
+        self.assertEqual(lines.states("LACKS"), ["NUMA"], lines.text)
+        self.assertEqual(lines.of("NUMA")[0][1], "the NICs are on nodes 0, 1: half of the frames cross")
 
     def test_not_root(self):
         h, _ = self.appliance()
