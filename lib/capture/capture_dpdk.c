@@ -290,16 +290,15 @@ bool ht_dpdk_drained(struct ht_dpdk *d, unsigned worker) {
 #define SLEEP_NS 50000
 #define WAIT_MS 10
 
+// For one of any of the worker's queues. A frame that came just before the interrupt was enabled
+// may give none: hence WAIT_MS.
 static bool wait_for_interrupt(struct worker *w) {
-	bool all = w->inbox == NULL;
+	struct rte_epoll_event e[HT_DPDK_MAX_PORTS];
+	bool all = true;
 	for (unsigned i = 0; i < w->d->num_ports; i++) {
 		struct queue *q = &w->queue[i];
 		if (q->port == NULL)
 			continue;
-		if (!q->port->interrupts) {
-			all = false;
-			continue;
-		}
 		const uint16_t id = q->port->id, n = (uint16_t)w->index;
 		if (!q->armed)
 			q->armed = rte_eth_dev_rx_intr_ctl_q(
@@ -308,10 +307,8 @@ static bool wait_for_interrupt(struct worker *w) {
 				   == 0;
 		all = all && q->armed && rte_eth_dev_rx_intr_enable(id, n) == 0;
 	}
-	if (all) {
-		struct rte_epoll_event e[HT_DPDK_MAX_PORTS];
+	if (all)
 		rte_epoll_wait(RTE_EPOLL_PER_THREAD, e, HT_DPDK_MAX_PORTS, WAIT_MS);
-	}
 	for (unsigned i = 0; i < w->d->num_ports; i++)
 		if (w->queue[i].armed)
 			rte_eth_dev_rx_intr_disable(w->queue[i].port->id, (uint16_t)w->index);
@@ -327,7 +324,7 @@ void ht_dpdk_idle(struct ht_capture *c, unsigned empty) {
 		rte_pause();
 		return;
 	}
-	if (idle == HT_IDLE_INTERRUPT && wait_for_interrupt(w))
+	if (w->waits && wait_for_interrupt(w))
 		return;
 	const struct timespec t = {.tv_nsec = SLEEP_NS};
 	nanosleep(&t, NULL);

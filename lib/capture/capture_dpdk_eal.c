@@ -5,6 +5,7 @@
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
+#include <rte_epoll.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
@@ -358,6 +359,23 @@ static void find_driver_time(struct ht_dpdk *d) {
 	d->device_time_flag = d->device_time >= 0 && flag >= 0 ? RTE_BIT64(flag) : 0;
 }
 
+// Who waits for interrupts of its queues: a worker that is woken by nothing else.
+static void set_waiting(struct ht_dpdk *d) {
+	if (d->p->idle != HT_IDLE_INTERRUPT)
+		return;
+	for (unsigned i = 0; i < d->run.workers; i++) {
+		struct worker *w = d->worker[i];
+		w->waits = w->inbox == NULL;
+		for (unsigned k = 0; k < d->num_ports; k++)
+			w->waits = w->waits && (w->queue[k].port == NULL || d->port[k].interrupts);
+	}
+	if (d->run.workers > 0 && d->worker[0]->inbox != NULL)
+		dpdk_log(
+			d, "no waiting for interrupts: workers hand frames to each other, which "
+			   "makes none: they sleep instead"
+		);
+}
+
 enum ht_rc ht_dpdk_open(
 	struct ht_dpdk **out,
 	const struct ht_dpdk_params *p,
@@ -388,6 +406,7 @@ enum ht_rc ht_dpdk_open(
 	}
 	find_driver_time(d);
 	assign(d);
+	set_waiting(d);
 	*out = d;
 	return HT_OK;
 }
@@ -426,8 +445,13 @@ struct ht_capture *ht_dpdk_worker(struct ht_dpdk *d, unsigned i) {
 }
 
 enum ht_rc ht_dpdk_thread(struct ht_dpdk *d) {
-	(void)d;
-	return rte_thread_register() == 0 ? HT_OK : HT_ERROR;
+	struct rte_epoll_event e;
+	if (rte_thread_register() != 0)
+		return HT_ERROR;
+	// EAL makes the thread's epoll with the first use, when the program may have forbidden it.
+	if (d->p->idle == HT_IDLE_INTERRUPT)
+		(void)rte_epoll_wait(RTE_EPOLL_PER_THREAD, &e, 1, 0);
+	return HT_OK;
 }
 
 void ht_dpdk_thread_end(struct ht_dpdk *d) {

@@ -45,7 +45,7 @@ struct port {
 	bool opened;
 	bool spreads; // RSS of ours is in force, or there is one worker
 	bool steers; // rules in the NIC sort out the ports of interest
-	bool interrupts;
+	bool interrupts; // each queue has one of its own
 	enum time_of time;
 	bool forever; // no capture file: the time goes on without frames
 	struct rte_flow *drop_rule; // counts what the NIC drops
@@ -89,6 +89,7 @@ struct worker {
 	unsigned next; // port to read next
 	unsigned num_lent;
 	bool done; // stopping, and the queues are empty
+	bool waits; // for interrupts, when there is nothing
 	struct tsc_clock clock;
 	struct device_clock device[HT_DPDK_MAX_PORTS];
 	const struct ht_filter *filter; // NULL: none

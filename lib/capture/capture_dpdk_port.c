@@ -11,6 +11,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 // A key with a period of 16 bits makes the Toeplitz hash the same for both directions (S. Woo, K.
 // Park: Scalable TCP Session Monitoring with Symmetric Receive-side Scaling, 2012).
@@ -129,18 +130,9 @@ configure(struct ht_dpdk *d, struct port *p, uint64_t *hash, char *err, size_t e
 		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_TIMESTAMP;
 		p->time = TIME_DEVICE;
 	}
-	conf.intr_conf.rxq = d->p->idle == HT_IDLE_INTERRUPT;
+	conf.intr_conf.rxq = p->interrupts;
 	// A sensor sends nothing; some drivers want a queue for it all the same.
 	rc = rte_eth_dev_configure(p->id, p->queues, 0, &conf);
-	if (rc != 0 && conf.intr_conf.rxq) {
-		dpdk_log(
-			d, "%s: %s has no receive interrupts: workers sleep instead", p->name,
-			p->driver
-		);
-		conf.intr_conf.rxq = 0;
-		rc = rte_eth_dev_configure(p->id, p->queues, 0, &conf);
-	}
-	p->interrupts = conf.intr_conf.rxq;
 	if (rc != 0 && (*hash & RTE_ETH_RSS_LEVEL_MASK)) {
 		dpdk_log(
 			d, "%s: %s does not hash %s headers: the driver's choice is taken", p->name,
@@ -249,19 +241,73 @@ static void say(const struct ht_dpdk *d, const struct port *p, uint64_t hash) {
 	);
 }
 
-enum ht_rc port_open(struct ht_dpdk *d, struct port *p, char *err, size_t err_len) {
-	uint64_t hash;
-	p->socket = rte_eth_dev_socket_id(p->id);
-	if (configure(d, p, &hash, err, err_len) != HT_OK)
+static enum ht_rc
+bring_up(struct ht_dpdk *d, struct port *p, uint64_t *hash, char *err, size_t err_len) {
+	if (configure(d, p, hash, err, err_len) != HT_OK)
 		return HT_ERROR;
 	p->opened = true;
 	if (set_up_queues(d, p, err, err_len) != HT_OK)
 		return HT_ERROR;
-	int rc = rte_eth_dev_start(p->id);
+	const int rc = rte_eth_dev_start(p->id);
 	if (rc != 0) {
 		snprintf(err, err_len, "%s: cannot be started: %s", p->name, rte_strerror(-rc));
 		return HT_ERROR;
 	}
+	return HT_OK;
+}
+
+static bool is_uio(int fd) {
+	char link[64], file[16] = "";
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return readlink(link, file, sizeof(file)) > 0 && memcmp(file, "/dev/uio", 8) == 0;
+}
+
+// Why workers cannot wait for the interrupts of their queues, NULL if they can. A driver may take
+// them into its configuration and have none.
+static const char *without_interrupts(const struct port *p) {
+	int fd[HT_DPDK_MAX_WORKERS];
+	for (uint16_t i = 0; i < p->queues; i++) {
+		fd[i] = rte_eth_dev_rx_intr_ctl_q_get_fd(p->id, i);
+		if (fd[i] < 0)
+			return "it has no receive interrupts";
+		// Who reads what another thread has read already waits for the next one, for ever
+		// on a silent link. By uio EAL's own thread is such another, for the link.
+		for (uint16_t k = 0; k < i; k++)
+			if (fd[k] == fd[i])
+				return "it has one interrupt for several queues";
+		if (is_uio(fd[i]))
+			return "by uio there is one interrupt for all (vfio-pci has others)";
+		if (rte_eth_dev_rx_intr_enable(p->id, i) != 0
+		    || rte_eth_dev_rx_intr_disable(p->id, i) != 0)
+			return "its receive interrupts cannot be switched on and off";
+	}
+	return NULL;
+}
+
+static void look_for_interrupts(struct ht_dpdk *d, struct port *p, const char *why) {
+	if (why == NULL)
+		why = without_interrupts(p);
+	p->interrupts = why == NULL;
+	if (why != NULL)
+		dpdk_log(
+			d, "%s: no waiting for interrupts: %s: workers sleep instead", p->name, why
+		);
+}
+
+enum ht_rc port_open(struct ht_dpdk *d, struct port *p, char *err, size_t err_len) {
+	uint64_t hash;
+	int rc;
+	p->socket = rte_eth_dev_socket_id(p->id);
+	p->interrupts = d->p->idle == HT_IDLE_INTERRUPT;
+	if (bring_up(d, p, &hash, err, err_len) != HT_OK) {
+		if (!p->interrupts)
+			return HT_ERROR;
+		look_for_interrupts(d, p, "its driver refuses them");
+		if (bring_up(d, p, &hash, err, err_len) != HT_OK)
+			return HT_ERROR;
+	}
+	if (p->interrupts)
+		look_for_interrupts(d, p, NULL);
 	if (p->p->promiscuous && (rc = rte_eth_promiscuous_enable(p->id)) != 0 && rc != -ENOTSUP)
 		dpdk_log(d, "%s: not promiscuous: %s", p->name, rte_strerror(-rc));
 	struct rte_eth_link link = {0};
