@@ -44,24 +44,30 @@ static int64_t clock_now(struct tsc_clock *c) {
 	return c->last;
 }
 
-// The device's clock is set beside the host's with the first frame; how fast it goes is told by
-// what both have gone since.
+// The device's clock is looked at beside the host's once a second. How fast it goes is told by what
+// both have gone since the first look; until the second one the host's is taken. An error of a
+// microsecond in a look is then 1 ppm of the first second, and less of every later one.
+static void device_look(struct device_clock *c, uint16_t port, struct tsc_clock *clock) {
+	uint64_t ticks;
+	if (rte_eth_read_clock(port, &ticks) != 0)
+		return;
+	const int64_t now = clock_now(clock);
+	if (c->first_ns == 0) {
+		c->first_ns = now;
+		c->first_ticks = ticks;
+	} else if (ticks > c->first_ticks) {
+		c->ns_per_tick = (double)(now - c->first_ns) / (double)(ticks - c->first_ticks);
+	}
+	c->base_ns = now;
+	c->base_ticks = ticks;
+}
+
 static int64_t device_ns(struct worker *w, unsigned i, uint64_t ticks, int64_t now) {
 	struct device_clock *c = &w->device[i];
-	if (HT_UNLIKELY(c->base_ticks == 0)) {
-		uint64_t t0, t1;
-		if (rte_eth_read_clock(w->d->port[i].id, &t0) != 0)
-			return now;
-		const uint64_t tsc = rte_rdtsc();
-		while (rte_rdtsc() - tsc < rte_get_tsc_hz() / 100)
-			rte_pause();
-		const double ns = (double)(rte_rdtsc() - tsc) * w->clock.ns_per_tick;
-		if (rte_eth_read_clock(w->d->port[i].id, &t1) != 0 || t1 <= t0)
-			return now;
-		c->base_ticks = t1;
-		c->base_ns = clock_now(&w->clock);
-		c->ns_per_tick = ns / (double)(t1 - t0);
-	}
+	if (HT_UNLIKELY(now - c->base_ns >= 1000000000))
+		device_look(c, w->d->port[i].id, &w->clock);
+	if (c->ns_per_tick <= 0)
+		return now;
 	return c->base_ns + (int64_t)((double)(int64_t)(ticks - c->base_ticks) * c->ns_per_tick);
 }
 

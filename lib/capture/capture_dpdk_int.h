@@ -77,9 +77,11 @@ struct tsc_clock {
 
 // The device's ticks as ns since the epoch.
 struct device_clock {
+	uint64_t first_ticks;
+	int64_t first_ns; // 0: not looked at yet
 	uint64_t base_ticks;
 	int64_t base_ns;
-	double ns_per_tick;
+	double ns_per_tick; // 0: not known yet
 };
 
 // A struct ht_capture of this backend.
