@@ -171,10 +171,10 @@ sort(struct worker *w, struct queue *q, struct rte_mbuf **m, unsigned num, struc
 		unsigned owner = HT_OWNER_SELF;
 		if (q->asks)
 			owner = run->owner(run->owner_arg[w->index], &f[lent]);
-		if (owner == HT_OWNER_SELF || owner == w->index) {
-			w->lent[lent++] = m[i];
-		} else if (owner == HT_OWNER_NONE) {
+		if (owner == HT_OWNER_NONE) {
 			drop(m[i], &q->ctr[HT_DPDK_NOT_OF_INTEREST]);
+		} else if (owner == HT_OWNER_SELF || owner == w->index || owner >= q->keeps_from) {
+			w->lent[lent++] = m[i];
 		} else {
 			*handed_time(w->d, m[i]) = f[lent].ts;
 			w->out[owner].m[w->out[owner].num++] = m[i];

@@ -12,7 +12,9 @@
 //             worker's. Ports are left out on purpose: fragments have none, and the outer UDP port
 //             of VXLAN or GENEVE differs by direction.
 //   software  the worker that received a frame asks params.owner whose it is, and puts what is not
-//             its own into the owner's inbox, a ring.
+//             its own into the owner's inbox, a ring. So it is for all ports when one of them
+//             cannot spread, or when they have different drivers, and so it is for the frames that
+//             rules in the NIC (steering) leave to the wrong workers.
 
 #pragma once
 

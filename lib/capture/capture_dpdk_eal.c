@@ -275,28 +275,50 @@ no_memory:
 	return HT_ERROR;
 }
 
+// Whether a flow whose frames come in by several ports is one worker's by RSS alone: then all ports
+// spread, and in one way. Hash and redirection table are the driver's.
+static bool ports_spread_alike(const struct ht_dpdk *d) {
+	bool all = true, some = false, same = true;
+	for (unsigned k = 0; k < d->num_ports; k++) {
+		const struct port *p = &d->port[k];
+		const bool spreads = p->spreads && p->queues >= d->run.workers;
+		all = all && spreads;
+		some = some || spreads;
+		same = same && strcmp(p->driver, d->port[0].driver) == 0;
+	}
+	if (d->run.workers > 1 && some && (!all || !same))
+		dpdk_log(
+			d,
+			"ports spread in different ways: the workers hand over the frames of all "
+			"of them"
+		);
+	return all && same;
+}
+
 // Which queues a worker reads, and of which it asks whose a frame is.
 static void assign(struct ht_dpdk *d) {
 	const bool steering = d->run.rest_from < d->run.workers || d->run.drop_rest;
-	bool unread = false;
+	const bool alike = d->run.workers == 1 || ports_spread_alike(d);
+	bool hands_over = false;
 	for (unsigned k = 0; k < d->num_ports; k++) {
 		struct port *p = &d->port[k];
 		for (unsigned i = 0; i < d->run.workers; i++) {
 			if (i >= p->queues)
 				continue;
 			struct queue *q = &d->worker[i]->queue[k];
-			q->port = p;
-			// One queue of a port that has no other: everything comes by it.
-			const bool alone = p->queues < d->run.workers;
 			const bool rest = steering && (!p->steers || i >= d->run.rest_from);
-			q->asks = d->run.owner != NULL
-				  && (rest || (d->run.workers > 1 && (alone || !p->spreads)));
-			unread = unread || q->asks;
+			q->port = p;
+			q->asks = d->run.owner != NULL && (rest || !alike);
+			// What RSS has spread already: the rest over its workers, or, where that is
+			// dropped, what is of interest.
+			q->keeps_from = alike && d->run.drop_rest ? 0
+					: alike && p->steers	  ? d->run.rest_from
+								  : d->run.workers;
+			hands_over = hands_over || (q->asks && q->keeps_from > 0);
 		}
 	}
-	if (unread)
+	if (hands_over)
 		return;
-	// Nobody hands anything over.
 	for (unsigned i = 0; i < d->run.workers; i++) {
 		rte_ring_free(d->worker[i]->inbox);
 		d->worker[i]->inbox = NULL;

@@ -62,6 +62,7 @@ struct port {
 struct queue {
 	struct port *port; // NULL: the worker has none there
 	bool asks; // whose a frame is must be asked
+	unsigned keeps_from; // what belongs to this worker or a later one is kept
 	bool armed; // the interrupt is added to the worker's epoll
 	uint64_t ctr[HT_NUM_DPDK_COUNTERS];
 };
