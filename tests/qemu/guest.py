@@ -43,14 +43,17 @@ class Nic:
     option: str  # that this QEMU must know
     queues: int  # of the tap
     driver: str  # DPDK's
+    binder: str = "uio_pci_generic"  # the kernel's driver under it: parts.BINDERS
 
 
+# By uio a device has one interrupt; vfio, which wants an IOMMU, gives each queue its own.
 NICS = {
     "virtio-net": Nic("virtio-net-pci,mq=on,vectors=10,rss=on,rx_queue_size=1024", "rss=", 4, "net_virtio"),
     "igb": Nic("igb", "", 1, "net_e1000"),
+    "igb by vfio": Nic("igb", "", 1, "net_e1000", "vfio-pci"),
 }
 # With the drivers above: what DPDK loads while it runs, so that no program is linked with it.
-PLUGINS = "bus_pci", "bus_vdev", "mempool_ring"
+PLUGINS = "bus_pci", "bus_vdev", "mempool_ring", "net_ring"
 
 
 @dataclass
@@ -204,7 +207,7 @@ class Guest:
             raise Skip("not installed: busybox-static (./setup.sh tests installs it)")
         self.nic = NICS[nic]
         parts = Parts(cache)
-        self.kernel, self.modules = parts.kernel()
+        self.kernel, self.modules = parts.kernel(self.nic.binder)
         self.qemu = parts.qemu(self.nic.device.split(",")[0], self.nic.option)
 
     def run(self, command, files, ready=None, traffic=None, cpus=1, memory=1024, seconds=120):
@@ -261,8 +264,13 @@ class Guest:
         many = f",queues={self.nic.queues},vhost=off" if self.nic.queues > 1 else ""
         # Huge pages of a quarter of the memory. A panic ends QEMU, since it may not reboot.
         append = f"console=ttyS0 panic=-1 mitigations=off hugepages={memory // 8}"
+        iommu = []
+        if self.nic.binder == "vfio-pci":
+            append += " intel_iommu=on"
+            iommu = ["-device", "intel-iommu,intremap=on"]
         return [
             *"-M q35 -accel tcg -cpu max -nodefaults -display none -monitor none -no-reboot".split(),
+            *iommu,
             *f"-smp {cpus} -m {memory} -kernel {self.kernel} -initrd {initrd}".split(),
             *("-append", append, "-serial", "file:" + console, "-serial", "stdio"),
             *("-netdev", f"tap,id=net,ifname={TAP},script=no,downscript=no" + many),
@@ -287,7 +295,8 @@ class Guest:
                 a.put(path, content)
             else:
                 a.file(path, content)
-        conf = {"nic": NIC_ADDRESS, "ready": ready or ""}
+        names = " ".join(os.path.basename(m) for m in self.modules)
+        conf = {"nic": NIC_ADDRESS, "ready": ready or "", "modules": names, "binder": self.nic.binder}
         a.put("guest.conf", "".join(f"{k}={shlex.quote(v)}\n" for k, v in conf.items()).encode())
         a.put("command", f"echo $$ >/tmp/pid\nexec {shlex.join(command)}\n".encode())
         return a.bytes()

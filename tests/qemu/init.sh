@@ -7,7 +7,7 @@ export PATH=/bin LC_ALL=C
 /bin/busybox --install -s /bin
 trap 'poweroff -f' EXIT
 set -e
-. /guest.conf # $nic, $ready
+. /guest.conf # $nic, $ready, $modules, $binder
 
 chmod 755 / # DPDK loads no driver from where all may write
 mount -t proc proc /proc
@@ -19,13 +19,13 @@ ip link set lo up
 exec 3<>/dev/ttyS1
 stty -F /dev/ttyS1 raw -echo
 
-for module in uio uio_pci_generic; do
-	insmod /modules/$module.ko
+for module in $modules; do
+	insmod "/modules/$module"
 done
-echo uio_pci_generic >"/sys/bus/pci/devices/$nic/driver_override"
+echo "$binder" >"/sys/bus/pci/devices/$nic/driver_override"
 echo "$nic" >/sys/bus/pci/drivers_probe
-[ -e /dev/uio0 ] || {
-	echo "init: $nic is not bound"
+[ -e "/sys/bus/pci/drivers/$binder/$nic" ] || {
+	echo "init: $nic is not bound to $binder"
 	exit 1
 }
 
@@ -45,6 +45,7 @@ while [ ! -e /tmp/status ]; do
 	# One byte: of more, a time-out in the midst would lose the first ones.
 	if read -r -n 1 -t 0.1 byte <&3 && [ "$byte" = s ]; then
 		echo "init: stop"
+		cat /proc/interrupts >interrupts
 		kill -TERM "$(cat /tmp/pid)" || true
 	fi
 done

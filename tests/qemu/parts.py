@@ -14,7 +14,12 @@ import shutil
 import subprocess
 import tempfile
 
-MODULES = "uio", "uio_pci_generic"
+# What gives a device to DPDK: the kernel's modules for it, in the order they are loaded. The last is the driver.
+BINDERS = {
+    "uio_pci_generic": ("uio", "uio_pci_generic"),
+    "vfio-pci": ("irqbypass", "vfio", "vfio_virqfd", "vfio_iommu_type1", "vfio-pci-core", "vfio-pci"),
+}
+MODULES = [m for modules in BINDERS.values() for m in modules]
 
 
 class Skip(Exception):
@@ -35,10 +40,10 @@ class Parts:
         self.cache = os.path.abspath(cache)
         os.makedirs(self.cache, exist_ok=True)
 
-    def kernel(self):
-        """(kernel image, its modules) of Debian's kernel for virtual machines, which is small and boots fast."""
-        folder = self._made("kernel", self._make_kernel)
-        return os.path.join(folder, "vmlinuz"), [os.path.join(folder, m + ".ko") for m in MODULES]
+    def kernel(self, binder):
+        """(image, modules of a binder) of Debian's kernel for virtual machines, which is small and boots fast."""
+        folder = self._made("linux", self._make_kernel)
+        return os.path.join(folder, "vmlinuz"), [os.path.join(folder, m + ".ko") for m in BINDERS[binder]]
 
     def qemu(self, device, option=""):
         """The command of a QEMU that has `device` (with `option`): the system's, or the one of backports."""

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Receive-side scaling of NICs that QEMU emulates, as DPDK sees it.
+"""Receive-side scaling of NICs that QEMU emulates, as DPDK sees it, and hellotap on them.
 
     test_rss.py build/app/hellotap [CASE...]   exit status 0: passed, 77: cannot run here (says why), else failed
     test_rss.py --list                         the cases, one a line
@@ -23,6 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import guest  # noqa: E402
+import live  # noqa: E402
 import traffic  # noqa: E402
 from guest import Guest, Skip  # noqa: E402
 
@@ -51,12 +52,15 @@ class Test:
             raise Skip(f"not installed: {' '.join(missing)} (./setup.sh tests installs them)")
         if not os.path.exists(self.probe):
             raise Skip("built without DPDK: no tests/rss_probe in the build folder")
-        self.frames, self.ends = traffic.flows([(pcap(n), v) for n, v in CONVERSATIONS], FLOWS_EACH)
+        self.frames, self.ends = self.flows(FLOWS_EACH, traffic.PORT)
 
-    def send(self, tap):
+    def flows(self, number, port):
+        return traffic.flows([(pcap(n), v) for n, v in CONVERSATIONS], number, port)
+
+    def send(self, tap, frames=None):
         """The frames, by tcpreplay; returns how many."""
         with tempfile.NamedTemporaryFile(suffix=".pcap") as f:
-            f.write(traffic.pcap(self.frames))
+            f.write(traffic.pcap(frames or self.frames))
             f.flush()
             argv = ["tcpreplay", "-q", "-K", "--pps", str(FRAMES_A_SECOND), "-i", tap, f.name]
             p = subprocess.run(argv, capture_output=True, text=True, timeout=60)
@@ -152,6 +156,7 @@ CASES = {  # name -> (NIC, what is asked of it)
     "virtio-net": ("virtio-net", virtio_net),
     "igb": ("igb", igb),
     "hellotap": ("virtio-net", hellotap),
+    **live.CASES,
 }
 
 

@@ -62,8 +62,8 @@ def _ends(chance, version, number):
     return sorted(found)
 
 
-def flows(captures, number):
-    """(frames, ends): `number` connections of each (capture, IP version), a segment of each in turn."""
+def flows(captures, number, port=PORT):
+    """(frames, ends): `number` connections of each (capture, IP version) to `port`, a segment of each in turn."""
     chance = random.Random(443)  # the same in every run
     copies, ends = [], []
     for path, version in captures:
@@ -72,17 +72,22 @@ def flows(captures, number):
         copies += [(end, segments) for end in ends[-number:]]
     frames = []
     for step in range(max(len(segments) for _, segments in copies)):
-        for (client, port, server), segments in copies:
+        for (client, client_port, server), segments in copies:
             if step < len(segments):
-                frames.append(_frame(segments[step], client, port, server))
+                frames.append(_frame(segments[step], client, client_port, server, port))
     return [wire_file.Frame(wire_file.T0 + i * wire_file.MS, f) for i, f in enumerate(frames)], ends
 
 
-def _frame(s, client, port, server):
-    src, dst, ports = (client, server, (port, PORT)) if s.from_client else (server, client, (PORT, port))
+def _frame(s, client, client_port, server, port):
+    ports = (client_port, port) if s.from_client else (port, client_port)
+    src, dst = (client, server) if s.from_client else (server, client)
     l4 = net.tcp(s.payload, src, dst, *ports, s.seq, s.ack, s.flags, s.options)
     macs = (net.MAC_A, net.MAC_B) if s.from_client else (net.MAC_B, net.MAC_A)
     return net.ether(net.ip(l4, src, dst), *macs)
+
+
+def from_client(frame):
+    return frame.data[6:12] == net.mac(net.MAC_A)
 
 
 def pcap(frames):
