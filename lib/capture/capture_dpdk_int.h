@@ -4,6 +4,7 @@
 //   capture_dpdk.c        a worker: read, hand over, release, idle
 //   capture_dpdk_eal.c    EAL's arguments; memory; opening and closing all of it
 //   capture_dpdk_port.c   one port: queues, pools, RSS, its own counters
+//   capture_dpdk_assign.c which worker reads which queues, and of which it asks whose a frame is
 //   capture_dpdk_steer.c  rte_flow rules for the ports of interest
 //   capture_dpdk_tables.c options and counters; capture_dpdk_none.c stands for all in a build
 //   without
@@ -139,5 +140,8 @@ uint16_t pool_room(const struct ht_dpdk *d);
 // port_steer sets the rules for the ports of interest; false, and a log line, when the NIC has none
 // of the kind.
 bool port_steer(struct ht_dpdk *d, struct port *p, uint64_t hash);
+
+// dpdk_assign gives the workers their queues, when all ports are open.
+void dpdk_assign(struct ht_dpdk *d);
 
 extern const uint8_t dpdk_symmetric_key[52];

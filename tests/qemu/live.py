@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 
 import traffic
-from guest import NIC_ADDRESS
+from guest import NIC_ADDRESS, Skip
 
 WORKERS = 4
 OTHER_PORT = 5000  # of no interest, where flows are steered
@@ -76,9 +76,20 @@ outputs: ["json:records.json"]
 """.encode()
 
 
+def check_config(t, text):
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as f:
+        f.write(text)
+        f.flush()
+        p = subprocess.run([t.program, "-c", f.name, "--check"], capture_output=True, text=True)
+    if "built without" in p.stderr:
+        raise Skip(p.stderr.strip())
+    equal(f"exit status of --check ({p.stderr})", p.returncode, 0)
+
+
 def run(t, where, frames, idle="sleep", steering=None, more_ports=()):
     """The program in the guest, with all that must hold for any configuration."""
     files = {"/bin/hellotap": t.program, "/hellotap.yaml": config(idle, steering, more_ports)}
+    check_config(t, files["/hellotap.yaml"])
     command = ["/bin/hellotap", "-c", "/hellotap.yaml", "--stats", "json"]
     got = where.run(command, files, ready="listening on", traffic=lambda tap: t.send(tap, frames))
     assert got.status == 0, f"exit status {got.status}\n{got.stderr}\n{got.console}"
