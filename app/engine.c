@@ -429,7 +429,10 @@ static void watch(struct engine *e, const sigset_t *signals) {
 		}
 		const int64_t now = now_ns();
 		if (e->dpdk != NULL && now - looked >= 1000000000) {
-			ht_dpdk_look(e->dpdk);
+			const unsigned gone = ht_dpdk_look(e->dpdk);
+			e->ok = e->ok && gone == 0;
+			if (gone == ht_dpdk_ports(e->dpdk))
+				return;
 			looked = now;
 		}
 		count(e, &l);
@@ -481,7 +484,7 @@ static void stop(struct engine *e) {
 	}
 	retire(e);
 	if (e->dpdk != NULL)
-		ht_dpdk_look(e->dpdk);
+		(void)ht_dpdk_look(e->dpdk);
 	e->ok = e->ok && !e->dropped_worker && !e->dropped_exporter;
 }
 

@@ -158,8 +158,9 @@ const uint64_t *ht_dpdk_handed_in(const struct ht_dpdk *d, unsigned worker);
 const struct ht_counter *
 ht_dpdk_xstats(const struct ht_dpdk *d, unsigned port, const uint64_t **block, unsigned *num);
 
-// ht_dpdk_look reads the ports' counters and links. One thread, each second or so.
-void ht_dpdk_look(struct ht_dpdk *d);
+// ht_dpdk_look reads the ports' counters and links. One thread, each second or so. Returns how many
+// ports have lost their device: nothing will come from those any more.
+unsigned ht_dpdk_look(struct ht_dpdk *d);
 
 // ht_dpdk_stop lets nothing more in; what the queues and inboxes hold is still to be read: a worker
 // is done when read() gives nothing and ht_dpdk_drained() is true.

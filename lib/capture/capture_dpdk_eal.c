@@ -413,9 +413,13 @@ void ht_dpdk_thread_end(struct ht_dpdk *d) {
 	rte_thread_unregister();
 }
 
-void ht_dpdk_look(struct ht_dpdk *d) {
-	for (unsigned i = 0; i < d->num_ports; i++)
+unsigned ht_dpdk_look(struct ht_dpdk *d) {
+	unsigned gone = 0;
+	for (unsigned i = 0; i < d->num_ports; i++) {
 		port_look(d, &d->port[i]);
+		gone += d->port[i].gone;
+	}
+	return gone;
 }
 
 unsigned ht_dpdk_ports(const struct ht_dpdk *d) {

@@ -51,6 +51,10 @@ struct port {
 	bool forever; // no capture file: the time goes on without frames
 	struct rte_flow *drop_rule; // counts what the NIC drops
 	bool link_up;
+	// Of a virtual device over a network interface, whose driver does not look after that.
+	int interface; // index, 0: none
+	bool gone;
+	uint64_t errors_seen;
 	// Written by ht_dpdk_look().
 	uint64_t ctr[HT_NUM_DPDK_PORT_COUNTERS];
 	struct ht_counter *xstats;

@@ -94,7 +94,7 @@ ht_dpdk_xstats(const struct ht_dpdk *d, unsigned port, const uint64_t **block, u
 	abort();
 }
 
-void ht_dpdk_look(struct ht_dpdk *d) {
+unsigned ht_dpdk_look(struct ht_dpdk *d) {
 	(void)d;
 	abort();
 }

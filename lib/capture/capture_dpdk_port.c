@@ -9,8 +9,12 @@
 #include <rte_flow.h>
 
 #include <ctype.h>
+#include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 // A key with a period of 16 bits makes the Toeplitz hash the same for both directions (S. Woo, K.
@@ -27,6 +31,9 @@ const uint8_t dpdk_symmetric_key[52] = {
 	(RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_FRAG_IPV6)
 #define HASH_LEAST (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_IPV6)
 
+// net_af_xdp fills a ring of so many mbufs, whatever is asked for.
+#define DESCRIPTORS_LEAST 2048u
+
 unsigned pool_frames(const struct ht_dpdk *d, unsigned i) {
 	// All that can be away from the pool at a time: the descriptors of the worker's queues,
 	// what it holds, what waits in the inboxes of the others, and what lies in the caches of
@@ -35,7 +42,7 @@ unsigned pool_frames(const struct ht_dpdk *d, unsigned i) {
 	unsigned n = 2 * BURST + d->run.workers * POOL_CACHE * 2;
 	for (unsigned k = 0; k < d->p->ports.num; k++)
 		if (ports[k].queues == 0 || i < ports[k].queues)
-			n += ports[k].rx_descriptors;
+			n += RTE_MAX(ports[k].rx_descriptors, DESCRIPTORS_LEAST);
 	return n + (d->run.workers - 1) * d->p->inbox_frames;
 }
 
@@ -216,6 +223,65 @@ static void xstats_prepare(struct port *p) {
 	free(names);
 }
 
+// --- the link -----------------------------------------------------------------------------------
+
+// The interface that net_af_packet, net_af_xdp, net_tap ("iface=") or net_pcap ("rx_iface=") reads.
+static int find_interface(const char *device) {
+	const char *at = strstr(device, ",iface="), *pcap = strstr(device, ",rx_iface=");
+	char name[IF_NAMESIZE];
+	if (at == NULL && pcap == NULL)
+		return 0;
+	at = strchr(at != NULL ? at : pcap, '=') + 1;
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(at, ","), at);
+	return (int)if_nametoindex(name);
+}
+
+// By its index: it may be renamed, and another one may get its name.
+static bool interface_up(struct port *p) {
+	struct ifreq r = {.ifr_ifindex = p->interface};
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const unsigned both = IFF_UP | IFF_RUNNING;
+	if (fd < 0)
+		return p->link_up;
+	if (ioctl(fd, SIOCGIFNAME, &r) != 0)
+		p->gone = errno == ENODEV;
+	const bool up = !p->gone && ioctl(fd, SIOCGIFFLAGS, &r) == 0
+			&& ((unsigned)r.ifr_flags & both) == both;
+	close(fd);
+	return up;
+}
+
+static bool link_is_up(struct port *p) {
+	struct rte_eth_link link = {0};
+	p->gone = p->gone || rte_eth_dev_is_removed(p->id) == 1;
+	if (p->gone)
+		return false;
+	if (rte_eth_link_get_nowait(p->id, &link) != 0)
+		return p->link_up;
+	return link.link_status == RTE_ETH_LINK_UP && (p->interface == 0 || interface_up(p));
+}
+
+static void look_at_link(struct ht_dpdk *d, struct port *p) {
+	const bool was_gone = p->gone, up = link_is_up(p);
+	if (p->gone && !was_gone)
+		dpdk_log(d, "%s: the device has gone", p->name);
+	if (up == p->link_up)
+		return;
+	p->link_up = up;
+	ht_stats_count(&p->ctr[HT_DPDK_PORT_LINK_CHANGES], 1);
+	if (!p->gone)
+		dpdk_log(d, "%s: link %s", p->name, up ? "up" : "down");
+}
+
+// What these drivers lose shows in no counter.
+static const char *uncounted_loss(const struct port *p) {
+	if (strcmp(p->driver, "net_af_packet") == 0)
+		return "net_af_packet does not count what it loses (net_pcap's rx_iface= does)";
+	if (strcmp(p->driver, "net_af_xdp") == 0 && p->p->rx_descriptors < 2048)
+		return "net_af_xdp counts what it loses with 2048 receive descriptors or more only";
+	return NULL;
+}
+
 static void say(const struct ht_dpdk *d, const struct port *p, uint64_t hash) {
 	char how[160] = "one worker";
 	if (hash != 0)
@@ -239,6 +305,8 @@ static void say(const struct ht_dpdk *d, const struct port *p, uint64_t hash) {
 					    : "of the device",
 		how
 	);
+	if (uncounted_loss(p))
+		dpdk_log(d, "%s: %s", p->name, uncounted_loss(p));
 }
 
 static enum ht_rc
@@ -310,9 +378,8 @@ enum ht_rc port_open(struct ht_dpdk *d, struct port *p, char *err, size_t err_le
 		look_for_interrupts(d, p, NULL);
 	if (p->p->promiscuous && (rc = rte_eth_promiscuous_enable(p->id)) != 0 && rc != -ENOTSUP)
 		dpdk_log(d, "%s: not promiscuous: %s", p->name, rte_strerror(-rc));
-	struct rte_eth_link link = {0};
-	if (rte_eth_link_get_nowait(p->id, &link) == 0)
-		p->link_up = link.link_status == RTE_ETH_LINK_UP;
+	p->interface = find_interface(p->p->device);
+	p->link_up = link_is_up(p);
 	p->spreads = hash != 0 || d->run.workers == 1;
 	const bool steering = d->run.rest_from < d->run.workers || d->run.drop_rest;
 	p->steers = steering && p->spreads && port_steer(d, p, hash);
@@ -343,25 +410,25 @@ static void grow(uint64_t *word, uint64_t now) {
 		__atomic_store_n(word, now, __ATOMIC_RELAXED);
 }
 
-static void look_at_link(struct ht_dpdk *d, struct port *p) {
-	struct rte_eth_link link = {0};
-	if (rte_eth_link_get_nowait(p->id, &link) != 0)
-		return;
-	const bool up = link.link_status == RTE_ETH_LINK_UP;
-	if (up == p->link_up)
-		return;
-	p->link_up = up;
-	ht_stats_count(&p->ctr[HT_DPDK_PORT_LINK_CHANGES], 1);
-	dpdk_log(d, "%s: link %s", p->name, up ? "up" : "down");
+// net_pcap counts each read of an interface that is down as an error, a million a second. No frame
+// is lost by that.
+static void grow_errors(struct port *p, uint64_t now, bool was_up) {
+	const uint64_t more = now > p->errors_seen ? now - p->errors_seen : 0;
+	const bool down = strcmp(p->driver, "net_pcap") == 0 && !(was_up && p->link_up);
+	p->errors_seen = now;
+	if (!down)
+		ht_stats_count(&p->ctr[HT_DPDK_PORT_ERRORS], more);
 }
 
 void port_look(struct ht_dpdk *d, struct port *p) {
 	struct rte_eth_stats s;
+	const bool was_up = p->link_up;
 	if (!p->opened || rte_eth_stats_get(p->id, &s) != 0)
 		return;
+	look_at_link(d, p);
 	grow(&p->ctr[HT_DPDK_PORT_RECEIVED], s.ipackets);
 	grow(&p->ctr[HT_DPDK_PORT_MISSED], s.imissed);
-	grow(&p->ctr[HT_DPDK_PORT_ERRORS], s.ierrors);
+	grow_errors(p, s.ierrors, was_up);
 	grow(&p->ctr[HT_DPDK_PORT_NO_MBUF], s.rx_nombuf);
 	if (p->drop_rule != NULL) {
 		const struct rte_flow_action count[2] = {
@@ -376,5 +443,4 @@ void port_look(struct ht_dpdk *d, struct port *p) {
 		       == (int)p->num_xstats)
 		for (unsigned i = 0; i < p->num_xstats; i++)
 			__atomic_store_n(&p->xstat_block[i], p->xstat_values[i], __ATOMIC_RELAXED);
-	look_at_link(d, p);
 }

@@ -22,6 +22,7 @@ import traffic  # noqa: E402
 import wire as w  # noqa: E402
 from sensor import pcap, replay  # noqa: E402
 
+FOLDER = "/run/captures"
 # Ethernet, and the same whether it takes a second or none. Not those that compare one connection with another
 # (upgrade-stripped-*): workers have no common memory of servers.
 CAPTURES = """
@@ -170,7 +171,29 @@ def in_turn(frames, queues):
     return [frames[i::queues] for i in range(queues)]
 
 
-def write(path, frames):
+def write(name, frames):
+    """A capture file, which is there as long as the namespace. Returns its path."""
+    os.makedirs(FOLDER, exist_ok=True)
+    path = os.path.join(FOLDER, name)
     with open(path, "wb") as f:
         f.write(w.pcap(frames))
     return path
+
+
+class Capture:
+    """Frames, the file they are in, and the records of its replay."""
+
+    def __init__(self, name, frames):
+        self.name, self.frames = name, frames
+        self.path = write(name + ".pcap", frames)
+        self.records = replay(self.path)
+
+    def split(self, how, queues):
+        """A net_pcap device with a file a queue."""
+        paths = [write(f"{self.name}.{i}", part) for i, part in enumerate(how(self.frames, queues))]
+        return "net_pcap0," + ",".join("rx_pcap=" + p for p in paths)
+
+
+def join(*captures):
+    """Captures as one, one behind the other."""
+    return Capture("+".join(c.name for c in captures), [f for c in captures for f in c.frames])

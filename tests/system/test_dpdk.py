@@ -6,43 +6,21 @@ usage: test_dpdk.py PROGRAM CAPTURES-FOLDER [CASE...]
 Skipped (77) where this machine lacks something; what a single case lacks is said at the case.
 """
 
-import os
-
 import mix
 import sensor
+from mix import Capture, join
 from sensor import NOBODY, LiveTest, dpdk, send, until, veth, what
 
 
 def setUpModule():
-    global MIX, TAGGED, MANY, JUMBO, ALL, FOLDER
+    global MIX, TAGGED, MANY, JUMBO, ALL
     veth("va", "vb")
     veth("xa", "xb", mtu=1500)  # XDP wants a frame in one page
-    FOLDER = "/run/captures"
-    os.mkdir(FOLDER)
     MIX = Capture("mix", mix.mixed(mix.CAPTURES))
     TAGGED = Capture("tagged", mix.mixed(mix.SERVICE_TAGGED))
     MANY = Capture("many", mix.many(200))
     JUMBO = Capture("jumbo", mix.jumbo())
     ALL = join(MIX, MANY, TAGGED, Capture("two-ports", mix.mixed(mix.TWO_PORTS)), JUMBO)
-
-
-class Capture:
-    """Frames, the file they are in, and the records of its replay."""
-
-    def __init__(self, name, frames):
-        self.name, self.frames = name, frames
-        self.path = mix.write(f"{FOLDER}/{name}.pcap", frames)
-        self.records = sensor.replay(self.path)
-
-    def split(self, how, queues):
-        """A net_pcap device with a file a queue."""
-        paths = [mix.write(f"{FOLDER}/{self.name}.{i}", part) for i, part in enumerate(how(self.frames, queues))]
-        return "net_pcap0," + ",".join("rx_pcap=" + p for p in paths)
-
-
-def join(*captures):
-    """Captures as one, one behind the other."""
-    return Capture("+".join(c.name for c in captures), [f for c in captures for f in c.frames])
 
 
 class SameTest(LiveTest):
@@ -72,7 +50,7 @@ class SameTest(LiveTest):
 
     def feed(self, p, capture, interface, counted=len, chunk=CHUNK):
         for n in range(0, len(capture.frames), chunk):
-            send(interface, mix.write(f"{FOLDER}/chunk", capture.frames[n : n + chunk]))
+            send(interface, mix.write("chunk", capture.frames[n : n + chunk]))
             self.taken(p, counted(capture.frames[: n + chunk]))
 
     def taken(self, p, frames):
@@ -131,7 +109,7 @@ class Files(SameTest):
         there = [f for f in MANY.frames if f.data[:6] == MANY.frames[0].data[:6]]
         back = [f for f in MANY.frames if f.data[:6] != MANY.frames[0].data[:6]]
         self.assertGreater(len(back), 100)
-        devices = [f"net_pcap{i},rx_pcap=" + mix.write(f"{FOLDER}/tap.{i}", part) for i, part in enumerate((there, back))]
+        devices = [f"net_pcap{i},rx_pcap=" + mix.write(f"tap.{i}", part) for i, part in enumerate((there, back))]
         p = self.files(MANY, dpdk(*devices, workers=2), ts=False)
         self.assertEqual([q["frames"] for port in p.ledger["ports"] for q in port["queues"]], [len(there), len(back)])
 

@@ -1,0 +1,326 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""What goes wrong while it captures: nothing hangs, and nothing is lost that is not counted.
+
+usage: test_faults.py PROGRAM CAPTURES-FOLDER [CASE...]
+Skipped (77) where this machine lacks something; what a single case lacks is said at the case.
+"""
+
+import fcntl
+import os
+import signal
+import threading
+import time
+
+import mix
+import sensor
+from mix import Capture
+from sensor import LiveTest, Sensor, dpdk, load, parse, send, sh, until, veth, what
+
+# Ways into the program, by name. The veth pair is the test's own.
+WAYS = {
+    "net_af_packet": lambda: dpdk("net_af_packet0,iface=tb,framecnt=4096"),
+    "net_pcap": lambda: dpdk("net_pcap0,rx_iface=tb"),
+    "net_af_xdp": lambda: dpdk("net_af_xdp0,iface=tb"),
+    "libpcap": lambda: {"interfaces": ["tb"]},
+    "libpcap, three workers": lambda: {"interfaces": ["tb"], "workers": {"count": 3}},
+    "net_af_packet, three workers": lambda: dpdk("net_af_packet0,iface=tb,qpairs=3,framecnt=4096", workers=3),
+}
+PORTS = [way for way in WAYS if "," not in way and way != "libpcap"]
+
+
+def setUpModule():
+    global MANY, FLOWS
+    MANY = Capture("many", mix.many(100))
+    FLOWS = Capture("flows", mix.many(2000))
+
+
+class FaultTest(LiveTest):
+    def setUp(self):
+        veth("ta", "tb", mtu=1500)
+        self.addCleanup(lambda: os.path.exists("/sys/class/net/ta") and sh("ip", "link", "del", "ta"))
+
+    def each(self, ways):
+        for way in ways:
+            with self.subTest(way):
+                yield way
+
+    def start(self, way, **more):
+        config = WAYS[way]()
+        p = Sensor({**config, **more})
+        self.addCleanup(p.close)
+        return p
+
+    def balanced(self, p, status=0):
+        self.assertEqual(p.p.returncode, status, p.said())
+        self.assertTrue(p.ledger["balanced"], p.said())
+
+    def sinks(self, p, word):
+        return sum(s[word] for s in p.ledger["sinks"]) + p.ledger.get("sinks_gone", {}).get(word, 0)
+
+    def lines(self, path):
+        """All of a file's records: every line must be a whole one."""
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        self.assertTrue(text == "" or text.endswith("\n"), f"cut: ...{text[-100:]}")
+        return parse(text)
+
+
+class Signals(FaultTest):
+    def test_term_under_load(self):
+        for way in self.each(WAYS):
+            p = self.start(way)
+            with load("ta", MANY.path):
+                self.assertTrue(p.has_taken(1000))
+                begun = time.monotonic()
+                p.end()
+            self.assertLess(time.monotonic() - begun, 5)
+            self.balanced(p)
+            self.assertGreater(len(self.lines(p.written)), 0)
+            p.close()
+
+    def test_kill_and_again(self):
+        """It starts again at once, and goes on in the same file, behind whole lines."""
+        for way in self.each(("net_af_packet", "net_af_xdp", "libpcap")):
+            folder = self.folder()
+            for last in (False, False, True):
+                p = Sensor(WAYS[way](), folder=folder)
+                self.addCleanup(p.close)
+                with load("ta", FLOWS.path):
+                    self.assertTrue(p.has_taken(5000))
+                    if not last:
+                        p.send(signal.SIGKILL)
+                        self.assertEqual(p.p.wait(10), -signal.SIGKILL)
+                if last:
+                    p.end()
+                    self.balanced(p)
+            whole = 0
+            with open(p.written, encoding="utf-8") as f:
+                for line in f.read().splitlines():
+                    # The kernel may have written half of a record when it was killed; then another line begins.
+                    whole += line.endswith("}") and bool(parse(line))
+            self.assertGreaterEqual(whole, self.sinks(p, "delivered"))
+
+    def test_a_line_that_was_cut(self):
+        """As a full disk or a crash of the machine leaves it: what is written then begins a new line."""
+        folder = self.folder()
+        with open(os.path.join(folder, "records"), "w") as f:
+            f.write('{"record":"hello","ts":"20')
+        p = Sensor(dpdk("net_pcap0,rx_pcap=" + MANY.path), folder=folder)
+        self.addCleanup(p.close)
+        self.assertTrue(p.has_taken(len(MANY.frames)))
+        p.end()
+        self.balanced(p)
+        cut, *others = p.read(p.written).splitlines()
+        self.assertEqual(cut, '{"record":"hello","ts":"20')
+        self.same(what(parse("\n".join(others))), what(MANY.records))
+
+    def test_hup_under_load(self):
+        """Files are rotated twice a second: each record is in one of them, once."""
+        for way in self.each(("net_pcap", "libpcap")):
+            p = self.start(way)
+            moved = []
+
+            def rotate():
+                moved.append(f"{p.written}.{len(moved)}")
+                os.rename(p.written, moved[-1])
+                p.send(signal.SIGHUP)
+                self.assertTrue(until(lambda: os.path.exists(p.written), 5), p.said())
+
+            sender = threading.Thread(target=send, args=("ta", FLOWS.path), kwargs={"speed": ("--pps", "16000")})
+            sender.start()
+            while sender.is_alive():
+                time.sleep(0.4)
+                rotate()
+            sender.join()
+            p.end()
+            self.balanced(p)
+            self.assertGreaterEqual(len(moved), 3)
+            records = [r for path in (*moved, p.written) for r in self.lines(path)]
+            self.assertEqual(len(records), self.sinks(p, "delivered"))
+            self.assertEqual(self.sinks(p, "lost"), 0)
+            if way == "libpcap":  # has room for all frames
+                self.assertEqual(p.capture["kernel_dropped"], 0)
+                self.same(what(records), what(FLOWS.records))
+            else:
+                self.assertEqual(len(set(what(records))), len(records))
+            self.assertGreaterEqual(p.said().count("outputs opened again"), len(moved) - 1)
+            p.close()
+
+
+class Links(FaultTest):
+    def test_down_and_up(self):
+        """It goes on, and says what happened; what libpcap reads ends with an error (test_live.py)."""
+        for way in self.each(PORTS):
+            p = self.start(way)
+            name = p.config["dpdk"]["ports"][0]["device"].partition(",")[0]
+            sent = send("ta", MANY.path, speed=("--pps", "5000"))
+            sh("ip", "link", "set", "tb", "down")
+            self.assertTrue(p.saying(f"{name}: link down", 5), p.said())
+            sh("ip", "link", "set", "tb", "up")
+            self.assertTrue(p.saying(f"{name}: link up", 5), p.said())
+            sent += send("ta", FLOWS.path, speed=("--pps", "20000"))
+            self.assertTrue(until(lambda: p.taken() + p.metric("port_missed_total") >= sent, 10), f"{p.taken()} of {sent}")
+            p.end()
+            self.expect_ports(p, sent=sent)
+            self.assertEqual(p.ports("link_changes"), 2)
+            self.assertEqual(p.ports("errors"), 0)
+            p.close()
+
+    def test_the_other_end_goes_down(self):
+        p = self.start("net_af_packet")
+        sh("ip", "link", "set", "ta", "down")
+        self.assertTrue(p.saying("net_af_packet0: link down", 5), p.said())
+        sh("ip", "link", "set", "ta", "up")
+        self.assertTrue(p.saying("net_af_packet0: link up", 5), p.said())
+        p.end()
+        self.balanced(p)
+
+    def test_the_interface_goes_away(self):
+        """Nothing will ever come again: it ends, with an error, and the ledger."""
+        for way in self.each(WAYS):
+            if way == "net_pcap":
+                sh("ip", "link", "set", "tb", "up")
+            p = self.start(way)
+            sent = send("ta", MANY.path, speed=("--pps", "5000"))
+            self.assertTrue(p.has_taken(sent, 5))
+            sh("ip", "link", "del", "ta")
+            p.wait(10)
+            self.balanced(p, status=1)
+            self.assertRegex(p.said(), "hellotap: (net_[a-z_]+0: the device has gone|tb: .*(disappeared|went down))\n")
+            self.assertEqual(p.ledger["frames"]["total"], sent)
+            self.same(what(self.lines(p.written)), what(MANY.records))
+            p.close()
+            veth("ta", "tb", mtu=1500)
+
+    def test_one_of_two_goes_away(self):
+        """The other goes on; the exit status tells."""
+        veth("ua", "ub", mtu=1500)
+        p = Sensor(dpdk("net_af_packet0,iface=tb", "net_af_packet1,iface=ub"))
+        self.addCleanup(p.close)
+        sh("ip", "link", "del", "ua")
+        self.assertTrue(p.saying("net_af_packet1: the device has gone", 5), p.said())
+        sent = send("ta", MANY.path, speed=("--pps", "5000"))
+        self.assertTrue(p.has_taken(sent, 5))
+        p.end()
+        self.balanced(p, status=1)
+        self.same(what(self.lines(p.written)), what(MANY.records))
+
+
+class Outputs(FaultTest):
+    """Frames come from a file with 4000 hellos, some 2 MB of records, or from a veth."""
+
+    def fifo(self, room=1 << 16):
+        path = os.path.join(self.folder(), "fifo")
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, room)
+        return path, reader
+
+    def read_all(self, reader):
+        """What a pipe holds, until it is empty."""
+        got = b""
+        while True:
+            try:
+                part = os.read(reader, 1 << 16)
+            except BlockingIOError:
+                return got
+            if not part:
+                return got
+            got += part
+
+    def slow(self, path, **more):
+        """One MiB for records that wait."""
+        config = dpdk("net_pcap0,rx_pcap=" + FLOWS.path, outputs=["json:" + path], **more)
+        config["workers"]["queue_mib"] = 1
+        p = Sensor({**config, "service": {"stall_s": 1}})
+        self.addCleanup(p.close)
+        return p
+
+    def test_nobody_reads_on(self):
+        """A reader that takes nothing costs records, which are counted, and neither the capture nor the end."""
+        path, reader = self.fifo()
+        self.addCleanup(os.close, reader)
+        p = self.slow(path)
+        self.assertTrue(p.has_taken(len(FLOWS.frames)))  # the capture goes on
+        self.assertTrue(p.saying("the thread that writes records is stalled: no turn for 1 s", 10), p.said())
+        begun = time.monotonic()
+        p.end()
+        self.assertLess(time.monotonic() - begun, 20)
+        self.balanced(p, status=1)
+        q = p.ledger["queue"]
+        self.assertEqual(q["records"], len(FLOWS.records))
+        self.assertGreater(q["lost_queue_full"], 0)
+        self.assertGreater(q["left"], 0)
+        self.assertIn(f"LOST: {q['lost_queue_full'] + q['left']} records", p.said())
+
+    def test_it_reads_on_after_all(self):
+        """What was lost is lost, all the rest is delivered."""
+        path, reader = self.fifo()
+        p = self.slow(path)
+        self.assertTrue(p.has_taken(len(FLOWS.frames)))
+        self.assertTrue(p.saying("the thread that writes records is stalled", 10), p.said())
+        got = []
+        thread = threading.Thread(target=lambda: got.append(self.drain(reader)))
+        thread.start()
+        self.assertTrue(p.saying("the thread that writes records goes on", 10), p.said())
+        p.end()
+        os.close(reader) if not thread.is_alive() else None
+        thread.join(10)
+        q, records = p.ledger["queue"], parse(got[0].decode())
+        self.balanced(p, status=1)
+        self.assertGreater(q["lost_queue_full"], 0)
+        self.assertEqual(q["left"], 0)
+        self.assertEqual(len(records), q["records"] - q["lost_queue_full"])
+        self.assertEqual(len(records), self.sinks(p, "delivered"))
+
+    def drain(self, reader):
+        """To the end."""
+        os.set_blocking(reader, True)
+        got = b""
+        while part := os.read(reader, 1 << 16):
+            got += part
+        return got
+
+    def test_disk_full(self):
+        """Records are lost and counted; when there is room again, it goes on."""
+        disk = self.folder()
+        sh("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk)
+        self.addCleanup(sh, "umount", "-l", disk)
+        p = self.start("net_af_packet", outputs=["json:" + os.path.join(disk, "out")])
+        sent = send("ta", FLOWS.path, speed=("--pps", "20000"))
+        self.assertTrue(until(lambda: p.metric("sink_lost_total") > 0, 10), p.said())
+        self.assertTrue(p.has_taken(sent - 100, 10))
+        before = p.metric("sink_delivered_total")
+        sh("mount", "-o", "remount,size=16m", disk)
+        late = Capture("late", mix.mixed(["chromium-quic.pcapng"]))
+        send("ta", late.path)
+        self.assertTrue(until(lambda: p.metric("sink_delivered_total") > before, 10), p.said())
+        p.end()
+        self.balanced(p, status=1)
+        self.assertGreater(self.sinks(p, "lost"), 0)
+        self.assertEqual(len(self.lines(os.path.join(disk, "out"))), self.sinks(p, "delivered"))
+        self.assertRegex(p.said(), r"hellotap: json:.*/out: No space left on device: \d+ records lost")
+
+    def test_no_reader_is_left(self):
+        """Of two pipes one goes, and it goes on; then the other, and it ends."""
+        a, reader_a = self.fifo(1 << 20)
+        b, reader_b = self.fifo(1 << 20)
+        p = self.start("net_af_packet", outputs=["json:" + a, "json:" + b])
+        os.close(reader_a)
+        send("ta", MANY.path, speed=("--pps", "5000"))
+        self.assertTrue(until(lambda: p.metric("sink_lost_total") > 0), p.said())
+        time.sleep(0.5)
+        self.assertIsNone(p.p.poll(), p.said())
+        self.same(what(parse(self.read_all(reader_b).decode())), what(MANY.records))
+        os.close(reader_b)
+        late = Capture("late", mix.mixed(["chromium-quic.pcapng"]))
+        send("ta", late.path)
+        p.wait(10)
+        self.balanced(p, status=1)
+        self.assertEqual(self.sinks(p, "records"), 2 * len(MANY.records + late.records))
+        self.assertEqual(self.sinks(p, "delivered"), len(MANY.records))
+
+
+if __name__ == "__main__":
+    sensor.main(["tcpdump"], ["dpdk", "yaml", "microhttpd"])
