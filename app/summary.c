@@ -66,7 +66,7 @@ void summary_print(const struct summary *s, const struct ledger *l, FILE *to) {
 	fprintf(to, ", %.1f MB in %.2f s", (double)c->bytes_read / 1e6, t);
 	if (t > 0.1)
 		fprintf(to, " (%.2f million frames/s)", (double)c->frames / t / 1e6);
-	if (c->kernel_dropped + c->if_dropped > 0)
+	if (l->dpdk == NULL && c->kernel_dropped + c->if_dropped > 0)
 		fprintf(to,
 			"\nLOST before they were read: %" PRIu64 " frames without room in the "
 			"buffer, %" PRIu64 " by the interface",
@@ -94,6 +94,28 @@ void summary_print(const struct summary *s, const struct ledger *l, FILE *to) {
 			counters[HT_CTR_FRAME_LINKTYPE]);
 }
 
+static void lost_by_port(const struct ledger *l, unsigned port, FILE *to) {
+	const uint64_t *const b = ht_dpdk_port_block(l->dpdk, port);
+	const char *const name = ht_dpdk_port_name(l->dpdk, port);
+	uint64_t handed_lost = 0;
+	if (b[HT_DPDK_PORT_MISSED] + b[HT_DPDK_PORT_ERRORS] + b[HT_DPDK_PORT_NO_MBUF] > 0)
+		fprintf(to,
+			"LOST before they were read: %s: %" PRIu64 " frames missed, %" PRIu64
+			" with errors, %" PRIu64 " without memory to take them\n",
+			name, b[HT_DPDK_PORT_MISSED], b[HT_DPDK_PORT_ERRORS],
+			b[HT_DPDK_PORT_NO_MBUF]);
+	for (unsigned w = 0; w < l->workers; w++) {
+		const uint64_t *const q = ht_dpdk_queue_block(l->dpdk, port, w);
+		if (q != NULL)
+			ht_stats_sum(&handed_lost, &q[HT_DPDK_HANDED_LOST], 1);
+	}
+	if (handed_lost > 0)
+		fprintf(to,
+			"LOST before they were parsed: %s: %" PRIu64
+			" frames, since the worker they belong to was too slow\n",
+			name, handed_lost);
+}
+
 void summary_lost(const struct ledger *l, FILE *to) {
 	const uint64_t *const q = l->queue;
 	const uint64_t queue_lost
@@ -101,13 +123,6 @@ void summary_lost(const struct ledger *l, FILE *to) {
 	if (queue_lost > 0)
 		fprintf(to, "LOST: %" PRIu64 " records, since what writes them was too slow\n",
 			queue_lost);
-	for (unsigned p = 0; l->dpdk != NULL && p < ht_dpdk_ports(l->dpdk); p++) {
-		const uint64_t *const b = ht_dpdk_port_block(l->dpdk, p);
-		if (b[HT_DPDK_PORT_MISSED] + b[HT_DPDK_PORT_ERRORS] > 0)
-			fprintf(to,
-				"LOST before they were read: %s: %" PRIu64
-				" frames missed, %" PRIu64 " with errors\n",
-				ht_dpdk_port_name(l->dpdk, p), b[HT_DPDK_PORT_MISSED],
-				b[HT_DPDK_PORT_ERRORS]);
-	}
+	for (unsigned p = 0; l->dpdk != NULL && p < ht_dpdk_ports(l->dpdk); p++)
+		lost_by_port(l, p, to);
 }
