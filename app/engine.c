@@ -2,6 +2,7 @@
 
 #include "engine.h"
 
+#include "clock.h"
 #include "config.h"
 #include "exporter.h"
 #include "notify.h"
@@ -29,7 +30,7 @@ struct engine {
 	struct worker *workers;
 	struct exporter exporter;
 	struct ht_dpdk *dpdk;
-	struct ht_owner *owners[MAX_WORKERS];
+	void *owners[MAX_WORKERS]; // struct ht_owner
 	int cpus[MAX_WORKERS];
 	uint16_t tcp[65536], udp[65536]; // ports of interest
 	struct telemetry *telemetry;
@@ -42,12 +43,6 @@ struct engine {
 	uint64_t frames; // at the last look
 	int64_t frames_at;
 };
-
-static int64_t now_ns(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 __attribute__((format(printf, 2, 3))) static void say(struct engine *e, const char *format, ...) {
 	va_list ap;
@@ -72,8 +67,10 @@ static void count_captures(const struct engine *e, struct ledger *l) {
 			l->capture.bytes_read += s.bytes_read;
 		}
 		for (unsigned i = 0; i < l->sources; i++)
-			l->capture.if_dropped
-				+= ht_dpdk_port_block(e->dpdk, i)[HT_DPDK_PORT_MISSED];
+			ht_stats_sum(
+				&l->capture.if_dropped,
+				&ht_dpdk_port_block(e->dpdk, i)[HT_DPDK_PORT_MISSED], 1
+			);
 		return;
 	}
 	l->sources = e->o->interfaces.num;
@@ -125,7 +122,7 @@ static bool make_workers(struct engine *e) {
 		p.user = w;
 		w->index = i;
 		w->cpu = e->cpus[i] = i < o->workers.cpus.num ? (int)o->workers.cpus.v[i] : -1;
-		w->seccomp = o->service.seccomp && o->config != NULL;
+		w->seccomp = o->service.seccomp;
 		w->sensor = ht_sensor_new(&p);
 		w->queue = ht_queue_new(&queue);
 		if (w->sensor == NULL || w->queue == NULL) {
@@ -145,8 +142,8 @@ static bool open_interfaces(struct engine *e) {
 			char err[512];
 			p.source = o->interfaces.v[k];
 			p.filter = o->filter;
-			p.fanout_size = (uint16_t)e->num_workers;
-			p.fanout_group = (uint16_t)((unsigned)getpid() * MAX_INTERFACES + k);
+			p.shared = e->num_workers > 1;
+			p.with = i > 0 ? e->workers[0].capture[k] : NULL;
 			if (ht_capture_live.open(&w->capture[k], &p, err, sizeof(err)) != HT_OK) {
 				say(e, "%s", err);
 				return false;
@@ -199,7 +196,7 @@ static bool open_ports(struct engine *e) {
 		.udp = e->udp,
 		.filter = o->filter,
 		.owner = e->num_workers > 1 || sorts ? owner_of : NULL,
-		.owner_arg = (void *const *)e->owners,
+		.owner_arg = e->owners,
 		.cpu = e->cpus,
 		.log = log_line,
 	};
@@ -249,12 +246,21 @@ static bool drop_privileges(struct engine *e) {
 	return false;
 }
 
+static bool start_workers(struct engine *e) {
+	for (unsigned i = 0; i < e->num_workers; i++) {
+		if (worker_start(&e->workers[i]))
+			continue;
+		say(e, "no thread for worker %u", i);
+		for (; e->dpdk != NULL && i < e->num_workers; i++)
+			ht_dpdk_absent(e->dpdk);
+		return false;
+	}
+	return true;
+}
+
 static bool start(struct engine *e) {
-	for (unsigned i = 0; i < e->num_workers; i++)
-		if (!worker_start(&e->workers[i])) {
-			say(e, "no thread for worker %u", i);
-			return false;
-		}
+	if (!start_workers(e))
+		return false;
 	e->exporter.workers = e->workers;
 	e->exporter.num_workers = e->num_workers;
 	e->exporter.ledger = stats_record;
@@ -289,14 +295,14 @@ static void announce(struct engine *e, bool aloud) {
 static bool
 stalled(struct engine *e, const char *who, uint64_t turns, uint64_t *seen, int64_t *at, bool *told
 ) {
-	const int64_t now = now_ns();
+	const int64_t now = clock_ns(CLOCK_MONOTONIC);
 	if (turns != *seen || *at == 0) {
 		if (*told)
 			say(e, "%s goes on", who);
 		*seen = turns;
 		*at = now;
 		*told = false;
-	} else if (!*told && now - *at > e->o->service.stall_s * 1000000000ll) {
+	} else if (!*told && now - *at > e->o->service.stall_s * NS_PER_S) {
 		say(e, "%s is stalled: no turn for %u s", who, e->o->service.stall_s);
 		*told = true;
 	}
@@ -340,13 +346,13 @@ static bool all_done(const struct engine *e) {
 }
 
 static bool idle_for_too_long(struct engine *e, uint64_t frames) {
-	const int64_t now = now_ns();
+	const int64_t now = clock_ns(CLOCK_MONOTONIC);
 	if (frames != e->frames || e->frames_at == 0) {
 		e->frames = frames;
 		e->frames_at = now;
 	}
 	const uint32_t limit = e->o->service.end_after_idle_s;
-	return limit > 0 && now - e->frames_at > limit * 1000000000ll;
+	return limit > 0 && now - e->frames_at > limit * NS_PER_S;
 }
 
 // --- SIGHUP -------------------------------------------------------------------------------------
@@ -366,11 +372,12 @@ static void reopen(struct engine *e) {
 	if (o->from_file != NULL && !o->outputs_given)
 		o = o->from_file;
 	struct sinks *next = calloc(1, sizeof(*next));
-	if (next == NULL || sinks_open(next, o, true) != HT_OK) {
+	if (next == NULL || sinks_open(next, o, SINKS_LIVE | SINKS_APPEND) != HT_OK) {
 		say(e, "outputs stay as they are");
 		free(next);
 		return;
 	}
+	next->hellos = e->o->hellos; // the kinds of record take a restart
 	atomic_store_explicit(&e->exporter.next, next, memory_order_release);
 }
 
@@ -389,8 +396,7 @@ static void reload(struct engine *e) {
 	} else if (o->from_file != NULL) {
 		say(e, "%s: not taken, all stays as it is", o->config);
 	}
-	if (n != NULL || o->from_file == NULL)
-		reopen(e);
+	reopen(e);
 	announce(e, false);
 }
 
@@ -427,8 +433,8 @@ static void watch(struct engine *e, const sigset_t *signals) {
 			e->ok = false;
 			return;
 		}
-		const int64_t now = now_ns();
-		if (e->dpdk != NULL && now - looked >= 1000000000) {
+		const int64_t now = clock_ns(CLOCK_MONOTONIC);
+		if (e->dpdk != NULL && now - looked >= NS_PER_S) {
 			const unsigned gone = ht_dpdk_look(e->dpdk);
 			e->ok = e->ok && gone == 0;
 			if (gone == ht_dpdk_ports(e->dpdk))
@@ -444,7 +450,7 @@ static void watch(struct engine *e, const sigset_t *signals) {
 
 static bool wait_until(const atomic_bool *done, int64_t deadline) {
 	while (!atomic_load_explicit(done, memory_order_acquire)) {
-		if (now_ns() > deadline)
+		if (clock_ns(CLOCK_MONOTONIC) > deadline)
 			return false;
 		const struct timespec t = {.tv_nsec = 1000000};
 		nanosleep(&t, NULL);
@@ -455,7 +461,7 @@ static bool wait_until(const atomic_bool *done, int64_t deadline) {
 // What is there is read and written, then the threads end. One that does not is left behind.
 static void stop(struct engine *e) {
 	(void)notify_stopping(&e->notify, "reading what is there");
-	const int64_t begun = now_ns();
+	const int64_t begun = clock_ns(CLOCK_MONOTONIC);
 	if (e->dpdk != NULL)
 		ht_dpdk_stop(e->dpdk);
 	for (unsigned i = 0; i < e->num_workers; i++)
@@ -464,7 +470,7 @@ static void stop(struct engine *e) {
 		struct worker *w = &e->workers[i];
 		if (!w->started)
 			continue;
-		if (wait_until(&w->done, begun + WORKERS_END_S * 1000000000ll)) {
+		if (wait_until(&w->done, begun + WORKERS_END_S * NS_PER_S)) {
 			pthread_join(w->thread, NULL);
 		} else {
 			say(e, "worker %u does not end, and is left behind", i);
@@ -475,7 +481,7 @@ static void stop(struct engine *e) {
 	struct exporter *x = &e->exporter;
 	atomic_store_explicit(&x->stop, true, memory_order_release);
 	if (x->started) {
-		if (wait_until(&x->done, now_ns() + EXPORTER_END_S * 1000000000ll)) {
+		if (wait_until(&x->done, clock_ns(CLOCK_MONOTONIC) + EXPORTER_END_S * NS_PER_S)) {
 			pthread_join(x->thread, NULL);
 		} else {
 			say(e, "records cannot be written, and are lost: an output takes nothing");
@@ -547,7 +553,9 @@ static bool set_up(struct engine *e, enum ht_rc *status) {
 	    || !drop_privileges(e))
 		return false;
 	struct sinks *k = calloc(1, sizeof(*k));
-	if (k == NULL || (*status = sinks_open(k, o, o->config != NULL)) != HT_OK) {
+	if (k == NULL
+	    || (*status = sinks_open(k, o, SINKS_LIVE | (o->config != NULL ? SINKS_APPEND : 0)))
+		       != HT_OK) {
 		free(k);
 		return false;
 	}
@@ -585,7 +593,8 @@ bool engine_run(struct options *o, enum ht_rc *status) {
 			watch(e, &signals);
 		}
 		stop(e);
-		tell(e);
+		if (ok)
+			tell(e);
 		ok = ok && e->ok;
 	}
 	close_all(e);

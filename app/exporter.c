@@ -2,6 +2,8 @@
 
 #include "exporter.h"
 
+#include "clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -9,12 +11,6 @@
 #define TURN 1024 // records of one queue before the next one's
 #define SHORT_NS 200000 // a sleep when there was nothing; it grows to LONG_NS
 #define LONG_NS 5000000
-
-static int64_t now_ns(clockid_t clock) {
-	struct timespec t;
-	clock_gettime(clock, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static void publish(struct exporter *x) {
 	sinks_publish(x->sinks);
@@ -73,18 +69,18 @@ static void stats_record(struct exporter *x, int64_t ts) {
 
 static void run(struct exporter *x) {
 	long sleep_ns = SHORT_NS;
-	int64_t told = now_ns(CLOCK_MONOTONIC);
+	int64_t told = clock_ns(CLOCK_MONOTONIC);
 	for (;;) {
 		// Read before the queues: what the workers put before they ended is there then.
 		const bool last = atomic_load_explicit(&x->stop, memory_order_acquire);
 		const bool some = turn(x);
-		const int64_t now = now_ns(CLOCK_MONOTONIC);
+		const int64_t now = clock_ns(CLOCK_MONOTONIC);
 		const int64_t interval
 			= atomic_load_explicit(&x->stats_interval_s, memory_order_relaxed)
-			  * 1000000000ll;
+			  * NS_PER_S;
 		if (interval > 0 && (now - told >= interval || (last && !some))) {
 			told = now;
-			stats_record(x, now_ns(CLOCK_REALTIME));
+			stats_record(x, clock_ns(CLOCK_REALTIME));
 		}
 		atomic_fetch_add_explicit(&x->turns, 1, memory_order_relaxed);
 		change_sinks(x);

@@ -139,8 +139,10 @@ static void check_run(struct options *o, const char *live_only) {
 		usage(o, "--%s is for -i", live_only);
 	else if (o->inputs.num > 0 && o->workers.count > 1 && o->config == NULL)
 		usage(o, "--workers is for -i: a file is read by one");
-	else
+	else if (o->config == NULL)
 		check_interfaces(o);
+	else if (o->inputs.num == 0 && !options_check(o))
+		o->action = ACTION_USAGE;
 }
 
 // A list of the command line, which replaces that of the file.

@@ -100,6 +100,10 @@ void options_parse(struct options *o, int argc, char **argv);
 HT_MUST_USE enum ht_rc options_load(struct options *o, const char *file);
 void options_free(struct options *o);
 
+// options_check looks once more at what must hold between the values of a file, when the command
+// line has changed some of them. False: something does not, which was said.
+HT_MUST_USE bool options_check(struct options *o);
+
 // options_again reads o->config once more. NULL: it is wrong or cannot be read: that was said.
 // options_replace makes what it returned the new o->from_file.
 HT_MUST_USE struct options *options_again(const struct options *o);

@@ -5,6 +5,7 @@
 #include "options.h"
 #include "privileges.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -344,8 +345,6 @@ static void check_sources(const struct options *o, struct ht_config_errors *e) {
 				"more queues than workers.count: nobody would read them"
 			);
 	}
-	if (o->dpdk.ports.num > 0 && (o->dpdk.inbox_frames & (o->dpdk.inbox_frames - 1)) != 0)
-		complain(e, o, &o->dpdk.inbox_frames, "must be a power of two");
 }
 
 static void check_workers(const struct options *o, struct ht_config_errors *e) {
@@ -358,6 +357,12 @@ static void check_workers(const struct options *o, struct ht_config_errors *e) {
 				e, ht_config_where(o->loaded, &o->workers.cpus.v[i]),
 				"no such CPU: this machine has %ld, from 0", cpus
 			);
+	for (unsigned i = 0; i < o->workers.cpus.num; i++)
+		for (unsigned k = 0; k < i; k++)
+			if (o->workers.cpus.v[i] == o->workers.cpus.v[k])
+				complain(
+					e, o, &o->workers.cpus.v[i], "this CPU is another worker's"
+				);
 	if (o->steering.rest == REST_WORKERS && o->steering.rest_workers >= o->workers.count)
 		complain(
 			e, o, &o->steering.rest_workers,
@@ -383,6 +388,25 @@ static void check_service(const struct options *o, struct ht_config_errors *e) {
 			complain(e, o, &all->v[i], "no capability that may be kept");
 	if (all->num > 0 && o->service.user == NULL)
 		complain(e, o, all, "capabilities are kept beside a user: name one");
+	if (o->service.user != NULL && getpwnam(o->service.user) == NULL)
+		complain(e, o, &o->service.user, "there is no such user");
+	char err[512];
+	if (o->filter != NULL && ht_capture_filter_check(o->filter, err, sizeof(err)) != HT_OK)
+		complain(e, o, &o->filter, err);
+}
+
+// Each finds what it can by itself.
+static void check_all(struct options *o, struct ht_config_errors *e) {
+	check_sources(o, e);
+	check_workers(o, e);
+	check_service(o, e);
+}
+
+bool options_check(struct options *o) {
+	struct ht_config_errors e = {.file = o->config};
+	check_all(o, &e);
+	ht_config_print_errors(&e, stderr);
+	return e.num == 0;
 }
 
 enum ht_rc options_load(struct options *o, const char *file) {
@@ -391,9 +415,7 @@ enum ht_rc options_load(struct options *o, const char *file) {
 	o->hellos = o->sensor.events = true;
 	if (rc == HT_OK) {
 		check_records(o, &e);
-		check_sources(o, &e);
-		check_workers(o, &e);
-		check_service(o, &e);
+		check_all(o, &e);
 		if (e.num > 0) {
 			ht_config_free(o->loaded);
 			o->loaded = NULL;

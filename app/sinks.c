@@ -70,11 +70,14 @@ static enum ht_rc open_one(struct sinks *k, const char *spec, const struct ht_si
 		fprintf(stderr, "hellotap: -o %s: %s\n", spec, err);
 		return rc;
 	}
-	k->names[k->num++] = strdup(spec);
-	return HT_OK;
+	k->names[k->num] = strdup(spec);
+	if (k->names[k->num++] != NULL)
+		return HT_OK;
+	fputs("hellotap: no memory\n", stderr);
+	return HT_ERROR;
 }
 
-enum ht_rc sinks_open(struct sinks *k, const struct options *o, bool append) {
+enum ht_rc sinks_open(struct sinks *k, const struct options *o, unsigned how) {
 	const bool terminal = isatty(STDOUT_FILENO);
 	const char *by_default[1] = {terminal ? "table" : "json"};
 	const struct ht_option_texts defaults = {.v = by_default, .num = 1};
@@ -90,7 +93,10 @@ enum ht_rc sinks_open(struct sinks *k, const struct options *o, bool append) {
 		.color = terminal && (no_color == NULL || *no_color == '\0'),
 		.width = size.ws_col,
 	};
-	const struct ht_sink_params to_file = {.append = append};
+	const struct ht_sink_params to_file = {
+		.append = how & SINKS_APPEND,
+		.no_wait = how & SINKS_LIVE,
+	};
 	for (unsigned i = 0; i < specs->num; i++) {
 		const char *spec = specs->v[i];
 		const enum ht_rc rc = open_one(
@@ -103,6 +109,13 @@ enum ht_rc sinks_open(struct sinks *k, const struct options *o, bool append) {
 		}
 	}
 	return HT_OK;
+}
+
+static void publish(struct sinks *k, unsigned i, const struct ht_sink_stats *s) {
+#define X(id, name, field, help) \
+	__atomic_store_n(&k->ctr[i][SINK_##id], s->field, __ATOMIC_RELAXED);
+	SINK_COUNTERS(X)
+#undef X
 }
 
 static void add(struct ht_sink_stats *to, const struct ht_sink_stats *s) {
@@ -130,6 +143,7 @@ void sinks_close(struct sinks *k, struct sinks *next) {
 			k->failed = true;
 		}
 		k->s[i] = NULL;
+		publish(k, i, &stats);
 		add(&k->past[i], &stats);
 		if (next != NULL)
 			add(successor(next, k->names[i]), &k->past[i]);
@@ -160,8 +174,6 @@ void sinks_publish(struct sinks *k) {
 		if (k->s[i] == NULL)
 			continue;
 		ht_sink_stats(k->s[i], &s);
-#define X(id, name, field, help) __atomic_store_n(&k->ctr[i][SINK_##id], s.field, __ATOMIC_RELAXED);
-		SINK_COUNTERS(X)
-#undef X
+		publish(k, i, &s);
 	}
 }

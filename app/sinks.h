@@ -34,9 +34,14 @@ struct sinks {
 	struct ht_sink_stats gone; // of those that have no successor
 };
 
-// sinks_open opens what the options say. On HT_BAD (usage) or HT_ERROR it has said why, and nothing
-// is left open.
-HT_MUST_USE enum ht_rc sinks_open(struct sinks *k, const struct options *o, bool append);
+enum {
+	SINKS_APPEND = 1, // go on behind what a file has
+	SINKS_LIVE = 2, // do not wait for whoever reads a pipe
+};
+
+// sinks_open opens what the options say; `how` is of the two above. On HT_BAD (usage) or HT_ERROR
+// it has said why, and nothing is left open.
+HT_MUST_USE enum ht_rc sinks_open(struct sinks *k, const struct options *o, unsigned how);
 
 // sinks_close closes them and notes what became of their records in `next`, which goes on in their
 // place, or in k itself when next is NULL. Their names stay.

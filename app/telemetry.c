@@ -13,6 +13,12 @@ static const struct ht_counter hellos = {
 static const char *const hello_labels[] = {"protocol", "version", "service"};
 #define MAX_KINDS 512 // series; what comes past them is counted together
 
+static const struct ht_counter handed_in = {
+	"worker",
+	"handed_in",
+	"frames taken over from other workers",
+};
+
 struct telemetry {
 	struct ht_metrics *metrics;
 	struct ht_tally *tally;
@@ -60,6 +66,8 @@ static void add_workers(struct telemetry *t, const struct options *o) {
 		const struct ht_label worker = {"worker", number};
 		add(t, NULL, ht_ledger, HT_NUM_CTRS, ht_sensor_counters(w->sensor), &worker, 1);
 		add(t, NULL, worker_counters, NUM_WORKER_COUNTERS, w->ctr, &worker, 1);
+		if (t->dpdk != NULL)
+			add(t, NULL, &handed_in, 1, ht_dpdk_handed_in(t->dpdk, i), &worker, 1);
 		add(t, NULL, ht_queue_counters, HT_QUEUE_NUM_CTRS, t->queues[i], &worker, 1);
 		for (unsigned k = 0; w->dpdk == NULL && k < w->num_captures; k++) {
 			const struct ht_label both[2] = {worker, {"interface", o->interfaces.v[k]}};
@@ -100,8 +108,11 @@ static void add_ports(struct telemetry *t) {
 
 static void add_sinks(struct telemetry *t, struct sinks *k) {
 	for (unsigned i = 0; i < k->num; i++) {
-		const struct ht_label sink = {"sink", k->names[i]};
-		add(t, &t->sinks[i], sink_counters, SINK_NUM_COUNTERS, k->ctr[i], &sink, 1);
+		char number[16];
+		snprintf(number, sizeof(number), "%u", i);
+		// The same one may be there twice: /dev/null.
+		const struct ht_label both[2] = {{"sink", k->names[i]}, {"output", number}};
+		add(t, &t->sinks[i], sink_counters, SINK_NUM_COUNTERS, k->ctr[i], both, 2);
 	}
 }
 

@@ -2,12 +2,12 @@
 
 #include "worker.h"
 
+#include "clock.h"
 #include "seccomp.h"
 
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #define FRAMES 256 // a turn of one capture
@@ -25,12 +25,6 @@ const struct ht_counter worker_counters[NUM_WORKER_COUNTERS] = {WORKER_COUNTERS(
 void worker_put(void *user, const struct ht_record *r) {
 	struct worker *w = user;
 	ht_queue_put(w->queue, r);
-}
-
-static int64_t now_ns(clockid_t clock) {
-	struct timespec t;
-	clock_gettime(clock, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 static const struct ht_capture_ops *ops_of(const struct worker *w) {
@@ -102,11 +96,12 @@ static void idle(struct worker *w, unsigned empty) {
 
 // Once a second: what time it is, for what fell silent.
 static void housekeep(struct worker *w, int64_t *kept) {
-	const int64_t now = now_ns(CLOCK_MONOTONIC_COARSE);
-	if (now - *kept < 1000000000)
+	const int64_t now = clock_ns(CLOCK_MONOTONIC_COARSE);
+	if (now - *kept < NS_PER_S)
 		return;
 	*kept = now;
-	const int64_t time = w->dpdk != NULL ? ht_dpdk_now(w->capture[0]) : now_ns(CLOCK_REALTIME);
+	const int64_t time
+		= w->dpdk != NULL ? ht_dpdk_now(w->capture[0]) : clock_ns(CLOCK_REALTIME);
 	if (time != INT64_MIN)
 		ht_sensor_tick(w->sensor, time);
 	publish(w);
@@ -156,21 +151,27 @@ static void pin(const struct worker *w) {
 		fprintf(stderr, "hellotap: worker %u: cannot be put on CPU %d\n", w->index, w->cpu);
 }
 
+// The worker cannot do what it is for.
+static void fail(struct worker *w, const char *why) {
+	snprintf(w->error[0], sizeof(w->error[0]), "worker %u: %s", w->index, why);
+	atomic_fetch_or_explicit(&w->failed, 1, memory_order_release);
+	if (w->dpdk != NULL)
+		ht_dpdk_absent(w->dpdk);
+}
+
 static void *work(void *arg) {
 	struct worker *w = arg;
 	char err[256];
 	pin(w);
 	if (w->dpdk != NULL && ht_dpdk_thread(w->dpdk) != HT_OK) {
-		fprintf(stderr, "hellotap: worker %u: DPDK takes no more threads\n", w->index);
-		abort(); // more than EAL's 128 threads; there are 64 workers at most
+		fail(w, "DPDK takes no more threads");
+	} else if (w->seccomp && seccomp_parse_thread(err, sizeof(err)) == HT_ERROR) {
+		fail(w, err); // it was asked for: nothing is parsed without it
+	} else {
+		run(w);
+		if (w->dpdk != NULL)
+			ht_dpdk_thread_end(w->dpdk);
 	}
-	if (w->seccomp && seccomp_parse_thread(err, sizeof(err)) == HT_ERROR) {
-		fprintf(stderr, "hellotap: worker %u: %s\n", w->index, err);
-		abort(); // it was asked for: nothing is parsed without it
-	}
-	run(w);
-	if (w->dpdk != NULL)
-		ht_dpdk_thread_end(w->dpdk);
 	atomic_store_explicit(&w->done, true, memory_order_release);
 	return NULL;
 }

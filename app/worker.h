@@ -31,11 +31,10 @@ enum {
 };
 extern const struct ht_counter interface_counters[NUM_INTERFACE_COUNTERS];
 
-// What worker says of its life: X(ID, name, help).
+// What a worker says of its life: X(ID, name, help).
 #define WORKER_COUNTERS(X) \
 	X(TURNS, "turns", "reads of a batch of frames, empty ones included") \
-	X(EMPTY, "empty", "of them, those that gave nothing") \
-	X(HANDED_IN, "handed_in", "frames taken over from other workers")
+	X(EMPTY, "empty", "of them, those that gave nothing")
 
 enum {
 #define X(id, name, help) WORKER_##id,

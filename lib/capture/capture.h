@@ -25,12 +25,11 @@ struct ht_capture_params {
 	uint32_t buffer_mib; // size of the ring the kernel writes to, in MiB
 	bool immediate; // frames are told one by one as they come, not in blocks
 	bool promiscuous; // what is sent to others, too
-	// Several captures of one interface share its frames: all of them name the same group (any
-	// number that no other process uses), and how many they are. Both directions of a flow, and
-	// all fragments of a packet, go to one of them, by a hash of the two addresses that the
-	// kernel runs. 0: all frames are this capture's.
-	uint16_t fanout_group;
-	uint16_t fanout_size;
+	// Several captures of one interface share its frames: the first names no other, each
+	// further one names the first. Both directions of a flow, and all fragments of a packet, go
+	// to one of them, by a hash of the two addresses that the kernel runs.
+	bool shared;
+	const struct ht_capture *with;
 };
 
 // Those for interfaces as a table: the section `live` of a configuration file.
@@ -72,6 +71,9 @@ struct ht_capture_ops {
 	void (*stop)(struct ht_capture *c);
 	bool (*ended)(const struct ht_capture *c);
 };
+
+// ht_capture_filter_check tells whether a filter is one, for Ethernet. HT_BAD: `err` says why not.
+HT_MUST_USE enum ht_rc ht_capture_filter_check(const char *filter, char *err, size_t err_len);
 
 // Capture files: pcap (both byte orders, us and ns, 24-byte frame headers) and pcapng, each also
 // gzip or zstd, told by content.

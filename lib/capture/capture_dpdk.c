@@ -12,6 +12,7 @@
 #include <time.h>
 
 #define LINKTYPE_ETHERNET 1
+#define AHEAD 4 // frames of a burst, whose first bytes are asked for
 
 static struct worker *of(struct ht_capture *c) {
 	return (struct worker *)c;
@@ -22,6 +23,9 @@ static const struct worker *of_const(const struct ht_capture *c) {
 }
 
 // --- time ---------------------------------------------------------------------------------------
+
+// A step of the host's clock that is none of drift.
+#define STEP_NS 1000000000
 
 static void clock_look(struct tsc_clock *c) {
 	struct timespec t;
@@ -39,32 +43,36 @@ static int64_t clock_now(struct tsc_clock *c) {
 		tsc = c->base_tsc;
 	}
 	const int64_t now = c->base_ns + (int64_t)((double)(tsc - c->base_tsc) * c->ns_per_tick);
-	if (now > c->last)
+	// A small step back is the two clocks' drift, and not shown. After a large one somebody has
+	// set the host's clock: it counts.
+	if (now > c->last || c->last - now > STEP_NS)
 		c->last = now;
 	return c->last;
 }
 
 // The device's clock is looked at beside the host's once a second. How fast it goes is told by what
-// both have gone since the first look; until the second one the host's is taken. An error of a
-// microsecond in a look is then 1 ppm of the first second, and less of every later one.
+// it and the TSC have gone since the first look; until the second one the host's is taken. An error
+// of a microsecond in a look is then 1 ppm of the first second, and less of every later one.
 static void device_look(struct device_clock *c, uint16_t port, struct tsc_clock *clock) {
 	uint64_t ticks;
+	const int64_t now = clock_now(clock);
+	const uint64_t tsc = rte_rdtsc();
+	c->base_ns = now;
 	if (rte_eth_read_clock(port, &ticks) != 0)
 		return;
-	const int64_t now = clock_now(clock);
-	if (c->first_ns == 0) {
-		c->first_ns = now;
+	if (c->first_tsc == 0) {
+		c->first_tsc = tsc;
 		c->first_ticks = ticks;
 	} else if (ticks > c->first_ticks) {
-		c->ns_per_tick = (double)(now - c->first_ns) / (double)(ticks - c->first_ticks);
+		c->ns_per_tick = (double)(tsc - c->first_tsc) * clock->ns_per_tick
+				 / (double)(ticks - c->first_ticks);
 	}
-	c->base_ns = now;
 	c->base_ticks = ticks;
 }
 
 static int64_t device_ns(struct worker *w, unsigned i, uint64_t ticks, int64_t now) {
 	struct device_clock *c = &w->device[i];
-	if (HT_UNLIKELY(now - c->base_ns >= 1000000000))
+	if (HT_UNLIKELY(now - c->base_ns >= 1000000000 || now < c->base_ns))
 		device_look(c, w->d->port[i].id, &w->clock);
 	if (c->ns_per_tick <= 0)
 		return now;
@@ -160,6 +168,8 @@ sort(struct worker *w, struct queue *q, struct rte_mbuf **m, unsigned num, struc
 	uint64_t bytes = 0, segmented = 0, too_long = 0;
 	unsigned lent = 0;
 	for (unsigned i = 0; i < num; i++) {
+		if (i + AHEAD < num && (q->asks || w->filter != NULL))
+			__builtin_prefetch(rte_pktmbuf_mtod(m[i + AHEAD], const uint8_t *));
 		bytes += m[i]->pkt_len;
 		segmented += m[i]->nb_segs > 1;
 		too_long += m[i]->pkt_len > FRAME_MAX;

@@ -74,10 +74,10 @@ struct ht_dpdk_run {
 	void (*log)(const char *line); // what was found and decided, a line at a time
 };
 
-// X(ID, name, help): what a worker counts of one port's queue, or (HANDED_IN) of its inbox. One
-// writer: the worker.
+// X(ID, name, help): what a worker counts of one port's queue. One writer: the worker. What its
+// inbox gave it is ht_dpdk_handed_in().
 //   frames = filtered + not_of_interest + handed_over + handed_lost + own, and
-//   own + handed_in is what the sensor was given.
+//   own + handed in is what the sensor was given.
 #define HT_DPDK_COUNTERS(X) \
 	X(FRAMES, "frames", "frames taken from the queue") \
 	X(BYTES, "bytes", "bytes of them, as they were on the wire") \
@@ -166,6 +166,9 @@ unsigned ht_dpdk_look(struct ht_dpdk *d);
 // is done when read() gives nothing and ht_dpdk_drained() is true.
 void ht_dpdk_stop(struct ht_dpdk *d);
 bool ht_dpdk_drained(struct ht_dpdk *d, unsigned worker);
+
+// ht_dpdk_absent says that one of the workers will never read: the others do not wait for it.
+void ht_dpdk_absent(struct ht_dpdk *d);
 
 // ht_dpdk_close frees all of it, and EAL, when no worker runs any more.
 void ht_dpdk_close(struct ht_dpdk *d);

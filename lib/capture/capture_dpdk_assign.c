@@ -5,35 +5,43 @@
 
 // Whether a flow whose frames come in by several ports is one worker's by RSS alone: then all ports
 // spread, and in one way. Hash and redirection table are the driver's.
-static bool ports_spread_alike(const struct ht_dpdk *d) {
+static bool ports_spread_alike(const struct ht_dpdk *d, bool *mixed) {
 	bool all = true, some = false, same = true;
 	for (unsigned k = 0; k < d->num_ports; k++) {
 		const struct port *p = &d->port[k];
-		const bool spreads = p->spreads && p->queues >= d->run.workers;
+		const bool spreads = port_spreads(d, p);
 		all = all && spreads;
 		some = some || spreads;
 		same = same && strcmp(p->driver, d->port[0].driver) == 0;
 	}
-	if (d->run.workers > 1 && some && (!all || !same))
+	*mixed = some && (!all || !same);
+	return all && same;
+}
+
+bool dpdk_hands_over(const struct ht_dpdk *d) {
+	if (d->run.owner == NULL || d->run.workers == 1)
+		return false;
+	bool mixed;
+	const bool alike = ports_spread_alike(d, &mixed);
+	if (mixed)
 		dpdk_log(
 			d,
 			"ports spread in different ways: the workers hand over the frames of all "
 			"of them"
 		);
-	return all && same;
+	return !alike || d->run.rest_from < d->run.workers;
 }
 
 static void set_queues(struct ht_dpdk *d) {
-	const bool steering = d->run.rest_from < d->run.workers || d->run.drop_rest;
-	const bool alike = d->run.workers == 1 || ports_spread_alike(d);
-	bool hands_over = false;
+	bool mixed;
+	const bool alike = d->run.workers == 1 || ports_spread_alike(d, &mixed);
 	for (unsigned k = 0; k < d->num_ports; k++) {
 		struct port *p = &d->port[k];
 		for (unsigned i = 0; i < d->run.workers; i++) {
 			if (i >= p->queues)
 				continue;
 			struct queue *q = &d->worker[i]->queue[k];
-			const bool rest = steering && (!p->steers || i >= d->run.rest_from);
+			const bool rest = d->steering && (!p->steers || i >= d->run.rest_from);
 			q->port = p;
 			q->asks = d->run.owner != NULL && (rest || !alike);
 			// What RSS has spread already: the rest over its workers, or, where that is
@@ -41,14 +49,7 @@ static void set_queues(struct ht_dpdk *d) {
 			q->keeps_from = alike && d->run.drop_rest ? 0
 					: alike && p->steers	  ? d->run.rest_from
 								  : d->run.workers;
-			hands_over = hands_over || (q->asks && q->keeps_from > 0);
 		}
-	}
-	if (hands_over)
-		return;
-	for (unsigned i = 0; i < d->run.workers; i++) {
-		rte_ring_free(d->worker[i]->inbox);
-		d->worker[i]->inbox = NULL;
 	}
 }
 

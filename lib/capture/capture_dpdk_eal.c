@@ -32,22 +32,28 @@ void dpdk_log(const struct ht_dpdk *d, const char *fmt, ...) {
 // --- EAL ----------------------------------------------------------------------------------------
 
 #define MAX_ARGS 160
-#define MAX_ARG 1024
 
 struct args {
 	int num;
 	char *v[MAX_ARGS + 1];
 	bool pci; // a PCI device is among the ports
+	bool full; // not all of them are here
 };
 
+// One that does not fit is an error, not another one.
 __attribute__((format(printf, 2, 3))) static void arg(struct args *a, const char *fmt, ...) {
-	char text[MAX_ARG];
 	va_list ap;
+	char *text;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	const int len = vasprintf(&text, fmt, ap);
 	va_end(ap);
-	if (a->num < MAX_ARGS && (a->v[a->num] = strdup(text)) != NULL)
-		a->num++;
+	if (len < 0 || a->num == MAX_ARGS) {
+		a->full = true;
+		if (len >= 0)
+			free(text);
+		return;
+	}
+	a->v[a->num++] = text;
 }
 
 static void args_free(struct args *a) {
@@ -103,27 +109,37 @@ static bool is_vdev(const char *device) {
 	       || strncmp(device, "virtio_user", 11) == 0;
 }
 
-static void cpus(char *out, size_t out_len) {
-	cpu_set_t set;
+// CPUs of this thread, and so of those that it makes: all that it may use, but for the workers'
+// own, if others are left. As EAL reads them: "0-3,8".
+static void cpus(const struct ht_dpdk *d, char *out, size_t out_len) {
+	cpu_set_t all, others;
 	size_t n = 0;
 	out[0] = '\0';
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+	if (sched_getaffinity(0, sizeof(all), &all) != 0)
 		return;
-	for (int i = 0; i < CPU_SETSIZE && n < out_len; i++)
-		if (CPU_ISSET(i, &set))
-			n += (size_t)snprintf(out + n, out_len - n, "%s%d", n > 0 ? "," : "", i);
-}
-
-// 2^n - 1 is what a pool's ring holds without waste.
-static unsigned pool_size(const struct ht_dpdk *d, unsigned i) {
-	return rte_align32pow2(pool_frames(d, i) + 1) - 1;
+	others = all;
+	for (unsigned i = 0; i < d->run.workers; i++)
+		if (d->run.cpu[i] >= 0)
+			CPU_CLR((unsigned)d->run.cpu[i], &others);
+	const cpu_set_t *set = CPU_COUNT(&others) > 0 ? &others : &all;
+	for (unsigned i = 0; i < CPU_SETSIZE && n < out_len; i++) {
+		unsigned last = i;
+		if (!CPU_ISSET(i, set))
+			continue;
+		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, set))
+			last++;
+		n += (size_t)snprintf(out + n, out_len - n, "%s%u", n > 0 ? "," : "", i);
+		if (last > i && n < out_len)
+			n += (size_t)snprintf(out + n, out_len - n, "-%u", last);
+		i = last;
+	}
 }
 
 // Without hugepages a frame has a page of its own: no two fit into one, and none lies across two.
 static unsigned needed_mib(const struct ht_dpdk *d) {
 	uint64_t bytes = 96u << 20;
 	for (unsigned i = 0; i < d->run.workers; i++)
-		bytes += (uint64_t)pool_size(d, i) * 4096u;
+		bytes += (uint64_t)pool_frames(d, i) * 4096u;
 	return (unsigned)(bytes >> 20) + 1;
 }
 
@@ -135,14 +151,8 @@ device_args(struct ht_dpdk *d, unsigned i, struct args *a, char *err, size_t err
 	p->p = (const struct ht_dpdk_port_params *)d->p->ports.v + i;
 	const char *device = p->p->device;
 	p->forever = strstr(device, "rx_pcap=") == NULL;
+	p->queues = (uint16_t)(p->p->queues > 0 ? p->p->queues : d->run.workers); // or less
 	if (is_vdev(device)) {
-		if (strlen(device) >= MAX_ARG) {
-			snprintf(
-				err, err_len, "the device of port %u is longer than %u bytes", i,
-				MAX_ARG - 1
-			);
-			return HT_ERROR;
-		}
 		arg(a, "--vdev=%s", device);
 		snprintf(p->name, sizeof(p->name), "%.*s", (int)strcspn(device, ","), device);
 		return HT_OK;
@@ -167,49 +177,56 @@ device_args(struct ht_dpdk *d, unsigned i, struct args *a, char *err, size_t err
 	return HT_OK;
 }
 
+static void memory_args(struct ht_dpdk *d, struct args *a) {
+	d->huge = d->p->hugepages == HT_HUGEPAGES_YES
+		  || (d->p->hugepages == HT_HUGEPAGES_AUTO && free_hugepages());
+	if (d->huge) {
+		arg(a, "--in-memory"); // no files: nothing is left behind, and no mount is needed
+		return;
+	}
+	dpdk_log(d, "no hugepages: memory in pages of 4 KiB, slower");
+	arg(a, "--no-huge");
+	arg(a, "--no-shconf");
+	arg(a, "-m");
+	arg(a, "%u", d->p->memory_mib > 0 ? d->p->memory_mib : needed_mib(d));
+}
+
 static enum ht_rc start_eal(struct ht_dpdk *d, char *err, size_t err_len) {
 	struct args a = {0};
 	char list[4096];
 	enum ht_rc rc = HT_OK;
-	d->huge = d->p->hugepages == HT_HUGEPAGES_YES
-		  || (d->p->hugepages == HT_HUGEPAGES_AUTO && free_hugepages());
-	cpus(list, sizeof(list));
+	cpus(d, list, sizeof(list));
 	arg(&a, "hellotap");
-	arg(&a, "--lcores=0@(%s)",
-	    list); // this thread stays where it may be; workers pin themselves
+	arg(&a, "--lcores=0@(%s)", list);
 	arg(&a, "--file-prefix=%s", d->p->file_prefix);
 	arg(&a, "--log-level=lib.eal:error");
-	if (d->huge) {
-		arg(&a, "--in-memory"); // no files: nothing is left behind, and no mount is needed
-	} else {
-		dpdk_log(d, "no hugepages: memory in pages of 4 KiB, slower");
-		arg(&a, "--no-huge");
-		arg(&a, "--no-shconf");
-		arg(&a, "-m");
-		arg(&a, "%u", d->p->memory_mib > 0 ? d->p->memory_mib : needed_mib(d));
-	}
+	arg(&a, "--log-level=lib.telemetry:error");
 	for (unsigned i = 0; rc == HT_OK && i < d->num_ports; i++)
 		rc = device_args(d, i, &a, err, err_len);
+	memory_args(d, &a);
 	if (!a.pci)
 		arg(&a, "--no-pci");
 	for (unsigned i = 0; i < d->p->eal_args.num; i++)
 		arg(&a, "%s", d->p->eal_args.v[i]);
+	if (rc == HT_OK && a.full) {
+		snprintf(err, err_len, "DPDK: more than %u arguments, or no memory", MAX_ARGS);
+		rc = HT_ERROR;
+	}
 	if (rc == HT_OK) {
 		char *v[MAX_ARGS + 1]; // EAL changes their order
 		memcpy(v, a.v, sizeof(v));
-		if (rte_eal_init(a.num, v) < 0) {
+		d->eal = rte_eal_init(a.num, v) >= 0;
+		if (!d->eal) {
 			snprintf(
 				err, err_len, "DPDK's EAL does not start: %s",
 				rte_errno != 0 ? rte_strerror(rte_errno) : "see above"
 			);
 			rc = HT_ERROR;
-		} else {
-			d->eal = true;
-			// Not to syslog: a thread whose system calls are filtered cannot open it.
-			(void)rte_openlog_stream(stderr);
 		}
 	}
 	args_free(&a);
+	if (rc == HT_OK) // not to syslog: a thread whose system calls are filtered cannot open it
+		(void)rte_openlog_stream(stderr);
 	return rc;
 }
 
@@ -245,7 +262,7 @@ static enum ht_rc worker_new(struct ht_dpdk *d, unsigned i, char *err, size_t er
 		goto no_memory;
 	snprintf(name, sizeof(name), "frames_%u", i);
 	const int socket = socket_of(d, i);
-	const unsigned num = pool_size(d, i);
+	const unsigned num = pool_frames(d, i);
 	w->pool = rte_pktmbuf_pool_create(name, num, POOL_CACHE, 0, pool_room(d), socket);
 	if (w->pool == NULL) {
 		snprintf(
@@ -256,7 +273,7 @@ static enum ht_rc worker_new(struct ht_dpdk *d, unsigned i, char *err, size_t er
 		);
 		return HT_ERROR;
 	}
-	if (d->run.owner != NULL && d->run.workers > 1) {
+	if (d->hands_over) {
 		snprintf(name, sizeof(name), "inbox_%u", i);
 		w->inbox = rte_ring_create(
 			name, d->p->inbox_frames, socket, RING_F_SC_DEQ | RING_F_EXACT_SZ
@@ -289,22 +306,22 @@ static enum ht_rc set_filter(struct ht_dpdk *d, char *err, size_t err_len) {
 	return f->prog != NULL ? HT_OK : HT_ERROR;
 }
 
-static enum ht_rc open_ports(struct ht_dpdk *d, char *err, size_t err_len) {
+static enum ht_rc configure_ports(struct ht_dpdk *d, char *err, size_t err_len) {
 	for (unsigned i = 0; i < d->num_ports; i++) {
 		struct port *p = &d->port[i];
 		if (rte_eth_dev_get_port_by_name(p->name, &p->id) != 0) {
 			snprintf(
 				err, err_len,
 				"%s: DPDK found no such port: is its driver there, and the device "
-				"bound to "
-				"it? (dpdk-devbind.py --status, dpdk-config/check-host)",
+				"bound to it? (dpdk-devbind.py --status, dpdk-config/check-host)",
 				p->name
 			);
 			return HT_ERROR;
 		}
-		if (port_open(d, p, err, err_len) != HT_OK)
+		if (port_configure(d, p, err, err_len) != HT_OK)
 			return HT_ERROR;
 	}
+	d->hands_over = dpdk_hands_over(d);
 	return HT_OK;
 }
 
@@ -338,6 +355,15 @@ enum ht_rc ht_dpdk_open(
 	char *err,
 	size_t err_len
 ) {
+	const struct ht_dpdk_port_params *ports = p->ports.v;
+	for (unsigned i = 0; i < p->ports.num; i++)
+		if (ports[i].queues > run->workers) {
+			snprintf(
+				err, err_len, "%s: %u queues, but there are %u workers",
+				ports[i].device, ports[i].queues, run->workers
+			);
+			return HT_ERROR;
+		}
 	struct ht_dpdk *d = calloc(1, sizeof(*d));
 	if (d == NULL) {
 		snprintf(err, err_len, "DPDK: no memory");
@@ -346,13 +372,17 @@ enum ht_rc ht_dpdk_open(
 	d->p = p;
 	d->run = *run;
 	d->num_ports = p->ports.num;
+	d->steering = run->rest_from < run->workers || run->drop_rest;
+	d->hands_over = run->workers > 1; // at the most
 	enum ht_rc rc = start_eal(d, err, err_len);
 	if (rc == HT_OK)
 		rc = dyn_fields(d, err, err_len);
+	if (rc == HT_OK)
+		rc = configure_ports(d, err, err_len);
 	for (unsigned i = 0; rc == HT_OK && i < run->workers; i++)
 		rc = worker_new(d, i, err, err_len);
-	if (rc == HT_OK)
-		rc = open_ports(d, err, err_len);
+	for (unsigned i = 0; rc == HT_OK && i < d->num_ports; i++)
+		rc = port_start(d, &d->port[i], err, err_len);
 	if (rc == HT_OK)
 		rc = set_filter(d, err, err_len);
 	if (rc != HT_OK) {
@@ -368,6 +398,10 @@ enum ht_rc ht_dpdk_open(
 void ht_dpdk_stop(struct ht_dpdk *d) {
 	d->stop_tsc = rte_rdtsc() + rte_get_tsc_hz() / 4;
 	atomic_store_explicit(&d->stopping, true, memory_order_release);
+}
+
+void ht_dpdk_absent(struct ht_dpdk *d) {
+	atomic_fetch_add_explicit(&d->done, 1, memory_order_release);
 }
 
 static void worker_free(struct worker *w) {

@@ -44,7 +44,7 @@ struct port {
 	uint16_t queues;
 	int socket;
 	bool opened;
-	bool spreads; // RSS of ours is in force, or there is one worker
+	uint64_t hash; // the RSS types by which its queues are the owners' own; 0: they are not
 	bool steers; // rules in the NIC sort out the ports of interest
 	bool interrupts; // each queue has one of its own
 	enum time_of time;
@@ -54,7 +54,7 @@ struct port {
 	// Of a virtual device over a network interface, whose driver does not look after that.
 	int interface; // index, 0: none
 	bool gone;
-	uint64_t errors_seen;
+	uint64_t last[HT_NUM_DPDK_PORT_COUNTERS]; // as the driver said
 	// Written by ht_dpdk_look().
 	uint64_t ctr[HT_NUM_DPDK_PORT_COUNTERS];
 	struct ht_counter *xstats;
@@ -84,7 +84,7 @@ struct tsc_clock {
 // The device's ticks as ns since the epoch.
 struct device_clock {
 	uint64_t first_ticks;
-	int64_t first_ns; // 0: not looked at yet
+	uint64_t first_tsc; // 0: not looked at yet
 	uint64_t base_ticks;
 	int64_t base_ns;
 	double ns_per_tick; // 0: not known yet
@@ -122,6 +122,8 @@ struct ht_dpdk {
 	struct ht_filters filters;
 	bool huge;
 	bool eal; // started
+	bool steering; // there are ports of interest
+	bool hands_over; // workers may hand frames to each other
 	int device_time; // offset of the drivers' timestamp in an mbuf, -1: none
 	uint64_t device_time_flag;
 	int handed_time; // offset of our own
@@ -132,10 +134,18 @@ struct ht_dpdk {
 
 __attribute__((format(printf, 2, 3))) void dpdk_log(const struct ht_dpdk *d, const char *fmt, ...);
 
-// port_open finds, configures and starts a port. HT_ERROR: `err` says why.
-HT_MUST_USE enum ht_rc port_open(struct ht_dpdk *d, struct port *p, char *err, size_t err_len);
+// port_configure tells a port how many queues it has, and how it spreads frames over them; then it
+// is known what memory the workers need. port_start sets the queues up and lets frames in.
+// HT_ERROR: `err` says why.
+HT_MUST_USE enum ht_rc port_configure(struct ht_dpdk *d, struct port *p, char *err, size_t err_len);
+HT_MUST_USE enum ht_rc port_start(struct ht_dpdk *d, struct port *p, char *err, size_t err_len);
 void port_close(struct port *p);
 void port_look(struct ht_dpdk *d, struct port *p);
+
+// port_spreads tells whether each queue of the port has the frames of one owner.
+static inline bool port_spreads(const struct ht_dpdk *d, const struct port *p) {
+	return d->run.workers == 1 || (p->hash != 0 && p->queues >= d->run.workers);
+}
 
 // pool_frames is how many mbufs worker `i` needs; pool_room their bytes of data.
 unsigned pool_frames(const struct ht_dpdk *d, unsigned i);
@@ -145,7 +155,9 @@ uint16_t pool_room(const struct ht_dpdk *d);
 // of the kind.
 bool port_steer(struct ht_dpdk *d, struct port *p, uint64_t hash);
 
-// dpdk_assign gives the workers their queues, when all ports are open.
+// dpdk_hands_over tells, when all ports are configured, whether workers will hand frames to each
+// other. dpdk_assign gives them their queues, when all ports are started.
+bool dpdk_hands_over(const struct ht_dpdk *d);
 void dpdk_assign(struct ht_dpdk *d);
 
 extern const uint8_t dpdk_symmetric_key[52];

@@ -110,6 +110,11 @@ bool ht_dpdk_drained(struct ht_dpdk *d, unsigned worker) {
 	abort();
 }
 
+void ht_dpdk_absent(struct ht_dpdk *d) {
+	(void)d;
+	abort();
+}
+
 void ht_dpdk_close(struct ht_dpdk *d) {
 	(void)d;
 }

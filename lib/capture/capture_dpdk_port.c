@@ -29,6 +29,8 @@ const uint8_t dpdk_symmetric_key[52] = {
 // Addresses only; see capture_dpdk.h.
 #define HASH_WANTED \
 	(RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_FRAG_IPV6)
+// Ethernet header, two VLAN tags, FCS.
+#define FRAME_AROUND (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN)
 #define HASH_LEAST (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_IPV6)
 
 // net_af_xdp fills a ring of so many mbufs, whatever is asked for.
@@ -37,13 +39,20 @@ const uint8_t dpdk_symmetric_key[52] = {
 unsigned pool_frames(const struct ht_dpdk *d, unsigned i) {
 	// All that can be away from the pool at a time: the descriptors of the worker's queues,
 	// what it holds, what waits in the inboxes of the others, and what lies in the caches of
-	// those who free.
-	const struct ht_dpdk_port_params *ports = d->p->ports.v;
-	unsigned n = 2 * BURST + d->run.workers * POOL_CACHE * 2;
-	for (unsigned k = 0; k < d->p->ports.num; k++)
-		if (ports[k].queues == 0 || i < ports[k].queues)
-			n += RTE_MAX(ports[k].rx_descriptors, DESCRIPTORS_LEAST);
-	return n + (d->run.workers - 1) * d->p->inbox_frames;
+	// those who free. A long frame takes several mbufs, but for the descriptors: those are one
+	// each.
+	unsigned n = d->run.workers * POOL_CACHE * 2, each = 1;
+	for (unsigned k = 0; k < d->num_ports; k++) {
+		const struct port *p = &d->port[k];
+		const unsigned mbufs
+			= (p->p->mtu + FRAME_AROUND - 1) / RTE_MBUF_DEFAULT_DATAROOM + 1;
+		if (i < p->queues)
+			n += p->p->rx_descriptors;
+		if (mbufs > each)
+			each = mbufs;
+	}
+	n += 2 * BURST * each;
+	return d->hands_over ? n + (d->run.workers - 1) * d->p->inbox_frames * each : n;
 }
 
 uint16_t pool_room(const struct ht_dpdk *d) {
@@ -63,7 +72,8 @@ rss_hash(const struct ht_dpdk *d, const struct port *p, const struct rte_eth_dev
 	const uint64_t offered = info->flow_type_rss_offloads;
 	if (d->p->spread == HT_SPREAD_SOFTWARE || p->queues < 2)
 		return 0;
-	if ((offered & HASH_LEAST) != HASH_LEAST || info->hash_key_size > sizeof(dpdk_symmetric_key)
+	if ((offered & HASH_LEAST) != HASH_LEAST || info->hash_key_size == 0
+	    || info->hash_key_size > sizeof(dpdk_symmetric_key)
 	    || (d->p->spread == HT_SPREAD_AUTO && hollow_rss(p->driver)))
 		return 0;
 	const uint64_t level = p->p->level == HT_LEVEL_INNER   ? RTE_ETH_RSS_LEVEL_INNERMOST
@@ -82,9 +92,93 @@ static uint64_t other_hash(const struct port *p, const struct rte_eth_dev_info *
 	return info->flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
 }
 
-static enum ht_rc
-configure(struct ht_dpdk *d, struct port *p, uint64_t *hash, char *err, size_t err_len) {
+// What to try, the best first: each is asked for without a queue to send by, since a sensor sends
+// nothing, and then with, since some drivers want one all the same.
+#define MAX_TRIES 4
+
+static unsigned hashes_to_try(
+	const struct ht_dpdk *d,
+	const struct port *p,
+	const struct rte_eth_dev_info *info,
+	uint64_t hf[MAX_TRIES]
+) {
+	const uint64_t ours = rss_hash(d, p, info);
+	unsigned num = 0;
+	if (ours != 0)
+		hf[num++] = ours;
+	if (ours & RTE_ETH_RSS_LEVEL_MASK)
+		hf[num++] = ours & ~RTE_ETH_RSS_LEVEL_MASK;
+	if (d->p->spread == HT_SPREAD_RSS && p->queues > 1)
+		return num;
+	const uint64_t other = other_hash(p, info);
+	if (other != 0)
+		hf[num++] = other;
+	hf[num++] = 0;
+	return num;
+}
+
+static int
+try(const struct port *p,
+    struct rte_eth_conf *conf,
+    const struct rte_eth_dev_info *info,
+    uint64_t hf) {
+	conf->rxmode.mq_mode = hf != 0 ? RTE_ETH_MQ_RX_RSS : RTE_ETH_MQ_RX_NONE;
+	conf->rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
+		.rss_key
+		= info->hash_key_size > 0 ? (uint8_t *)(uintptr_t)dpdk_symmetric_key : NULL,
+		.rss_key_len = info->hash_key_size,
+		.rss_hf = hf,
+	};
+	const int rc = rte_eth_dev_configure(p->id, p->queues, 0, conf);
+	return rc == 0 ? 0 : rte_eth_dev_configure(p->id, p->queues, p->queues, conf);
+}
+
+static void set_length(
+	const struct ht_dpdk *d,
+	const struct port *p,
+	struct rte_eth_conf *conf,
+	const struct rte_eth_dev_info *info
+) {
+	conf->rxmode.mtu = p->p->mtu;
+	if (info->max_mtu > 0 && conf->rxmode.mtu > info->max_mtu) {
+		dpdk_log(
+			d, "%s: mtu %u is more than the driver's %u, which is taken", p->name,
+			conf->rxmode.mtu, info->max_mtu
+		);
+		conf->rxmode.mtu = info->max_mtu;
+	}
+	if (conf->rxmode.mtu + FRAME_AROUND <= RTE_MBUF_DEFAULT_DATAROOM)
+		return; // one buffer holds any frame, and receiving into one is faster
+	if (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER)
+		conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
+	else
+		dpdk_log(
+			d,
+			"%s: %s does not say that it can put a frame into several buffers: "
+			"frames of more than %u bytes may be lost",
+			p->name, p->driver, RTE_MBUF_DEFAULT_DATAROOM
+		);
+}
+
+static void set_time(
+	const struct ht_dpdk *d,
+	struct port *p,
+	struct rte_eth_conf *conf,
+	const struct rte_eth_dev_info *info
+) {
+	uint64_t ticks;
+	p->time = strcmp(p->driver, "net_pcap") == 0 ? TIME_DRIVER_US : TIME_CLOCK;
+	if (!d->p->hardware_time || !(info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_TIMESTAMP)
+	    || rte_eth_read_clock(p->id, &ticks) != 0)
+		return;
+	conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_TIMESTAMP;
+	p->time = TIME_DEVICE;
+}
+
+static enum ht_rc configure(struct ht_dpdk *d, struct port *p, char *err, size_t err_len) {
 	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf = {0};
+	uint64_t hf[MAX_TRIES];
 	int rc = rte_eth_dev_info_get(p->id, &info);
 	if (rc != 0) {
 		snprintf(err, err_len, "%s: no information: %s", p->name, rte_strerror(-rc));
@@ -93,70 +187,28 @@ configure(struct ht_dpdk *d, struct port *p, uint64_t *hash, char *err, size_t e
 	p->driver = info.driver_name;
 	const unsigned wanted = p->p->queues > 0 ? p->p->queues : d->run.workers;
 	p->queues = (uint16_t)(wanted < info.max_rx_queues ? wanted : info.max_rx_queues);
-	if (p->p->queues > info.max_rx_queues) {
+	if (p->p->queues > p->queues) {
 		snprintf(
 			err, err_len, "%s: has %u queues, not %u", p->name, info.max_rx_queues,
 			p->p->queues
 		);
 		return HT_ERROR;
 	}
-	*hash = rss_hash(d, p, &info);
-	struct rte_eth_conf conf = {0};
-	conf.rxmode.mtu = p->p->mtu > 0 ? p->p->mtu : RTE_ETHER_MTU;
-	if (info.max_mtu > 0 && conf.rxmode.mtu > info.max_mtu) {
-		dpdk_log(
-			d, "%s: mtu %u is more than the driver's %u, which is taken", p->name,
-			conf.rxmode.mtu, info.max_mtu
-		);
-		conf.rxmode.mtu = info.max_mtu;
-	}
-	if (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER)
-		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
-	else if (conf.rxmode.mtu > RTE_MBUF_DEFAULT_DATAROOM - RTE_ETHER_HDR_LEN)
-		dpdk_log(
-			d,
-			"%s: %s does not say that it can put a frame into several buffers: "
-			"frames of more than %u bytes may be lost",
-			p->name, p->driver, RTE_MBUF_DEFAULT_DATAROOM
-		);
-	const uint64_t hf = *hash != 0 ? *hash : other_hash(p, &info);
-	if (hf != 0) {
-		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf.rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
-			.rss_key = (uint8_t *)(uintptr_t)dpdk_symmetric_key,
-			.rss_key_len = info.hash_key_size > 0 ? info.hash_key_size : 40,
-			.rss_hf = hf,
-		};
-	}
-	p->time = TIME_CLOCK;
-	if (strcmp(p->driver, "net_pcap") == 0)
-		p->time = TIME_DRIVER_US;
-	uint64_t ticks;
-	if (d->p->hardware_time && (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_TIMESTAMP)
-	    && rte_eth_read_clock(p->id, &ticks) == 0) {
-		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_TIMESTAMP;
-		p->time = TIME_DEVICE;
-	}
+	set_length(d, p, &conf, &info);
+	set_time(d, p, &conf, &info);
 	conf.intr_conf.rxq = p->interrupts;
-	// A sensor sends nothing; some drivers want a queue for it all the same.
-	rc = rte_eth_dev_configure(p->id, p->queues, 0, &conf);
-	if (rc != 0 && (*hash & RTE_ETH_RSS_LEVEL_MASK)) {
-		dpdk_log(
-			d, "%s: %s does not hash %s headers: the driver's choice is taken", p->name,
-			p->driver, p->p->level == HT_LEVEL_INNER ? "inner" : "outer"
+	const unsigned tries = hashes_to_try(d, p, &info, hf);
+	if (tries == 0) {
+		snprintf(
+			err, err_len, "%s: spread: rss: %s cannot hash addresses symmetrically",
+			p->name, p->driver
 		);
-		*hash &= ~RTE_ETH_RSS_LEVEL_MASK;
-		conf.rx_adv_conf.rss_conf.rss_hf = *hash;
-		rc = rte_eth_dev_configure(p->id, p->queues, 0, &conf);
+		return HT_ERROR;
 	}
-	if (rc != 0)
-		rc = rte_eth_dev_configure(p->id, p->queues, p->queues, &conf);
-	if (rc != 0 && *hash == 0 && hf != 0) {
-		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
-		conf.rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){0};
-		rc = rte_eth_dev_configure(p->id, p->queues, 0, &conf);
-		if (rc != 0)
-			rc = rte_eth_dev_configure(p->id, p->queues, p->queues, &conf);
+	rc = -EINVAL;
+	for (unsigned i = 0; i < tries && rc != 0; i++) {
+		rc = try(p, &conf, &info, hf[i]);
+		p->hash = hf[i];
 	}
 	if (rc != 0) {
 		snprintf(
@@ -165,6 +217,15 @@ configure(struct ht_dpdk *d, struct port *p, uint64_t *hash, char *err, size_t e
 		);
 		return HT_ERROR;
 	}
+	p->opened = true;
+	const uint64_t ours = rss_hash(d, p, &info) & ~RTE_ETH_RSS_LEVEL_MASK;
+	if (ours == 0 || (p->hash & ~RTE_ETH_RSS_LEVEL_MASK) != ours)
+		p->hash = 0; // whatever the NIC hashes, it is not what makes one worker's flows
+	else if (p->p->level != HT_LEVEL_DRIVER && !(p->hash & RTE_ETH_RSS_LEVEL_MASK))
+		dpdk_log(
+			d, "%s: %s does not hash %s headers: the driver's choice is taken", p->name,
+			p->driver, p->p->level == HT_LEVEL_INNER ? "inner" : "outer"
+		);
 	return HT_OK;
 }
 
@@ -194,6 +255,26 @@ static enum ht_rc set_up_queues(struct ht_dpdk *d, struct port *p, char *err, si
 	return HT_OK;
 }
 
+// A name that may stand in a metric's: letters and digits, and no ending that OpenMetrics has a
+// meaning for. Room for that, and for a number behind it.
+#define XSTAT_NAME (RTE_ETH_XSTATS_NAME_SIZE + 24)
+
+static void xstat_name(char *out, const char *name) {
+	static const char *const endings[]
+		= {"_total", "_created", "_count", "_sum", "_bucket", "_gcount", "_gsum", "_info"};
+	size_t n = 0;
+	for (; n + 1 < RTE_ETH_XSTATS_NAME_SIZE && name[n] != '\0'; n++)
+		out[n] = isalnum((unsigned char)name[n]) ? name[n] : '_';
+	out[n] = '\0';
+	for (size_t i = 0; i < HT_ARRAY_LEN(endings); i++) {
+		const size_t len = strlen(endings[i]);
+		if (n < len || strcmp(out + n - len, endings[i]) != 0)
+			continue;
+		strcpy(out + n, "_value");
+		break;
+	}
+}
+
 // xstats_prepare makes a table of what the driver counts. Without memory or such counters there is
 // none.
 static void xstats_prepare(struct port *p) {
@@ -203,7 +284,7 @@ static void xstats_prepare(struct port *p) {
 	const size_t n = (size_t)num;
 	struct rte_eth_xstat_name *names = calloc(n, sizeof(*names));
 	p->xstats = calloc(n, sizeof(*p->xstats));
-	p->xstat_names = calloc(n, RTE_ETH_XSTATS_NAME_SIZE);
+	p->xstat_names = calloc(n, XSTAT_NAME);
 	p->xstat_values = calloc(n, sizeof(*p->xstat_values));
 	p->xstat_block = calloc(n, sizeof(*p->xstat_block));
 	if (names == NULL || p->xstats == NULL || p->xstat_names == NULL || p->xstat_values == NULL
@@ -213,10 +294,13 @@ static void xstats_prepare(struct port *p) {
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		char *name = p->xstat_names + i * RTE_ETH_XSTATS_NAME_SIZE;
-		for (size_t k = 0; k + 1 < RTE_ETH_XSTATS_NAME_SIZE && names[i].name[k] != '\0';
-		     k++)
-			name[k] = isalnum((unsigned char)names[i].name[k]) ? names[i].name[k] : '_';
+		char *name = p->xstat_names + i * XSTAT_NAME;
+		xstat_name(name, names[i].name);
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(p->xstats[k].name, name) == 0) {
+				snprintf(name + strlen(name), 12, "_%u", (unsigned)i);
+				break;
+			}
 		p->xstats[i] = (struct ht_counter){"xstat", name, "counted by the driver"};
 	}
 	p->num_xstats = (unsigned)n;
@@ -282,7 +366,8 @@ static const char *uncounted_loss(const struct port *p) {
 	return NULL;
 }
 
-static void say(const struct ht_dpdk *d, const struct port *p, uint64_t hash) {
+static void say(const struct ht_dpdk *d, const struct port *p) {
+	const uint64_t hash = p->hash;
 	char how[160] = "one worker";
 	if (hash != 0)
 		snprintf(
@@ -309,11 +394,7 @@ static void say(const struct ht_dpdk *d, const struct port *p, uint64_t hash) {
 		dpdk_log(d, "%s: %s", p->name, uncounted_loss(p));
 }
 
-static enum ht_rc
-bring_up(struct ht_dpdk *d, struct port *p, uint64_t *hash, char *err, size_t err_len) {
-	if (configure(d, p, hash, err, err_len) != HT_OK)
-		return HT_ERROR;
-	p->opened = true;
+static enum ht_rc set_up(struct ht_dpdk *d, struct port *p, char *err, size_t err_len) {
 	if (set_up_queues(d, p, err, err_len) != HT_OK)
 		return HT_ERROR;
 	const int rc = rte_eth_dev_start(p->id);
@@ -362,17 +443,30 @@ static void look_for_interrupts(struct ht_dpdk *d, struct port *p, const char *w
 		);
 }
 
-enum ht_rc port_open(struct ht_dpdk *d, struct port *p, char *err, size_t err_len) {
-	uint64_t hash;
-	int rc;
+enum ht_rc port_configure(struct ht_dpdk *d, struct port *p, char *err, size_t err_len) {
 	p->socket = rte_eth_dev_socket_id(p->id);
 	p->interrupts = d->p->idle == HT_IDLE_INTERRUPT;
-	if (bring_up(d, p, &hash, err, err_len) != HT_OK) {
+	if (configure(d, p, err, err_len) == HT_OK)
+		return HT_OK;
+	if (!p->interrupts)
+		return HT_ERROR;
+	p->interrupts = false;
+	if (configure(d, p, err, err_len) != HT_OK)
+		return HT_ERROR;
+	look_for_interrupts(d, p, "its driver refuses them");
+	return HT_OK;
+}
+
+enum ht_rc port_start(struct ht_dpdk *d, struct port *p, char *err, size_t err_len) {
+	int rc;
+	if (set_up(d, p, err, err_len) != HT_OK) {
 		if (!p->interrupts)
 			return HT_ERROR;
-		look_for_interrupts(d, p, "its driver refuses them");
-		if (bring_up(d, p, &hash, err, err_len) != HT_OK)
+		// Some drivers find out only now that there are not enough of them.
+		p->interrupts = false;
+		if (configure(d, p, err, err_len) != HT_OK || set_up(d, p, err, err_len) != HT_OK)
 			return HT_ERROR;
+		look_for_interrupts(d, p, "it starts without them only");
 	}
 	if (p->interrupts)
 		look_for_interrupts(d, p, NULL);
@@ -380,11 +474,9 @@ enum ht_rc port_open(struct ht_dpdk *d, struct port *p, char *err, size_t err_le
 		dpdk_log(d, "%s: not promiscuous: %s", p->name, rte_strerror(-rc));
 	p->interface = find_interface(p->p->device);
 	p->link_up = link_is_up(p);
-	p->spreads = hash != 0 || d->run.workers == 1;
-	const bool steering = d->run.rest_from < d->run.workers || d->run.drop_rest;
-	p->steers = steering && p->spreads && port_steer(d, p, hash);
+	p->steers = d->steering && port_spreads(d, p) && port_steer(d, p, p->hash);
 	xstats_prepare(p);
-	say(d, p, hash);
+	say(d, p);
 	return HT_OK;
 }
 
@@ -404,20 +496,24 @@ void port_close(struct port *p) {
 
 // --- counters -----------------------------------------------------------------------------------
 
-// The driver's numbers may begin anew (a peer that goes away, a reset): ours only grow.
-static void grow(uint64_t *word, uint64_t now) {
-	if (now > *word)
-		__atomic_store_n(word, now, __ATOMIC_RELAXED);
+// The driver's numbers may begin anew (a peer that goes away, a reset): ours go on.
+static uint64_t more(uint64_t *last, uint64_t now) {
+	const uint64_t n = now >= *last ? now - *last : now;
+	*last = now;
+	return n;
+}
+
+static void grow(struct port *p, enum ht_dpdk_port_counter c, uint64_t now) {
+	ht_stats_count(&p->ctr[c], more(&p->last[c], now));
 }
 
 // net_pcap counts each read of an interface that is down as an error, a million a second. No frame
 // is lost by that.
 static void grow_errors(struct port *p, uint64_t now, bool was_up) {
-	const uint64_t more = now > p->errors_seen ? now - p->errors_seen : 0;
+	const uint64_t n = more(&p->last[HT_DPDK_PORT_ERRORS], now);
 	const bool down = strcmp(p->driver, "net_pcap") == 0 && !(was_up && p->link_up);
-	p->errors_seen = now;
 	if (!down)
-		ht_stats_count(&p->ctr[HT_DPDK_PORT_ERRORS], more);
+		ht_stats_count(&p->ctr[HT_DPDK_PORT_ERRORS], n);
 }
 
 void port_look(struct ht_dpdk *d, struct port *p) {
@@ -426,17 +522,17 @@ void port_look(struct ht_dpdk *d, struct port *p) {
 	if (!p->opened || rte_eth_stats_get(p->id, &s) != 0)
 		return;
 	look_at_link(d, p);
-	grow(&p->ctr[HT_DPDK_PORT_RECEIVED], s.ipackets);
-	grow(&p->ctr[HT_DPDK_PORT_MISSED], s.imissed);
+	grow(p, HT_DPDK_PORT_RECEIVED, s.ipackets);
+	grow(p, HT_DPDK_PORT_MISSED, s.imissed);
 	grow_errors(p, s.ierrors, was_up);
-	grow(&p->ctr[HT_DPDK_PORT_NO_MBUF], s.rx_nombuf);
+	grow(p, HT_DPDK_PORT_NO_MBUF, s.rx_nombuf);
 	if (p->drop_rule != NULL) {
 		const struct rte_flow_action count[2] = {
 			{.type = RTE_FLOW_ACTION_TYPE_COUNT}, {.type = RTE_FLOW_ACTION_TYPE_END}};
 		struct rte_flow_query_count q = {0};
 		struct rte_flow_error e;
 		if (rte_flow_query(p->id, p->drop_rule, count, &q, &e) == 0 && q.hits_set)
-			grow(&p->ctr[HT_DPDK_PORT_NIC_DROPPED], q.hits);
+			grow(p, HT_DPDK_PORT_NIC_DROPPED, q.hits);
 	}
 	if (p->num_xstats > 0
 	    && rte_eth_xstats_get_by_id(p->id, NULL, p->xstat_values, p->num_xstats)

@@ -48,6 +48,15 @@ static struct bpf_program *compile(const char *expr, uint16_t linktype, char *wh
 	return NULL;
 }
 
+enum ht_rc ht_capture_filter_check(const char *filter, char *err, size_t err_len) {
+	struct bpf_program *prog = compile(filter, 1, err, err_len);
+	if (prog == NULL)
+		return HT_BAD;
+	pcap_freecode(prog);
+	free(prog);
+	return HT_OK;
+}
+
 const struct ht_filter *
 ht_filters_get(struct ht_filters *s, uint16_t linktype, char *why, size_t why_len) {
 	// What no slot is left for.

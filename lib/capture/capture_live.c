@@ -29,6 +29,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef PACKET_FANOUT_FLAG_UNIQUEID
+#define PACKET_FANOUT_FLAG_UNIQUEID 0x2000 // Linux 4.12
+#endif
+#ifndef PACKET_FANOUT_FLAG_IGNORE_OUTGOING
+#define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000 // Linux 6.3
+#endif
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23 // Linux 4.20
 #endif
@@ -39,9 +45,9 @@
 // The kernel hands over a block of the ring when it is full, or after this.
 #define BLOCK_MS 20
 
-// Reads between two looks at the kernel's counters. They have 32 bits: this is often enough for any
-// link.
-#define READS_PER_LOOK 256
+// Reads between two looks at the kernel's counters. On a silent link a read takes a tenth of a
+// second, and somebody may ask for what was lost.
+#define READS_PER_LOOK 16
 
 // How long to wait for what the kernel counted and has not handed over.
 #define DRAIN_MS 250
@@ -309,8 +315,7 @@ static enum ht_rc set_filter(struct live *l, const char *expr, char *err, size_t
 // The kernel's choice among the captures of a group: the two addresses of IPv4 or IPv6, folded by
 // exclusive or, so that both directions give the same; what has none goes to the first. The kernel
 // has taken a VLAN tag away before, and divides by the size of the group itself.
-static enum ht_rc
-join_group(struct live *l, const struct ht_capture_params *p, char *err, size_t err_len) {
+static bool set_choice(const struct live *l) {
 	enum { NET = SKF_NET_OFF };
 #define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(NET + (offset)))
 #define FOLD(offset) \
@@ -340,9 +345,32 @@ join_group(struct live *l, const struct ht_capture_params *p, char *err, size_t 
 #undef FOLD
 #undef LOAD
 	const struct sock_fprog prog = {.len = HT_ARRAY_LEN(choice), .filter = choice};
-	const int group = p->fanout_group | PACKET_FANOUT_CBPF << 16;
-	if (setsockopt(l->fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof(group)) == 0
-	    && setsockopt(l->fd, SOL_PACKET, PACKET_FANOUT_DATA, &prog, sizeof(prog)) == 0)
+	return setsockopt(l->fd, SOL_PACKET, PACKET_FANOUT_DATA, &prog, sizeof(prog)) == 0;
+}
+
+// A new group gets a number from the kernel, so that no other process of this network namespace can
+// be in it. On a loopback the group, too, must leave out what goes out; a kernel that cannot leaves
+// that to libpcap.
+static bool group_of(struct live *l, const struct live *with, int *group) {
+	const int out = iff(l, IFF_LOOPBACK, true) ? PACKET_FANOUT_FLAG_IGNORE_OUTGOING : 0;
+	socklen_t len = sizeof(*group);
+	if (with != NULL) {
+		l->withholds = l->withholds || with->withholds;
+		return getsockopt(with->fd, SOL_PACKET, PACKET_FANOUT, group, &len) == 0;
+	}
+	*group = (PACKET_FANOUT_CBPF | PACKET_FANOUT_FLAG_UNIQUEID | out) << 16;
+	return true;
+}
+
+static enum ht_rc join_group(struct live *l, const struct live *with, char *err, size_t err_len) {
+	int group;
+	bool ok = group_of(l, with, &group);
+	if (ok && setsockopt(l->fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof(group)) != 0) {
+		group &= ~(PACKET_FANOUT_FLAG_IGNORE_OUTGOING << 16);
+		l->withholds = l->withholds || iff(l, IFF_LOOPBACK, true);
+		ok = setsockopt(l->fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof(group)) == 0;
+	}
+	if (ok && (with != NULL || set_choice(l)))
 		return HT_OK;
 	snprintf(
 		err, err_len, "%s: cannot be shared by several workers: %s", l->name,
@@ -395,7 +423,7 @@ live_open(struct ht_capture **out, const struct ht_capture_params *p, char *err,
 	if (p->promiscuous)
 		open_if_drops(l);
 	once_on_loopback(l);
-	if (p->fanout_size > 1 && join_group(l, p, err, err_len) != HT_OK) {
+	if (p->shared && join_group(l, of_const(p->with), err, err_len) != HT_OK) {
 		live_close((struct ht_capture *)l);
 		return HT_ERROR;
 	}

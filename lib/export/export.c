@@ -194,13 +194,18 @@ static void look_at_end(struct ht_sink *s, const char *name) {
 	close(fd);
 }
 
-static bool open_file(struct ht_sink *s, const char *name, bool append) {
-	const int how = append ? O_APPEND : O_TRUNC;
+static bool open_file(struct ht_sink *s, const char *name, const struct ht_sink_params *p) {
+	const int how = (p->append ? O_APPEND : O_TRUNC) | (p->no_wait ? O_NONBLOCK : 0);
 	s->fd = open(name, O_WRONLY | O_CREAT | how | O_CLOEXEC | O_NOCTTY, 0666);
 	s->own_fd = s->fd >= 0;
-	if (append && s->own_fd)
+	if (!s->own_fd)
+		return false;
+	// Opening was not to wait; writing is.
+	if (p->no_wait)
+		(void)fcntl(s->fd, F_SETFL, fcntl(s->fd, F_GETFL) & ~O_NONBLOCK);
+	if (p->append)
 		look_at_end(s, name);
-	return s->own_fd;
+	return true;
 }
 
 enum ht_rc ht_sink_open(
@@ -224,8 +229,11 @@ enum ht_rc ht_sink_open(
 		snprintf(err, err_len, "%s: %s", spec, strerror(ENOMEM));
 		return HT_ERROR;
 	}
-	if (strcmp(name, "-") != 0 && !open_file(s, name, p->append)) {
-		snprintf(err, err_len, "%s: %s", s->spec, strerror(errno));
+	if (strcmp(name, "-") != 0 && !open_file(s, name, p)) {
+		snprintf(
+			err, err_len, "%s: %s", s->spec,
+			errno == ENXIO ? "nobody reads it" : strerror(errno)
+		);
 		sink_free(s);
 		return HT_ERROR;
 	}

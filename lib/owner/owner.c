@@ -14,6 +14,7 @@ struct ht_owner {
 	unsigned rest; // workers [interest, interest + rest)
 	bool sorts;
 	uint64_t secret;
+	unsigned turn;
 	struct ht_packet packet; // scratch
 	uint8_t tcp[PORTS / 8], udp[PORTS / 8]; // a bit a port
 };
@@ -86,8 +87,7 @@ unsigned ht_owner_of(struct ht_owner *o, const struct ht_frame *f) {
 	default:
 		if (!o->sorts)
 			return HT_OWNER_SELF;
-		h = 0;
-		break;
+		return o->interest + o->turn++ % o->rest; // part of nothing: each in turn
 	}
 	// The upper half of a 64-bit hash, scaled to the number of workers.
 	const uint64_t among = rest ? o->rest : o->interest;

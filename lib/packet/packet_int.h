@@ -191,8 +191,8 @@ static inline bool ht_udp_tunnel_port(uint16_t port) {
 	}
 }
 
-// ht_key_ipv4 writes an IPv4 address as ::ffff:a.b.c.d (RFC 4291 2.5.5.2), in the words in which the
-// flow table reads it: a load of what several stores wrote waits for the last of them.
+// ht_key_ipv4 writes an IPv4 address as ::ffff:a.b.c.d (RFC 4291 2.5.5.2), in the words in which
+// the flow table reads it: a load of what several stores wrote waits for the last of them.
 static inline void ht_key_ipv4(uint8_t out[16], const uint8_t *a) {
 	uint64_t words[2] = {0, 0xffff0000};
 	uint32_t v;
