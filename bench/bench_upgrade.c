@@ -302,7 +302,7 @@ int main(void) {
 	}
 	for (size_t i = 0; i < HT_ARRAY_LEN(lines); i++)
 		len[i] = strlen(lines[i]);
-	measure("a line's verb, binary search", HT_ARRAY_LEN(lines), verbs_here, len);
+	measure("a line's verb", HT_ARRAY_LEN(lines), verbs_here, len);
 	const size_t verbs = found;
 	measure("what begins with a line, ht_upgrade_scan", HT_ARRAY_LEN(lines), first_lines_here,
 		len);

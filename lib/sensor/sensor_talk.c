@@ -93,10 +93,12 @@ void talk_spend(struct ht_sensor *s, struct hello *h, uint8_t side) {
 // The place of a server in the memory of offers, and what stands there for it.
 static uint64_t *
 offer_of(struct ht_sensor *s, const struct ht_flow *f, uint8_t side, uint64_t *key) {
-	uint8_t server[32] = {0}; // more than it takes: hashed in whole words
-	memcpy(server, f->addr[side], 16);
-	ht_put_be16(server + 16, f->port[side]);
-	*key = keyed_hash(s, HT_SPAN(server, sizeof(server)));
+	struct {
+		uint8_t addr[16];
+		uint64_t port; // stored as it will be loaded
+	} server = {.port = f->port[side]};
+	memcpy(server.addr, f->addr[side], sizeof(server.addr));
+	*key = keyed_hash(s, HT_SPAN(&server, sizeof(server)));
 	return &s->offers[*key % HT_ARRAY_LEN(s->offers)];
 }
 
