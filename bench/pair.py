@@ -3,9 +3,9 @@
 """pair.py [--runs N] [--frames N] [--hellos N] NAME=COMMAND...
 
 Runs the commands in turn, A B C A B C ..., so that whatever else the machine does hits all of them
-alike, and prints a line for each: medians of wall and CPU seconds, the ratio to the first command
-(median over the rounds of this round's ratio), its spread, and the peak of resident memory. Rates
-are given by wall and by CPU time: on a machine that does something else, only the second means
+alike, and prints a line for each: medians of wall and CPU seconds, the least CPU seconds, the ratio
+to the first command (median over the rounds of this round's ratio), its spread, and the peak of
+resident memory. Rates are given by wall and by CPU time: on a machine that does something else, only the second means
 much. CPU time is that of all threads: where reading has one of its own, the wall clock is less.
 Memory below what this script itself takes (some 11 MiB) does not show: the kernel's peak
 begins before exec. Ends 1 when a command fails.
@@ -59,16 +59,17 @@ def main():
     for _ in range(a.runs):
         for n, c in zip(names, commands):
             got[n].append(run(c))
-    head = f"{'':14}{'wall s':>8}{'cpu s':>8}{'ratio':>7}{'  (least - most)':18}{'cpu ratio':>9}{'peak MiB':>10}"
+    head = f"{'':14}{'wall s':>8}{'cpu s':>8}{'least':>7}{'ratio':>7}{'  (least - most)':18}{'cpu ratio':>9}{'peak MiB':>10}"
     rates = [(a.frames, "M frames"), (a.hellos, "M hellos")]
     print(head + "".join(f"{what + '/s':>13}{'/cpu s':>8}" for num, what in rates if num))
     for n in names:
         wall = statistics.median(r[0] for r in got[n])
         cpu = statistics.median(r[1] for r in got[n])
+        least = min(r[1] for r in got[n])
         peak = max(r[2] for r in got[n]) / 1024
         ratios = [r[0] / f[0] for r, f in zip(got[n], got[names[0]])]
         cpus = [r[1] / max(f[1], 1e-9) for r, f in zip(got[n], got[names[0]])]
-        line = (f"{n:14}{wall:8.3f}{cpu:8.3f}{statistics.median(ratios):7.2f}"
+        line = (f"{n:14}{wall:8.3f}{cpu:8.3f}{least:7.3f}{statistics.median(ratios):7.2f}"
                 f"  {f'({min(ratios):.2f} - {max(ratios):.2f})':16}{statistics.median(cpus):9.2f}{peak:10.1f}")
         for num, what in rates:
             if num and (what == "M frames" or n.startswith("hellotap")):
