@@ -520,10 +520,12 @@ int main(int argc, char **argv) {
 	       half, tsc[SENSOR] - tsc[REWRITE], tsc[HEADERS] - tsc[REWRITE]);
 	for (unsigned l = HEADERS; l < NUM_LOOPS && opt.workers > 1; l++)
 		printf("%s: %u workers give %.2f of one\n", loop_name[l], opt.workers, more[l]);
+	const double memory = (double)(resident() - before);
+	const double flow_bytes
+		= s->concurrent == 0 ? 0 : memory / (double)s->concurrent / opt.workers;
 	if (s->concurrent > 0)
-		printf("memory: %.1f MB resident, %.1f bytes a flow in progress\n",
-		       (double)(resident() - before) / 1e6,
-		       (double)(resident() - before) / (double)s->concurrent / opt.workers);
+		printf("memory: %.1f MB resident, %.1f bytes a flow in progress\n", memory / 1e6,
+		       flow_bytes);
 
 	bool ok = true;
 	for (unsigned i = 0; i < opt.workers; i++) {
@@ -531,8 +533,11 @@ int main(int argc, char **argv) {
 		ht_sensor_free(workers[i].sensor);
 		source_free(&workers[i].source);
 	}
-	printf("RESULT sensor_tsc=%.1f ratio=%.3f mpps=%.2f\n", tsc[SENSOR], half,
-	       median(&rate[SENSOR]));
+	printf("RESULT sensor_tsc=%.1f ratio=%.3f mpps=%.2f flow_bytes=%.1f", tsc[SENSOR], half,
+	       median(&rate[SENSOR]), flow_bytes);
+	if (opt.workers > 1)
+		printf(" scale=%.3f", more[SENSOR]);
+	putchar('\n');
 	fflush(stdout);
 	rte_eth_dev_stop(PORT);
 	rte_eth_dev_close(PORT);
