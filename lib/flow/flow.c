@@ -91,23 +91,24 @@ void ht_flow_table_free(struct ht_flow_table *t) {
 	free(t);
 }
 
-// Both ends as numbers: the order of the addresses as bytes is that of the big-endian words.
+// Both ends as words: the order of the addresses as bytes is that of the big-endian words.
 struct ends {
-	unsigned __int128 src, dst;
+	uint64_t src[2], dst[2];
 };
 
-static unsigned __int128 address(const uint8_t *a) {
-	return (unsigned __int128)ht_be64(a) << 64 | ht_be64(a + 8);
-}
-
 static struct ends ends_of(const struct ht_flow_key *k) {
-	return (struct ends){address(k->src), address(k->dst)};
+	return (struct ends){
+		{ht_be64(k->src), ht_be64(k->src + 8)},
+		{ht_be64(k->dst), ht_be64(k->dst + 8)},
+	};
 }
 
-// Side 0 has the smaller address, then the smaller port. No branches here and below: which side a
-// packet comes from is a coin toss.
+// Side 0 has the smaller address, then the smaller port. Which side a packet comes from is a coin
+// toss, so no branch depends on it, here and below.
 static uint8_t side_of(const struct ends *e, const struct ht_flow_key *k) {
-	return (e->src > e->dst) | ((e->src == e->dst) & (k->sport > k->dport));
+	const unsigned __int128 src = (unsigned __int128)e->src[0] << 64 | e->src[1];
+	const unsigned __int128 dst = (unsigned __int128)e->dst[0] << 64 | e->dst[1];
+	return HT_UNLIKELY(src == dst) ? k->sport > k->dport : src > dst;
 }
 
 static uint64_t fold(uint64_t a, uint64_t b) {
@@ -122,12 +123,12 @@ struct ht_flow_ref
 ht_flow_ref(const struct ht_flow_table *t, const struct ht_flow_key *key, uint8_t proto) {
 	const struct ends e = ends_of(key);
 	const uint8_t side = side_of(&e, key);
-	const unsigned __int128 swap = (e.src ^ e.dst) & -(unsigned __int128)side;
-	const unsigned __int128 a = e.src ^ swap, b = e.dst ^ swap;
-	const uint32_t there = (uint32_t)key->sport << 16 | key->dport;
-	const uint64_t ports = there << 16 * side | there >> (32 - 16 * side) % 32;
-	uint64_t h = fold((uint64_t)(a >> 64) ^ t->secret[0], (uint64_t)a ^ t->secret[1])
-		     ^ fold((uint64_t)(b >> 64) ^ t->secret[2], (uint64_t)b ^ t->secret[3]);
+	const uint64_t mask = -(uint64_t)side;
+	const uint64_t swap[2] = {(e.src[0] ^ e.dst[0]) & mask, (e.src[1] ^ e.dst[1]) & mask};
+	const uint64_t ports_swap = (key->sport ^ key->dport) & mask;
+	const uint64_t ports = (key->sport ^ ports_swap) << 16 | (key->dport ^ ports_swap);
+	uint64_t h = fold(e.src[0] ^ swap[0] ^ t->secret[0], e.src[1] ^ swap[1] ^ t->secret[1])
+		     ^ fold(e.dst[0] ^ swap[0] ^ t->secret[2], e.dst[1] ^ swap[1] ^ t->secret[3]);
 	h = fold(h ^ t->secret[4], (ports << 8 | proto) ^ t->secret[5]);
 	return (struct ht_flow_ref){h ^ h >> 29, side};
 }

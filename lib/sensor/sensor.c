@@ -108,11 +108,22 @@ static void flow_seen(struct ht_sensor *s, struct ht_flow *f) {
 	}
 }
 
-struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref) {
-	struct ht_flow *f = ht_flow_find(s->flows, ref, &p->key, p->proto);
+// `likely` is what the prefetch found, or NULL.
+static struct ht_flow *
+flow_of(struct ht_sensor *s,
+	const struct ht_packet *p,
+	struct ht_flow_ref ref,
+	struct ht_flow *likely) {
+	struct ht_flow *f = likely;
+	if (f == NULL || !ht_flow_is(f, ref, &p->key, p->proto))
+		f = ht_flow_find(s->flows, ref, &p->key, p->proto);
 	if (f != NULL)
 		flow_seen(s, f);
 	return f;
+}
+
+struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref) {
+	return flow_of(s, p, ref, NULL);
 }
 
 struct ht_flow *flow_make(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref) {
@@ -165,20 +176,23 @@ static bool wants_flow(struct ht_sensor *s, struct ht_packet *p) {
 	return p->end == HT_PACKET_EAPOL && eapol_wants(p);
 }
 
-static void payload_of(
-	struct ht_sensor *s,
-	const struct ht_packet *p,
-	struct ht_flow_ref ref,
-	const struct ht_frame *f
-) {
-	const struct sighting at = {f->ts, f->number, f->ts_is_ns, p->num_encap, p->encap};
+static void payload_of(struct ht_sensor *s, const struct ht_packet *p, const struct wanted *w) {
+	const struct ht_frame *f = w->frame;
+	struct ht_flow *flow = NULL;
 	s->now = f->ts;
+	if (p->proto == HT_IPPROTO_TCP) {
+		flow = flow_of(s, p, w->ref, w->flow);
+		// The data of a decided flow: nearly every packet of a link ends here.
+		if (flow != NULL && (flow->flags & FLOW_DONE_TCP) && !begins_or_ends(p))
+			return;
+	}
+	const struct sighting at = {f->ts, f->number, f->ts_is_ns, p->num_encap, p->encap};
 	if (p->proto == HT_IPPROTO_TCP)
-		tcp_packet(s, p, ref, &at);
+		tcp_packet(s, p, w->ref, flow, &at);
 	else if (p->proto == HT_IPPROTO_UDP)
-		udp_packet(s, p, ref, &at);
+		udp_packet(s, p, w->ref, &at);
 	else
-		eapol_packet(s, p, ref, &at);
+		eapol_packet(s, p, w->ref, &at);
 }
 
 // A fragment may complete a packet, which is then read like any other, tunnels and fragments in it
@@ -196,8 +210,10 @@ static void fragment(struct ht_sensor *s, struct ht_packet *p, const struct ht_f
 		ht_packet_resume(p, whole.payload, whole.proto);
 	}
 	count(s, frame_counter[p->end]);
-	if (wants_flow(s, p))
-		payload_of(s, p, ht_flow_ref(s->flows, &p->key, p->proto), f);
+	if (!wants_flow(s, p))
+		return;
+	const struct wanted w = {f, ht_flow_ref(s->flows, &p->key, p->proto), NULL};
+	payload_of(s, p, &w);
 }
 
 // --- the burst ----------------------------------------------------------------------------------
@@ -210,15 +226,6 @@ static void fragment(struct ht_sensor *s, struct ht_packet *p, const struct ht_f
 
 static void flow_prefetch(struct ht_sensor *s, struct wanted *w) {
 	w->flow = ht_flow_prefetch(s->flows, w->ref, ht_flow_ticks(w->frame->ts));
-}
-
-// The data of a decided flow: nearly every packet of a link ends here.
-static bool decided(struct ht_sensor *s, const struct ht_packet *p, const struct wanted *w) {
-	struct ht_flow *f = w->flow;
-	if (f == NULL || p->end != HT_PACKET_TCP || !ht_flow_is(f, w->ref, &p->key, p->proto))
-		return false;
-	flow_seen(s, f);
-	return (f->flags & FLOW_DONE_TCP) && !begins_or_ends(p);
 }
 
 static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
@@ -255,8 +262,8 @@ static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
 		hellos_expire(s);
 		if (p->end == HT_PACKET_FRAGMENT)
 			fragment(s, p, w->frame);
-		else if (!decided(s, p, w))
-			payload_of(s, p, w->ref, w->frame);
+		else
+			payload_of(s, p, w);
 	}
 	s->now = f[num - 1].ts;
 	for (unsigned end = 0; end < HT_PACKET_NUM_ENDS; end++)

@@ -221,10 +221,12 @@ static inline void flow_state(struct ht_sensor *s, struct ht_flow *f, enum ht_fl
 }
 
 // --- sensor_tcp.c ---
+// `f` is the packet's flow, or NULL when there is none yet.
 void tcp_packet(
 	struct ht_sensor *s,
 	const struct ht_packet *p,
 	struct ht_flow_ref ref,
+	struct ht_flow *f,
 	const struct sighting *at
 );
 // tcp_end lets go of an undecided flow's directions: `open` is the reason for the ledger, `why` the

@@ -183,9 +183,9 @@ void tcp_packet(
 	struct ht_sensor *s,
 	const struct ht_packet *p,
 	struct ht_flow_ref ref,
+	struct ht_flow *f,
 	const struct sighting *at
 ) {
-	struct ht_flow *f = flow_find(s, p, ref);
 	const bool is_syn = p->tcp_flags & HT_TCP_SYN;
 	if (f == NULL) {
 		if (!is_syn && p->payload.len == 0)
