@@ -294,7 +294,7 @@ static void device(void) {
 
 static uint64_t resident(void) {
 	FILE *f = fopen("/proc/self/statm", "r");
-	uint64_t size, pages;
+	uint64_t size = 0, pages = 0;
 	need(f != NULL && fscanf(f, "%" SCNu64 "%" SCNu64, &size, &pages) == 2, "/proc/self/statm");
 	fclose(f);
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);

@@ -18,7 +18,7 @@
 // Caps and time-outs: X(name, default, least, most, help). Each is a field of ht_sensor_params, an
 // option of the program and a line of its help.
 #define HT_SENSOR_OPTIONS(X) \
-	X(max_flows, 262144, 8, 1u << 28, "flows remembered at a time (64 bytes each)") \
+	X(max_flows, 262144, 8, 1u << 28, "flows remembered at a time (68 bytes each)") \
 	X(max_hellos, 12288, 8, 1u << 24, "hellos in progress at a time (about 1.1 kB each)") \
 	X(max_hello_bytes, 65536, 512, 262144, \
 	  "bytes kept of one direction while its hello is put together") \
