@@ -60,6 +60,7 @@ def replay(t, frames):
     return comparable(p.stdout), json.loads(p.stderr)
 
 
+# The pools of four workers fit into the guest's 256 MiB of huge pages as long as each has less than 2^14 frames.
 def config(idle, steering, more_ports):
     return f"""
 dpdk:
@@ -67,7 +68,7 @@ dpdk:
     - device: "{NIC_ADDRESS}"
       rx_descriptors: 1024
 {"".join(f"    - {{device: {d}, rx_descriptors: 64}}{chr(10)}" for d in more_ports)}
-  inbox_frames: 4096
+  inbox_frames: 2048
   idle: {idle}
 workers:
   count: {WORKERS}
