@@ -107,7 +107,18 @@ static void put_capture(const struct ledger *l, FILE *to) {
 	fputc('}', to);
 }
 
-static void put_ports(const struct ledger *l, FILE *to) {
+uint64_t ledger_unread(const struct ledger *l, unsigned port) {
+	uint64_t received = 0, frames = 0;
+	ht_stats_sum(&received, &ht_dpdk_port_block(l->dpdk, port)[HT_DPDK_PORT_RECEIVED], 1);
+	for (unsigned w = 0; w < l->workers; w++) {
+		const uint64_t *block = ht_dpdk_queue_block(l->dpdk, port, w);
+		if (block != NULL)
+			ht_stats_sum(&frames, &block[HT_DPDK_FRAMES], 1);
+	}
+	return received > frames ? received - frames : 0;
+}
+
+static void put_ports(const struct ledger *l, bool end, FILE *to) {
 	fputs(",\"ports\":[", to);
 	for (unsigned p = 0; p < ht_dpdk_ports(l->dpdk); p++) {
 		fprintf(to, "%s{\"port\":\"", p > 0 ? "," : "");
@@ -117,6 +128,8 @@ static void put_ports(const struct ledger *l, FILE *to) {
 			ht_dpdk_port_counters, ht_dpdk_port_block(l->dpdk, p),
 			HT_NUM_DPDK_PORT_COUNTERS, to
 		);
+		if (end)
+			fprintf(to, ",\"unread\":%" PRIu64, ledger_unread(l, p));
 		fputs(",\"queues\":[", to);
 		for (unsigned w = 0, n = 0; w < l->workers; w++) {
 			const uint64_t *block = ht_dpdk_queue_block(l->dpdk, p, w);
@@ -180,7 +193,7 @@ void ledger_json(const struct ledger *l, int64_t ts, bool end, FILE *to) {
 		put_time(ts, to);
 	put_capture(l, to);
 	if (l->dpdk != NULL)
-		put_ports(l, to);
+		put_ports(l, end, to);
 	put_sensor(l->sensor, to);
 	if (l->live) {
 		fprintf(to, ",\"workers\":%u,\"queue\":{", l->workers);

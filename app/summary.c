@@ -114,6 +114,9 @@ static void lost_by_port(const struct ledger *l, unsigned port, FILE *to) {
 			"LOST before they were parsed: %s: %" PRIu64
 			" frames, since the worker they belong to was too slow\n",
 			name, handed_lost);
+	const uint64_t unread = ledger_unread(l, port);
+	if (unread > 0)
+		fprintf(to, "%s: %" PRIu64 " frames were still unread at the end\n", name, unread);
 }
 
 void summary_lost(const struct ledger *l, FILE *to) {
