@@ -6,9 +6,8 @@
 #include "config.h"
 #include "exporter.h"
 #include "notify.h"
-#include "owner.h"
 #include "privileges.h"
-#include "service.h"
+#include "sources.h"
 #include "telemetry.h"
 #include "worker.h"
 
@@ -29,10 +28,7 @@ struct engine {
 	unsigned num_workers;
 	struct worker *workers;
 	struct exporter exporter;
-	struct ht_dpdk *dpdk;
-	void *owners[MAX_WORKERS]; // struct ht_owner
-	int cpus[MAX_WORKERS];
-	uint16_t tcp[65536], udp[65536]; // ports of interest
+	struct sources sources;
 	struct telemetry *telemetry;
 	struct notify notify;
 	struct summary sum;
@@ -57,11 +53,11 @@ __attribute__((format(printf, 2, 3))) static void say(struct engine *e, const ch
 // --- the ledger ---------------------------------------------------------------------------------
 
 static void count_captures(const struct engine *e, struct ledger *l) {
-	if (e->dpdk != NULL) {
-		l->sources = ht_dpdk_ports(e->dpdk);
+	if (e->sources.dpdk != NULL) {
+		l->sources = ht_dpdk_ports(e->sources.dpdk);
 		for (unsigned i = 0; i < e->num_workers; i++) {
 			struct ht_capture_stats s;
-			ht_capture_dpdk.stats(ht_dpdk_worker(e->dpdk, i), &s);
+			ht_capture_dpdk.stats(ht_dpdk_worker(e->sources.dpdk, i), &s);
 			l->capture.frames += s.frames;
 			l->capture.filtered += s.filtered;
 			l->capture.bytes_read += s.bytes_read;
@@ -69,7 +65,7 @@ static void count_captures(const struct engine *e, struct ledger *l) {
 		for (unsigned i = 0; i < l->sources; i++)
 			ht_stats_sum(
 				&l->capture.if_dropped,
-				&ht_dpdk_port_block(e->dpdk, i)[HT_DPDK_PORT_MISSED], 1
+				&ht_dpdk_port_block(e->sources.dpdk, i)[HT_DPDK_PORT_MISSED], 1
 			);
 		return;
 	}
@@ -86,7 +82,7 @@ static void count_captures(const struct engine *e, struct ledger *l) {
 
 // All but the sinks: those are the exporter's while it runs.
 static void count(const struct engine *e, struct ledger *l) {
-	*l = (struct ledger){.live = true, .workers = e->num_workers, .dpdk = e->dpdk};
+	*l = (struct ledger){.live = true, .workers = e->num_workers, .dpdk = e->sources.dpdk};
 	count_captures(e, l);
 	for (unsigned i = 0; i < e->num_workers; i++) {
 		ht_stats_sum(l->sensor, ht_sensor_counters(e->workers[i].sensor), HT_NUM_CTRS);
@@ -121,7 +117,7 @@ static bool make_workers(struct engine *e) {
 		p.emit = worker_put;
 		p.user = w;
 		w->index = i;
-		w->cpu = e->cpus[i] = i < o->workers.cpus.num ? (int)o->workers.cpus.v[i] : -1;
+		w->cpu = i < o->workers.cpus.num ? (int)o->workers.cpus.v[i] : -1;
 		w->seccomp = o->service.seccomp;
 		w->sensor = ht_sensor_new(&p);
 		w->queue = ht_queue_new(&queue);
@@ -129,107 +125,6 @@ static bool make_workers(struct engine *e) {
 			say(e, "worker %u could not be made: no memory, or libcrypto refused", i);
 			return false;
 		}
-	}
-	return true;
-}
-
-static bool open_interfaces(struct engine *e) {
-	const struct options *o = e->o;
-	for (unsigned i = 0; i < e->num_workers; i++) {
-		struct worker *w = &e->workers[i];
-		for (unsigned k = 0; k < o->interfaces.num; k++) {
-			struct ht_capture_params p = o->live;
-			char err[512];
-			p.source = o->interfaces.v[k];
-			p.filter = o->filter;
-			p.shared = e->num_workers > 1;
-			p.with = i > 0 ? e->workers[0].capture[k] : NULL;
-			if (ht_capture_live.open(&w->capture[k], &p, err, sizeof(err)) != HT_OK) {
-				say(e, "%s", err);
-				return false;
-			}
-			w->num_captures++;
-		}
-	}
-	return true;
-}
-
-// Ports of the services table where TLS may be spoken, and those that the user lists.
-static unsigned ports_of_interest(
-	const struct options *o, uint16_t *to, uint8_t proto, const struct ht_option_u32s *more
-) {
-	static bool wanted[65536];
-	struct ht_service_ports p;
-	unsigned num = 0;
-	memset(wanted, 0, sizeof(wanted));
-	for (uint32_t at = 0;
-	     o->steering.services && ht_services_next(o->sensor.services, &at, &p);)
-		for (unsigned n = p.first; n <= p.last; n++)
-			if (p.proto == proto && p.service->mode != HT_SERVICE_NEVER)
-				wanted[n] = true;
-	for (unsigned i = 0; i < more->num; i++)
-		wanted[more->v[i]] = true;
-	for (unsigned n = 0; n < 65536; n++)
-		if (wanted[n])
-			to[num++] = (uint16_t)n;
-	return num;
-}
-
-static unsigned owner_of(void *owner, const struct ht_frame *f) {
-	return ht_owner_of(owner, f);
-}
-
-static void log_line(const char *line) {
-	fprintf(stderr, "hellotap: %s\n", line);
-}
-
-static bool open_ports(struct engine *e) {
-	const struct options *o = e->o;
-	const bool sorts = o->steering.rest != REST_SHARE;
-	struct ht_dpdk_run run = {
-		.workers = e->num_workers,
-		.rest_from = o->steering.rest == REST_WORKERS
-				     ? e->num_workers - o->steering.rest_workers
-				     : e->num_workers,
-		.drop_rest = o->steering.rest == REST_DROP,
-		.tcp = e->tcp,
-		.udp = e->udp,
-		.filter = o->filter,
-		.owner = e->num_workers > 1 || sorts ? owner_of : NULL,
-		.owner_arg = e->owners,
-		.cpu = e->cpus,
-		.log = log_line,
-	};
-	char err[512];
-	if (sorts) {
-		run.num_tcp = ports_of_interest(o, e->tcp, 6, &o->steering.tcp);
-		run.num_udp = ports_of_interest(o, e->udp, 17, &o->steering.udp);
-	}
-	const struct ht_owner_params owner = {
-		.workers = run.workers,
-		.rest_from = run.rest_from,
-		.drop_rest = run.drop_rest,
-		.tcp = run.tcp,
-		.udp = run.udp,
-		.num_tcp = run.num_tcp,
-		.num_udp = run.num_udp,
-		.secret = o->sensor.secret[1],
-	};
-	for (unsigned i = 0; i < e->num_workers; i++) {
-		e->owners[i] = ht_owner_new(&owner);
-		if (e->owners[i] == NULL) {
-			say(e, "no memory");
-			return false;
-		}
-	}
-	if (ht_dpdk_open(&e->dpdk, &o->dpdk, &run, err, sizeof(err)) != HT_OK) {
-		say(e, "%s", err);
-		return false;
-	}
-	for (unsigned i = 0; i < e->num_workers; i++) {
-		e->workers[i].dpdk = e->dpdk;
-		e->workers[i].capture[0] = ht_dpdk_worker(e->dpdk, i);
-		e->workers[i].num_captures = 1;
 	}
 	return true;
 }
@@ -251,8 +146,8 @@ static bool start_workers(struct engine *e) {
 		if (worker_start(&e->workers[i]))
 			continue;
 		say(e, "no thread for worker %u", i);
-		for (; e->dpdk != NULL && i < e->num_workers; i++)
-			ht_dpdk_absent(e->dpdk);
+		for (; e->sources.dpdk != NULL && i < e->num_workers; i++)
+			ht_dpdk_absent(e->sources.dpdk);
 		return false;
 	}
 	return true;
@@ -278,11 +173,13 @@ static void announce(struct engine *e, bool aloud) {
 	const struct options *o = e->o;
 	char status[256];
 	size_t n = (size_t)snprintf(status, sizeof(status), "listening on");
-	const unsigned num = e->dpdk != NULL ? ht_dpdk_ports(e->dpdk) : o->interfaces.num;
+	const unsigned num
+		= e->sources.dpdk != NULL ? ht_dpdk_ports(e->sources.dpdk) : o->interfaces.num;
 	for (unsigned i = 0; i < num && n < sizeof(status); i++)
 		n += (size_t)snprintf(
 			status + n, sizeof(status) - n, "%s %s", i > 0 ? "," : "",
-			e->dpdk != NULL ? ht_dpdk_port_name(e->dpdk, i) : o->interfaces.v[i]
+			e->sources.dpdk != NULL ? ht_dpdk_port_name(e->sources.dpdk, i)
+						: o->interfaces.v[i]
 		);
 	if (aloud && !o->quiet)
 		say(e, "%s", status);
@@ -434,10 +331,10 @@ static void watch(struct engine *e, const sigset_t *signals) {
 			return;
 		}
 		const int64_t now = clock_ns(CLOCK_MONOTONIC);
-		if (e->dpdk != NULL && now - looked >= NS_PER_S) {
-			const unsigned gone = ht_dpdk_look(e->dpdk);
+		if (e->sources.dpdk != NULL && now - looked >= NS_PER_S) {
+			const unsigned gone = ht_dpdk_look(e->sources.dpdk);
 			e->ok = e->ok && gone == 0;
-			if (gone == ht_dpdk_ports(e->dpdk))
+			if (gone == ht_dpdk_ports(e->sources.dpdk))
 				return;
 			looked = now;
 		}
@@ -462,8 +359,8 @@ static bool wait_until(const atomic_bool *done, int64_t deadline) {
 static void stop(struct engine *e) {
 	(void)notify_stopping(&e->notify, "reading what is there");
 	const int64_t begun = clock_ns(CLOCK_MONOTONIC);
-	if (e->dpdk != NULL)
-		ht_dpdk_stop(e->dpdk);
+	if (e->sources.dpdk != NULL)
+		ht_dpdk_stop(e->sources.dpdk);
 	for (unsigned i = 0; i < e->num_workers; i++)
 		atomic_store_explicit(&e->workers[i].stop, true, memory_order_relaxed);
 	for (unsigned i = 0; i < e->num_workers; i++) {
@@ -489,8 +386,8 @@ static void stop(struct engine *e) {
 		}
 	}
 	retire(e);
-	if (e->dpdk != NULL)
-		(void)ht_dpdk_look(e->dpdk);
+	if (e->sources.dpdk != NULL)
+		(void)ht_dpdk_look(e->sources.dpdk);
 	e->ok = e->ok && !e->dropped_worker && !e->dropped_exporter;
 }
 
@@ -524,15 +421,11 @@ static void close_all(struct engine *e) {
 	if (e->dropped_worker || e->dropped_exporter)
 		_exit(1); // they may still use all of it
 	telemetry_free(e->telemetry);
+	sources_close(&e->sources);
 	for (unsigned i = 0; e->workers != NULL && i < e->num_workers; i++) {
-		struct worker *w = &e->workers[i];
-		for (unsigned k = 0; w->dpdk == NULL && k < w->num_captures; k++)
-			ht_capture_live.close(w->capture[k]);
-		ht_sensor_free(w->sensor);
-		ht_queue_free(w->queue);
-		ht_owner_free(e->owners[i]);
+		ht_sensor_free(e->workers[i].sensor);
+		ht_queue_free(e->workers[i].queue);
 	}
-	ht_dpdk_close(e->dpdk);
 	free(e->workers);
 	if (e->exporter.sinks != NULL) {
 		sinks_close(e->exporter.sinks, NULL);
@@ -549,8 +442,12 @@ static bool set_up(struct engine *e, enum ht_rc *status) {
 	char err[512];
 	if (notify_open(&e->notify, err, sizeof(err)) == HT_BAD)
 		say(e, "%s", err);
-	if (!make_workers(e) || !(o->dpdk.ports.num > 0 ? open_ports(e) : open_interfaces(e))
-	    || !drop_privileges(e))
+	if (!make_workers(e))
+		return false;
+	e->sources.o = o;
+	e->sources.workers = e->workers;
+	e->sources.num_workers = e->num_workers;
+	if (!sources_open(&e->sources) || !drop_privileges(e))
 		return false;
 	struct sinks *k = calloc(1, sizeof(*k));
 	if (k == NULL
@@ -584,7 +481,7 @@ bool engine_run(struct options *o, enum ht_rc *status) {
 	bool ok = set_up(e, status);
 	if (ok) {
 		ok = telemetry_start(
-			     &e->telemetry, o, e->workers, e->num_workers, e->dpdk,
+			     &e->telemetry, o, e->workers, e->num_workers, e->sources.dpdk,
 			     e->exporter.sinks
 		     )
 		     && start(e);

@@ -2,8 +2,10 @@
 // What the files of the DPDK capture share. Not for other modules.
 //
 //   capture_dpdk.c        a worker: read, hand over, release, idle
-//   capture_dpdk_eal.c    EAL's arguments; memory; opening and closing all of it
-//   capture_dpdk_port.c   one port: queues, pools, RSS, its own counters
+//   capture_dpdk_open.c   opening and closing all of it; the memory of the workers
+//   capture_dpdk_eal.c    EAL's arguments
+//   capture_dpdk_port.c   one port: queues, pools, RSS
+//   capture_dpdk_watch.c  one port while it runs: its counters, its link
 //   capture_dpdk_assign.c which worker reads which queues, and of which it asks whose a frame is
 //   capture_dpdk_steer.c  rte_flow rules for the ports of interest
 //   capture_dpdk_tables.c options and counters; capture_dpdk_none.c stands for all in a build
@@ -134,13 +136,21 @@ struct ht_dpdk {
 
 __attribute__((format(printf, 2, 3))) void dpdk_log(const struct ht_dpdk *d, const char *fmt, ...);
 
+// eal_start starts EAL and gives the ports their names. HT_ERROR: `err` says why.
+HT_MUST_USE enum ht_rc eal_start(struct ht_dpdk *d, char *err, size_t err_len);
+
 // port_configure tells a port how many queues it has, and how it spreads frames over them; then it
 // is known what memory the workers need. port_start sets the queues up and lets frames in.
 // HT_ERROR: `err` says why.
 HT_MUST_USE enum ht_rc port_configure(struct ht_dpdk *d, struct port *p, char *err, size_t err_len);
 HT_MUST_USE enum ht_rc port_start(struct ht_dpdk *d, struct port *p, char *err, size_t err_len);
 void port_close(struct port *p);
+
+// port_watch begins to look after a port that was started, port_look looks at its counters and its
+// link.
+void port_watch(struct port *p);
 void port_look(struct ht_dpdk *d, struct port *p);
+void port_watch_end(struct port *p);
 
 // port_spreads tells whether each queue of the port has the frames of one owner.
 static inline bool port_spreads(const struct ht_dpdk *d, const struct port *p) {
