@@ -78,7 +78,8 @@ def main():
     ledger = json.loads([line for line in text.splitlines() if line.startswith("{")][-1])
     frames, hellos = ledger["frames"]["total"], ledger["hellos"]["complete"]
     print(f"{frames} frames, {hellos} hellos, {begun} KiB after {WARM_UP_S} s, {most} KiB at the most in {SECONDS:.0f} s")
-    assert status == 0, text
+    # It makes more hellos than any link has: where the machine is busy they are lost, and that is told.
+    assert status == (1 if ledger["queue"]["lost_queue_full"] > 0 else 0), text
     assert ledger["balanced"], ledger
     assert frames > 100000 and hellos > 1000, "it hardly ran"
     assert ledger["ports"][0]["no_mbuf"] == 0, "frames are not given back"
