@@ -118,7 +118,11 @@ static bool make_workers(struct engine *e) {
 		p.user = w;
 		w->index = i;
 		w->cpu = i < o->workers.cpus.num ? (int)o->workers.cpus.v[i] : -1;
+		for (unsigned k = 0; k < i; k++)
+			if (w->cpu >= 0 && e->workers[k].cpu == w->cpu)
+				say(e, "workers %u and %u share CPU %d", k, i, w->cpu);
 		w->seccomp = o->service.seccomp;
+		w->no_rights = o->service.user != NULL;
 		w->sensor = ht_sensor_new(&p);
 		w->queue = ht_queue_new(&queue);
 		if (w->sensor == NULL || w->queue == NULL) {

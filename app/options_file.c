@@ -357,12 +357,6 @@ static void check_workers(const struct options *o, struct ht_config_errors *e) {
 				e, ht_config_where(o->loaded, &o->workers.cpus.v[i]),
 				"no such CPU: this machine has %ld, from 0", cpus
 			);
-	for (unsigned i = 0; i < o->workers.cpus.num; i++)
-		for (unsigned k = 0; k < i; k++)
-			if (o->workers.cpus.v[i] == o->workers.cpus.v[k])
-				complain(
-					e, o, &o->workers.cpus.v[i], "this CPU is another worker's"
-				);
 	if (o->steering.rest == REST_WORKERS && o->steering.rest_workers >= o->workers.count)
 		complain(
 			e, o, &o->steering.rest_workers,

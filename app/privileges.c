@@ -5,9 +5,22 @@
 #include "ht_config.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <strings.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// The system call itself: a thread's own state, which glibc has no function for.
+enum ht_rc privileges_none(char *err, size_t err_len) {
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+	if (syscall(SYS_capset, &header, none) == 0)
+		return HT_OK;
+	snprintf(err, err_len, "cannot give up capabilities: %s", strerror(errno));
+	return HT_ERROR;
+}
 
 #if HT_HAVE_CAPNG
 
@@ -17,8 +30,6 @@
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 static const struct {
 	const char *name;

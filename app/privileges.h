@@ -30,6 +30,10 @@ enum ht_rc privileges_drop(
 	const char *user, const char *const *keep, unsigned num_keep, char *err, size_t err_len
 );
 
+// privileges_none takes all capabilities from the calling thread, and from no other, for good. For
+// threads that handle what anybody may have sent. HT_OK, or HT_ERROR with a line.
+enum ht_rc privileges_none(char *err, size_t err_len);
+
 // privileges_capability tells whether `name` is one that may be kept. The others are as good as
 // root, or of no use to a sensor.
 bool privileges_capability(const char *name);

@@ -3,6 +3,7 @@
 #include "worker.h"
 
 #include "clock.h"
+#include "privileges.h"
 #include "seccomp.h"
 
 #include <poll.h>
@@ -165,6 +166,8 @@ static void *work(void *arg) {
 	pin(w);
 	if (w->dpdk != NULL && ht_dpdk_thread(w->dpdk) != HT_OK) {
 		fail(w, "DPDK takes no more threads");
+	} else if (w->no_rights && privileges_none(err, sizeof(err)) != HT_OK) {
+		fail(w, err);
 	} else if (w->seccomp && seccomp_parse_thread(err, sizeof(err)) == HT_ERROR) {
 		fail(w, err); // it was asked for: nothing is parsed without it
 	} else {

@@ -60,6 +60,7 @@ struct worker {
 	unsigned index;
 	int cpu; // -1: any
 	bool seccomp;
+	bool no_rights; // the program has become another user: keep none of what that one may
 	struct ht_sensor *sensor;
 	struct ht_queue *queue;
 	struct ht_dpdk *dpdk; // NULL: interfaces

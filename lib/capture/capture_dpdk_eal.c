@@ -147,6 +147,10 @@ device_args(struct ht_dpdk *d, unsigned i, struct args *a, char *err, size_t err
 	char pci[64];
 	p->p = (const struct ht_dpdk_port_params *)d->p->ports.v + i;
 	const char *device = p->p->device;
+	if (device == NULL) { // the table of options requires one
+		snprintf(err, err_len, "port %u has no device", i);
+		return HT_ERROR;
+	}
 	p->forever = strstr(device, "rx_pcap=") == NULL;
 	p->queues = (uint16_t)(p->p->queues > 0 ? p->p->queues : d->run.workers); // or less
 	if (is_vdev(device)) {

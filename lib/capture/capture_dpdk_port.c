@@ -41,7 +41,7 @@ unsigned pool_frames(const struct ht_dpdk *d, unsigned i) {
 		const unsigned mbufs
 			= (p->p->mtu + FRAME_AROUND - 1) / RTE_MBUF_DEFAULT_DATAROOM + 1;
 		if (i < p->queues)
-			n += p->p->rx_descriptors;
+			n += RTE_MAX(p->p->rx_descriptors, DESCRIPTORS_LEAST);
 		if (mbufs > each)
 			each = mbufs;
 	}

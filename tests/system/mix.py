@@ -20,9 +20,8 @@ for folder in ("tools", "qemu"):
 
 import traffic  # noqa: E402
 import wire as w  # noqa: E402
-from sensor import pcap, replay  # noqa: E402
+from sensor import pcap, replay, write  # noqa: E402
 
-FOLDER = "/run/captures"
 # Ethernet, and the same whether it takes a second or none. Not those that compare one connection with another
 # (upgrade-stripped-*): workers have no common memory of servers.
 CAPTURES = """
@@ -169,15 +168,6 @@ def by_flow(frames, queues, chance=None):
 
 def in_turn(frames, queues):
     return [frames[i::queues] for i in range(queues)]
-
-
-def write(name, frames):
-    """A capture file, which is there as long as the namespace. Returns its path."""
-    os.makedirs(FOLDER, exist_ok=True)
-    path = os.path.join(FOLDER, name)
-    with open(path, "wb") as f:
-        f.write(w.pcap(frames))
-    return path
 
 
 class Capture:

@@ -36,28 +36,10 @@ class SameTest(LiveTest):
         self.taken(p, len(capture.frames))
         return self.ended(p, capture, ts, sent=len(capture.frames))
 
-    # Frames: what a veth with XDP (256), and libpcap with frames of 9000 bytes (227), take while their reader sleeps.
-    CHUNK = 200
-
-    def sent(self, capture, interface, config, counted=len, chunk=CHUNK):
-        """By tcpreplay, a chunk at a time: nothing may be lost, and a worker sleeps when others want the CPU.
-
-        `counted` tells how many frames the program sees of those that were sent.
-        """
+    def sent(self, capture, interface, config, counted=len, **kw):
         p = self.sensor(config)
-        self.feed(p, capture, interface, counted, chunk)
+        self.feed(p, interface, capture.frames, counted, **kw)
         return self.ended(p, capture, sent=counted(capture.frames))
-
-    def feed(self, p, capture, interface, counted=len, chunk=CHUNK):
-        for n in range(0, len(capture.frames), chunk):
-            send(interface, mix.write("chunk", capture.frames[n : n + chunk]))
-            self.taken(p, counted(capture.frames[: n + chunk]))
-
-    def taken(self, p, frames):
-        if not p.has_taken(frames, 20):
-            taken = p.taken()
-            p.end()
-            self.fail(f"{taken} of {frames} frames\n{p.said()}")
 
 
 class Set(LiveTest):
@@ -109,7 +91,8 @@ class Files(SameTest):
         there = [f for f in MANY.frames if f.data[:6] == MANY.frames[0].data[:6]]
         back = [f for f in MANY.frames if f.data[:6] != MANY.frames[0].data[:6]]
         self.assertGreater(len(back), 100)
-        devices = [f"net_pcap{i},rx_pcap=" + mix.write(f"tap.{i}", part) for i, part in enumerate((there, back))]
+        paths = [sensor.write(f"tap.{i}", part) for i, part in enumerate((there, back))]
+        devices = [f"net_pcap{i},rx_pcap=" + path for i, path in enumerate(paths)]
         p = self.files(MANY, dpdk(*devices, workers=2), ts=False)
         self.assertEqual([q["frames"] for port in p.ledger["ports"] for q in port["queues"]], [len(there), len(back)])
 
@@ -174,7 +157,7 @@ class AfPacket(SameTest):
     def test_service_tags(self):
         """The driver puts back the outer tag that the kernel took away, but as 802.1Q's, whatever it was."""
         p = self.sensor(dpdk("net_af_packet0,iface=vb"))
-        self.feed(p, TAGGED, "va")
+        self.feed(p, "va", TAGGED.frames)
         p.end()
         self.expect_ports(p, sent=len(TAGGED.frames))
         wanted = [dict(r) for r in TAGGED.records]
@@ -186,7 +169,7 @@ class AfPacket(SameTest):
     def test_jumbo_frames_are_cut(self):
         """The driver has one mbuf for a frame, and does not say that it cut it: the record does."""
         p = self.sensor(dpdk("net_af_packet0,iface=vb"))
-        self.feed(p, JUMBO, "va")
+        self.feed(p, "va", JUMBO.frames)
         p.end()
         self.expect_ports(p, sent=len(JUMBO.frames))
         self.assertEqual([(r["complete"], r["incomplete_reason"]) for r in p.records()], [(False, "snaplen")])
@@ -236,11 +219,12 @@ class Steering(SameTest):
 
     def test_fragments_of_interest_are_whole(self):
         """A fragment has no port, but for the first: all of them are kept."""
-        for name, port in (("quic-in-fragments.pcap", 443), ("ipv4-fragments-8-bytes.pcap", 443), ("ipv6-fragments.pcap", 443)):
+        for name in ("quic-in-fragments.pcap", "ipv4-fragments-8-bytes.pcap", "ipv6-fragments.pcap"):
             with self.subTest(name):
                 capture = Capture("fragments", mix.mixed([name]))
                 self.assertGreater(len(capture.records), 0)
-                self.files(capture, dpdk(capture.split(mix.in_turn, 2), workers=2, **self.port(port, "drop")), ts=False)
+                config = dpdk(capture.split(mix.in_turn, 2), workers=2, **self.port(443, "drop"))
+                self.files(capture, config, ts=False)
 
     def test_workers_of_the_rest(self):
         """All records, and those of port 443 by the first three of four workers."""
