@@ -56,6 +56,9 @@ static bool read_one(
 	ops->stats(c, &st);
 	add(l, &st);
 	const char *error = ops->error(c);
+	// Whoever ends it while it waits for a pipe has what came until then.
+	if (error != NULL && *stop && strstr(error, HT_CAPTURE_INTERRUPTED) != NULL)
+		error = NULL;
 	if (error != NULL) {
 		summary_clear(sum);
 		fprintf(stderr, "hellotap: %s\n", error);

@@ -87,8 +87,9 @@ HT_MUST_USE enum ht_rc ht_capture_filter_check(const char *filter, char *err, si
 //   error() says so at the end; the others are read.
 // - What is longer than 1 MiB is read ahead by a thread of its own where there are two CPUs; it
 //   blocks all signals. stats() counts bytes as they are parsed, not as they are read ahead.
-// - A signal whose handler does not restart system calls ends a read from a pipe: error() says
-//   "interrupted by a signal".
+// - A signal whose handler does not restart system calls ends a read from a pipe: error() ends with
+//   HT_CAPTURE_INTERRUPTED.
+#define HT_CAPTURE_INTERRUPTED "interrupted by a signal"
 extern const struct ht_capture_ops ht_capture_file;
 
 // An interface, through libpcap: all of its frames in both directions, in the order they came.

@@ -125,7 +125,7 @@ struct ht_ahead *ht_ahead_start(struct ht_source *s, size_t block) {
 }
 
 const struct ht_block *ht_ahead_next(struct ht_ahead *a) {
-	static const struct ht_block interrupted = {.why = HT_SOURCE_INTERRUPTED};
+	static const struct ht_block interrupted = {.why = HT_CAPTURE_INTERRUPTED};
 	while (!reached(&a->filled, a->taken + 1))
 		if (!doze(&a->filled, a->taken + 1) && a->source->waits)
 			return &interrupted;

@@ -70,8 +70,6 @@ HT_MUST_USE enum ht_rc ht_unpack_open(struct ht_source *s);
 HT_MUST_USE enum ht_rc ht_unpack_read(struct ht_source *s, uint8_t *to, size_t max, size_t *got);
 void ht_unpack_close(struct ht_unpack *u);
 
-#define HT_SOURCE_INTERRUPTED "interrupted by a signal"
-
 // ht_source_raw reads stored bytes; *got 0 is the end.
 HT_MUST_USE enum ht_rc ht_source_raw(struct ht_source *s, uint8_t *to, size_t max, size_t *got);
 

@@ -37,7 +37,7 @@ enum ht_rc ht_source_raw(struct ht_source *s, uint8_t *to, size_t max, size_t *g
 			// wants to be let go of a pipe that says nothing.
 			snprintf(
 				s->why, sizeof(s->why), "%s",
-				errno == EINTR ? HT_SOURCE_INTERRUPTED : strerror(errno)
+				errno == EINTR ? HT_CAPTURE_INTERRUPTED : strerror(errno)
 			);
 			return HT_ERROR;
 		}

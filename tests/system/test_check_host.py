@@ -497,11 +497,11 @@ class Usage(Case):
     @needs_files
     def test_the_program_is_asked(self):
         h = FakeHost(self)
-        good, bad = os.path.join(CONFIG, "lab-vdev.yaml"), self.profile("lab-vdev.yaml", inbox_frames="5000")
+        good, bad = os.path.join(CONFIG, "lab-vdev.yaml"), self.profile("lab-vdev.yaml", inbox_frames="63")
         self.ok(self.check(h, "--program", PROGRAM, good), "profile", f"{good} is right")
         found = self.check(h, "--program", PROGRAM, bad).of("profile")
         self.assertEqual(found[0][:2], ("LACKS", f"{bad} is not"))
-        self.assertIn("must be a power of two", found[0][2][0])
+        self.assertIn("must be a number from 64", found[0][2][0])
 
     def test_this_host(self):
         p = subprocess.run([CHECK_HOST], capture_output=True, text=True, timeout=60, check=False)
