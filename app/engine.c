@@ -12,6 +12,7 @@
 #include "worker.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,21 +28,31 @@ struct engine {
 	struct options *o;
 	unsigned num_workers;
 	struct worker *workers;
+	uint64_t offers[HT_SENSOR_OFFERS]; // the sensors', shared
 	struct exporter exporter;
 	struct sources sources;
 	struct telemetry *telemetry;
+	struct ht_option_texts outputs; // those in use
+	char *output_names[MAX_SINKS];
 	struct notify notify;
 	struct summary sum;
+	atomic_bool open; // all that the run reads and writes
 	bool ok;
 	bool dropped_exporter, dropped_worker; // did not end, and runs still
-	bool reopen; // outputs are to be opened again
+	bool handed; // the exporter has others to go on with, and has not given the old ones back
+	bool reopen; // outputs are to be opened again when it has
+	unsigned down; // bit i: interface i was told to be down
 	unsigned failed; // captures whose error was told
 	uint64_t frames; // at the last look
 	int64_t frames_at;
 };
 
 __attribute__((format(printf, 2, 3))) static void say(struct engine *e, const char *format, ...) {
+	// Nobody may read what is said: that must not stop the first thread, which looks after all.
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
 	va_list ap;
+	if (poll(&p, 1, 0) == 0)
+		return;
 	summary_clear(&e->sum);
 	va_start(ap, format);
 	fputs("hellotap: ", stderr);
@@ -101,6 +112,19 @@ static void stats_record(void *engine, int64_t ts, FILE *to) {
 
 // --- setting up ---------------------------------------------------------------------------------
 
+// Memory is reserved and not touched: more than there is shows only when the tables fill.
+static void look_at_memory(struct engine *e) {
+	const struct options *o = e->o;
+	const uint64_t have = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGE_SIZE);
+	const uint64_t each = ht_sensor_memory(&o->sensor) + ((uint64_t)o->workers.queue_mib << 20);
+	if (each * o->workers.count > have)
+		say(e,
+		    "caps of %u worker%s, %" PRIu64
+		    " MiB each, are more than this machine has (%" PRIu64
+		    " MiB): full tables will end it",
+		    o->workers.count, o->workers.count == 1 ? "" : "s", each >> 20, have >> 20);
+}
+
 static bool make_workers(struct engine *e) {
 	const struct options *o = e->o;
 	const struct ht_queue_params queue = {.bytes = o->workers.queue_mib << 20};
@@ -115,6 +139,7 @@ static bool make_workers(struct engine *e) {
 		struct worker *w = &e->workers[i];
 		struct ht_sensor_params p = o->sensor;
 		p.emit = worker_put;
+		p.offers = e->offers;
 		p.user = w;
 		w->index = i;
 		w->cpu = i < o->workers.cpus.num ? (int)o->workers.cpus.v[i] : -1;
@@ -123,6 +148,8 @@ static bool make_workers(struct engine *e) {
 				say(e, "workers %u and %u share CPU %d", k, i, w->cpu);
 		w->seccomp = o->service.seccomp;
 		w->no_rights = o->service.user != NULL;
+		for (unsigned k = 0; k < MAX_INTERFACES; k++)
+			w->up[k] = 1;
 		w->sensor = ht_sensor_new(&p);
 		w->queue = ht_queue_new(&queue);
 		if (w->sensor == NULL || w->queue == NULL) {
@@ -210,6 +237,19 @@ stalled(struct engine *e, const char *who, uint64_t turns, uint64_t *seen, int64
 	return *told;
 }
 
+// All workers that share an interface see the same: the first is asked.
+static void look_at_links(struct engine *e) {
+	const struct worker *w = &e->workers[0];
+	for (unsigned i = 0; w->dpdk == NULL && i < w->num_captures; i++) {
+		const bool up = __atomic_load_n(&w->up[i], __ATOMIC_RELAXED);
+		const bool gone = atomic_load_explicit(&w->ended, memory_order_relaxed) >> i & 1;
+		if (up == !(e->down >> i & 1) || gone)
+			continue;
+		e->down ^= 1u << i;
+		say(e, "%s: link %s", e->o->interfaces.v[i], up ? "up" : "down");
+	}
+}
+
 static void look_at_threads(struct engine *e) {
 	bool well = true;
 	for (unsigned i = 0; i < e->num_workers; i++) {
@@ -262,23 +302,39 @@ static void changed(void *engine, const char *path, const struct ht_option *o) {
 	say(engine, o->reload ? "%s: changed" : "%s: changed, which takes a restart", path);
 }
 
+// The outputs that are in use.
+static void note_outputs(struct engine *e, const struct sinks *k) {
+	for (unsigned i = 0; i < e->outputs.num; i++)
+		free(e->output_names[i]);
+	e->outputs = (struct ht_option_texts){.v = (const char **)e->output_names};
+	for (unsigned i = 0; i < k->num; i++)
+		if ((e->output_names[e->outputs.num] = strdup(k->names[i])) != NULL)
+			e->outputs.num++;
+}
+
 // Files are opened again in any case: whoever rotates them has moved the old ones away. While the
 // exporter has not taken over those of the last time, it waits.
 static void reopen(struct engine *e) {
 	const struct options *o = e->o;
-	e->reopen = atomic_load(&e->exporter.next) != NULL
-		    || atomic_load(&e->exporter.retired) != NULL;
+	e->reopen = e->handed;
 	if (e->reopen)
 		return;
-	if (o->from_file != NULL && !o->outputs_given)
-		o = o->from_file;
+	const struct ht_option_texts *wanted
+		= o->from_file != NULL && !o->outputs_given ? &o->from_file->outputs : &o->outputs;
+	const unsigned how = SINKS_LIVE | SINKS_APPEND;
 	struct sinks *next = calloc(1, sizeof(*next));
-	if (next == NULL || sinks_open(next, o, SINKS_LIVE | SINKS_APPEND) != HT_OK) {
+	bool ok = next != NULL && sinks_open(next, o, wanted, how) == HT_OK;
+	if (!ok) {
 		say(e, "outputs stay as they are");
+		ok = next != NULL && sinks_open(next, o, &e->outputs, how) == HT_OK;
+	}
+	if (!ok) {
 		free(next);
 		return;
 	}
-	next->hellos = e->o->hellos; // the kinds of record take a restart
+	note_outputs(e, next);
+	next->hellos = o->hellos; // the kinds of record take a restart
+	e->handed = true;
 	atomic_store_explicit(&e->exporter.next, next, memory_order_release);
 }
 
@@ -294,7 +350,7 @@ static void reload(struct engine *e) {
 			&e->exporter.stats_interval_s, o->stats_records ? n->stats_interval_s : 0
 		);
 		options_replace(o, n);
-	} else if (o->from_file != NULL) {
+	} else if (o->config != NULL) {
 		say(e, "%s: not taken, all stays as it is", o->config);
 	}
 	reopen(e);
@@ -307,6 +363,7 @@ static void retire(struct engine *e) {
 		= atomic_exchange_explicit(&e->exporter.retired, NULL, memory_order_acquire);
 	if (old == NULL)
 		return;
+	e->handed = false;
 	telemetry_sinks(e->telemetry, e->exporter.sinks);
 	sinks_free_names(old);
 	free(old);
@@ -327,6 +384,7 @@ static void watch(struct engine *e, const sigset_t *signals) {
 		if (sig == SIGHUP)
 			reload(e);
 		look_at_threads(e);
+		look_at_links(e);
 		retire(e);
 		if (e->reopen)
 			reopen(e);
@@ -437,6 +495,8 @@ static void close_all(struct engine *e) {
 		free(e->exporter.sinks);
 	}
 	notify_close(&e->notify);
+	for (unsigned i = 0; i < e->outputs.num; i++)
+		free(e->output_names[i]);
 	free(e);
 }
 
@@ -446,6 +506,7 @@ static bool set_up(struct engine *e, enum ht_rc *status) {
 	char err[512];
 	if (notify_open(&e->notify, err, sizeof(err)) == HT_BAD)
 		say(e, "%s", err);
+	look_at_memory(e);
 	if (!make_workers(e))
 		return false;
 	e->sources.o = o;
@@ -455,13 +516,43 @@ static bool set_up(struct engine *e, enum ht_rc *status) {
 		return false;
 	struct sinks *k = calloc(1, sizeof(*k));
 	if (k == NULL
-	    || (*status = sinks_open(k, o, SINKS_LIVE | (o->config != NULL ? SINKS_APPEND : 0)))
-		       != HT_OK) {
+	    || (*status
+		= sinks_open(k, o, &o->outputs, SINKS_LIVE | (o->config != NULL ? SINKS_APPEND : 0))
+	       ) != HT_OK) {
 		free(k);
 		return false;
 	}
 	e->exporter.sinks = k;
+	note_outputs(e, k);
 	return true;
+}
+
+// Until all is open, a signal ends the program at once: opening a device or a file may take long,
+// or for ever.
+static void *end_at_signal(void *arg) {
+	struct engine *e = arg;
+	sigset_t ends;
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	while (!atomic_load_explicit(&e->open, memory_order_relaxed)) {
+		const struct timespec wait = {.tv_nsec = 20000000};
+		if (sigtimedwait(&ends, NULL, &wait) > 0) {
+			fputs("hellotap: ended by a signal while it was starting\n", stderr);
+			_exit(1);
+		}
+	}
+	return NULL;
+}
+
+static bool set_up_or_end(struct engine *e, enum ht_rc *status) {
+	pthread_t watcher;
+	const bool watched = pthread_create(&watcher, NULL, end_at_signal, e) == 0;
+	const bool ok = set_up(e, status);
+	atomic_store_explicit(&e->open, true, memory_order_relaxed);
+	if (watched)
+		pthread_join(watcher, NULL);
+	return ok;
 }
 
 bool engine_run(struct options *o, enum ht_rc *status) {
@@ -481,8 +572,9 @@ bool engine_run(struct options *o, enum ht_rc *status) {
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	summary_begin(&e->sum, !o->quiet && isatty(STDERR_FILENO));
-	bool ok = set_up(e, status);
+	// On one terminal a progress line and records of another thread would mix.
+	summary_begin(&e->sum, !o->quiet && isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO));
+	bool ok = set_up_or_end(e, status);
 	if (ok) {
 		ok = telemetry_start(
 			     &e->telemetry, o, e->workers, e->num_workers, e->sources.dpdk,

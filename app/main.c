@@ -46,8 +46,9 @@ static int replay(const struct options *o) {
 	struct sinks sinks;
 	struct ledger l = {0};
 	struct summary sum;
-	const enum ht_rc rc
-		= sinks_open(&sinks, o, o->config != NULL && !o->outputs_given ? SINKS_APPEND : 0);
+	const enum ht_rc rc = sinks_open(
+		&sinks, o, &o->outputs, o->config != NULL && !o->outputs_given ? SINKS_APPEND : 0
+	);
 	if (rc != HT_OK)
 		return rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
 	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));

@@ -219,8 +219,12 @@ void options_parse(struct options *o, int argc, char **argv) {
 	o->hellos = o->sensor.events = true;
 	opterr = 0;
 	o->config = config_of(argc, argv, letters, longs);
-	if (o->config != NULL
-	    && (options_load(o, o->config) != HT_OK || (o->from_file = options_again(o)) == NULL)) {
+	if (o->config != NULL && options_load(o, o->config) != HT_OK) {
+		o->action = ACTION_USAGE;
+		return;
+	}
+	if (o->config != NULL && options_can_again(o)
+	    && (o->from_file = options_again(o)) == NULL) {
 		o->action = ACTION_USAGE;
 		return;
 	}
@@ -229,6 +233,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 	outputs.to = &o->outputs;
 	services.to = &o->services;
 	const char *live_only = NULL;
+	bool config_seen = false;
 	int c;
 	while (o->action != ACTION_USAGE
 	       && (c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
@@ -247,8 +252,11 @@ void options_parse(struct options *o, int argc, char **argv) {
 		case 'f':
 			o->filter = optarg;
 			break;
-		case 'c':
-			break; // was read first
+		case 'c': // was read first
+			if (config_seen)
+				usage(o, "-c %s: one configuration is all", optarg);
+			config_seen = true;
+			break;
 		case OPT_CHECK:
 			o->action = ACTION_CHECK;
 			break;

@@ -104,6 +104,9 @@ void options_free(struct options *o);
 // line has changed some of them. False: something does not, which was said.
 HT_MUST_USE bool options_check(struct options *o);
 
+// options_can_again tells whether o->config is a file that can be read again: no pipe.
+bool options_can_again(const struct options *o);
+
 // options_again reads o->config once more. NULL: it is wrong or cannot be read: that was said.
 // options_replace makes what it returned the new o->from_file.
 HT_MUST_USE struct options *options_again(const struct options *o);

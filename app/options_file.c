@@ -2,12 +2,15 @@
 // The configuration file: its sections, and what must hold between them.
 
 #include "config.h"
+#include "export.h"
 #include "options.h"
 #include "privileges.h"
 
+#include <arpa/inet.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *const rests[] = {"share", "workers", "drop", NULL};
@@ -316,33 +319,35 @@ static void check_records(struct options *o, struct ht_config_errors *e) {
 		else
 			complain(
 				e, o, &o->record_kinds.v[i],
-				"no kind of record: hello, event or stats was expected"
+				"records: hello, event or stats was expected"
 			);
 	}
 }
 
 static void check_sources(const struct options *o, struct ht_config_errors *e) {
 	if (o->dpdk.ports.num > 0 && o->interfaces.num > 0)
-		complain(e, o, &o->interfaces, "ports of dpdk and interfaces do not go together");
+		complain(e, o, &o->interfaces, "interfaces: do not go together with ports of dpdk");
 	for (unsigned i = 0; i < o->interfaces.num; i++) {
 		if (o->interfaces.num > 1 && strcmp(o->interfaces.v[i], "any") == 0)
 			complain(
 				e, o, &o->interfaces.v[i],
-				"'any' is all interfaces: no other can be named"
+				"interfaces: 'any' is all, no other can be named"
 			);
 		for (unsigned k = 0; k < i; k++)
 			if (strcmp(o->interfaces.v[i], o->interfaces.v[k]) == 0)
-				complain(e, o, &o->interfaces.v[i], "is there twice");
+				complain(e, o, &o->interfaces.v[i], "interfaces: is there twice");
 	}
 	const struct ht_dpdk_port_params *ports = o->dpdk.ports.v;
 	for (unsigned i = 0; i < o->dpdk.ports.num; i++) {
 		for (unsigned k = 0; k < i; k++)
 			if (strcmp(ports[i].device, ports[k].device) == 0)
-				complain(e, o, &ports[i].device, "this device is there twice");
+				complain(
+					e, o, &ports[i].device, "dpdk.ports.device: is there twice"
+				);
 		if (ports[i].queues > o->workers.count)
 			complain(
 				e, o, &ports[i].queues,
-				"more queues than workers.count: nobody would read them"
+				"dpdk.ports.queues: more than workers.count, nobody would read them"
 			);
 	}
 }
@@ -350,28 +355,30 @@ static void check_sources(const struct options *o, struct ht_config_errors *e) {
 static void check_workers(const struct options *o, struct ht_config_errors *e) {
 	const long cpus = sysconf(_SC_NPROCESSORS_CONF);
 	if (o->workers.cpus.num > 0 && o->workers.cpus.num < o->workers.count)
-		complain(e, o, &o->workers.cpus, "fewer CPUs than workers.count");
+		complain(e, o, &o->workers.cpus, "workers.cpus: fewer than workers.count");
 	for (unsigned i = 0; i < o->workers.cpus.num; i++)
 		if (cpus > 0 && o->workers.cpus.v[i] >= (unsigned long)cpus)
 			ht_config_complain(
 				e, ht_config_where(o->loaded, &o->workers.cpus.v[i]),
-				"no such CPU: this machine has %ld, from 0", cpus
+				"workers.cpus: no such CPU, this machine has %ld, from 0", cpus
 			);
 	if (o->steering.rest == REST_WORKERS && o->steering.rest_workers >= o->workers.count)
 		complain(
 			e, o, &o->steering.rest_workers,
-			"must be less than workers.count: the others look at the ports of interest"
+			"steering.rest_workers: must be less than workers.count: the others look "
+			"at the ports of interest"
 		);
 	if (o->steering.rest != REST_SHARE && o->dpdk.ports.num == 0)
 		complain(
 			e, o, &o->steering.rest,
-			"steering is for ports of dpdk; use 'filter' for interfaces"
+			"steering.rest: is for ports of dpdk; use 'filter' for interfaces"
 		);
 	if (o->steering.rest != REST_SHARE && !o->steering.services
 	    && o->steering.tcp.num + o->steering.udp.num == 0)
 		complain(
 			e, o, &o->steering.rest,
-			"there are no ports of interest: name some in tcp or udp, or set services"
+			"steering.rest: there are no ports of interest: name some in tcp or udp, "
+			"or set services"
 		);
 }
 
@@ -379,14 +386,79 @@ static void check_service(const struct options *o, struct ht_config_errors *e) {
 	const struct ht_option_texts *all = &o->service.capabilities;
 	for (unsigned i = 0; i < all->num; i++)
 		if (!privileges_capability(all->v[i]))
-			complain(e, o, &all->v[i], "no capability that may be kept");
+			complain(
+				e, o, &all->v[i],
+				"service.capabilities: none that may be kept (cap_net_raw, "
+				"cap_net_admin, cap_ipc_lock, cap_sys_nice)"
+			);
 	if (all->num > 0 && o->service.user == NULL)
-		complain(e, o, all, "capabilities are kept beside a user: name one");
+		complain(e, o, all, "service.capabilities: are kept beside a user: name one");
 	if (o->service.user != NULL && getpwnam(o->service.user) == NULL)
-		complain(e, o, &o->service.user, "there is no such user");
+		complain(e, o, &o->service.user, "service.user: there is no such user");
+	const struct passwd *user = o->service.user != NULL ? getpwnam(o->service.user) : NULL;
+	if (user != NULL && user->pw_uid == 0)
+		complain(e, o, &o->service.user, "service.user: has the rights of root");
+	uint8_t address[16];
+	if (o->metrics.port > 0 && inet_pton(AF_INET, o->metrics.address, address) != 1
+	    && inet_pton(AF_INET6, o->metrics.address, address) != 1)
+		complain(e, o, &o->metrics.address, "metrics.address: no IPv4 or IPv6 address");
 	char err[512];
 	if (o->filter != NULL && ht_capture_filter_check(o->filter, err, sizeof(err)) != HT_OK)
 		complain(e, o, &o->filter, err);
+}
+
+static bool is_sink(const char *spec) {
+	const size_t len = strcspn(spec, ":");
+	for (unsigned i = 0; ht_sink_kinds[i] != NULL; i++)
+		if (strlen(ht_sink_kinds[i]->name) == len
+		    && memcmp(ht_sink_kinds[i]->name, spec, len) == 0)
+			return true;
+	return false;
+}
+
+static void check_outputs(const struct options *o, struct ht_config_errors *e) {
+	for (unsigned i = 0; i < o->outputs.num; i++) {
+		if (!is_sink(o->outputs.v[i]))
+			complain(
+				e, o, &o->outputs.v[i],
+				"outputs: json, csv or table was expected, with a :PATH or without"
+			);
+		for (unsigned k = 0; k < i; k++)
+			if (strcmp(o->outputs.v[i], o->outputs.v[k]) == 0
+			    && strstr(o->outputs.v[i], ":/dev/") == NULL)
+				complain(e, o, &o->outputs.v[i], "outputs: is there twice");
+	}
+}
+
+// What EAL is told by options of their own, and what would end it or make it another's.
+static void check_eal(const struct options *o, struct ht_config_errors *e) {
+	static const char *const ours[] = {
+		"-h",	    "--help", "-v",	 "--version",	"--proc-type", "--file-prefix",
+		"--lcores", "-l",     "-c",	 "--in-memory", "--no-huge",   "-m",
+		"--vdev",   "-a",     "--allow", "--",
+	};
+	const struct ht_option_texts *args = &o->dpdk.eal_args;
+	for (unsigned i = 0; i < args->num; i++)
+		for (size_t k = 0; k < HT_ARRAY_LEN(ours); k++) {
+			const size_t len = strlen(ours[k]);
+			const char end
+				= strncmp(args->v[i], ours[k], len) == 0 ? args->v[i][len] : 'x';
+			if (end == '\0' || end == '=' || (ours[k][1] != '-' && end != 'x'))
+				complain(
+					e, o, &args->v[i],
+					"dpdk.eal_args: not this one: the program sets it, or has "
+					"an "
+					"option for it"
+				);
+		}
+	if (o->dpdk.file_prefix[0] == '\0' || strchr(o->dpdk.file_prefix, '/') != NULL)
+		complain(
+			e, o, &o->dpdk.file_prefix, "dpdk.file_prefix: must be the name of a folder"
+		);
+	const struct ht_dpdk_port_params *ports = o->dpdk.ports.v;
+	for (unsigned i = 0; i < o->dpdk.ports.num; i++)
+		if (ports[i].device[0] == '\0')
+			complain(e, o, &ports[i].device, "dpdk.ports.device: is empty");
 }
 
 // Each finds what it can by itself.
@@ -394,6 +466,8 @@ static void check_all(struct options *o, struct ht_config_errors *e) {
 	check_sources(o, e);
 	check_workers(o, e);
 	check_service(o, e);
+	check_outputs(o, e);
+	check_eal(o, e);
 }
 
 bool options_check(struct options *o) {
@@ -427,10 +501,22 @@ void options_free(struct options *o) {
 	options_replace(o, NULL);
 }
 
+bool options_can_again(const struct options *o) {
+	struct stat st;
+	return stat(o->config, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 struct options *options_again(const struct options *o) {
 	struct options *n = calloc(1, sizeof(*n));
 	if (n == NULL) {
 		fputs("hellotap: no memory\n", stderr);
+		return NULL;
+	}
+	struct stat st;
+	if (stat(o->config, &st) == 0 && !S_ISREG(st.st_mode)) {
+		fprintf(stderr, "hellotap: %s: no regular file, and cannot be read again\n",
+			o->config);
+		free(n);
 		return NULL;
 	}
 	if (options_load(n, o->config) != HT_OK) {

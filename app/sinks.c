@@ -32,10 +32,10 @@ static bool is_one_of(const char *path, const struct ht_option_texts *files) {
 	return false;
 }
 
-// Opening a sink may empty its file: that must be no file to read, nor another sink's.
-static bool destinations_ok(const struct options *o) {
-	for (unsigned i = 0; i < o->outputs.num; i++) {
-		const char *spec = o->outputs.v[i], *path = destination(spec);
+// Opening a sink may empty its file: that must be no file to read.
+static bool destinations_ok(const struct options *o, const struct ht_option_texts *outputs) {
+	for (unsigned i = 0; i < outputs->num; i++) {
+		const char *spec = outputs->v[i], *path = destination(spec);
 		const char *what = NULL;
 		if (path != NULL && is_one_of(path, &o->inputs))
 			what = "the capture to read";
@@ -44,22 +44,31 @@ static bool destinations_ok(const struct options *o) {
 		else if (path != NULL && o->config != NULL && same_file(path, o->config))
 			what = "the configuration";
 		if (what != NULL) {
-			fprintf(stderr, "hellotap: -o %s: is %s\n", spec, what);
-			return false;
-		}
-		for (unsigned k = 0; k < i; k++) {
-			const char *other = destination(o->outputs.v[k]);
-			const bool same
-				= path == NULL || other == NULL
-					  ? path == other
-					  : strcmp(path, other) == 0 || same_file(path, other);
-			if (!same || (path != NULL && strncmp(path, "/dev/", 5) == 0))
-				continue;
-			fprintf(stderr, "hellotap: -o %s: writes where -o %s does\n", spec,
-				o->outputs.v[k]);
+			fprintf(stderr, "hellotap: %s: is %s\n", spec, what);
 			return false;
 		}
 	}
+	return true;
+}
+
+// Two outputs that write to one file, by whatever names, would write over each other; so would two
+// to standard output, whatever that is.
+static bool all_different(const struct sinks *k) {
+	struct stat a, b;
+	for (unsigned i = 0; i < k->num; i++)
+		for (unsigned n = 0; n < i; n++) {
+			const bool both_out = destination(k->names[i]) == NULL
+					      && destination(k->names[n]) == NULL;
+			const bool one_file = fstat(ht_sink_fd(k->s[i]), &a) == 0
+					      && fstat(ht_sink_fd(k->s[n]), &b) == 0
+					      && S_ISREG(a.st_mode) && a.st_dev == b.st_dev
+					      && a.st_ino == b.st_ino;
+			if (!both_out && !one_file)
+				continue;
+			fprintf(stderr, "hellotap: %s: writes where %s does\n", k->names[i],
+				k->names[n]);
+			return false;
+		}
 	return true;
 }
 
@@ -67,7 +76,7 @@ static enum ht_rc open_one(struct sinks *k, const char *spec, const struct ht_si
 	char err[512];
 	enum ht_rc rc = ht_sink_open(&k->s[k->num], spec, p, err, sizeof(err));
 	if (rc != HT_OK) {
-		fprintf(stderr, "hellotap: -o %s: %s\n", spec, err);
+		fprintf(stderr, "hellotap: %s\n", err);
 		return rc;
 	}
 	k->names[k->num] = strdup(spec);
@@ -77,14 +86,19 @@ static enum ht_rc open_one(struct sinks *k, const char *spec, const struct ht_si
 	return HT_ERROR;
 }
 
-enum ht_rc sinks_open(struct sinks *k, const struct options *o, unsigned how) {
+enum ht_rc sinks_open(
+	struct sinks *k,
+	const struct options *o,
+	const struct ht_option_texts *outputs,
+	unsigned how
+) {
 	const bool terminal = isatty(STDOUT_FILENO);
 	const char *by_default[1] = {terminal ? "table" : "json"};
 	const struct ht_option_texts defaults = {.v = by_default, .num = 1};
-	const struct ht_option_texts *specs = o->outputs.num > 0 ? &o->outputs : &defaults;
+	const struct ht_option_texts *specs = outputs->num > 0 ? outputs : &defaults;
 	struct winsize size = {0};
 	*k = (struct sinks){.hellos = o->hellos};
-	if (!destinations_ok(o))
+	if (!destinations_ok(o, outputs))
 		return HT_BAD;
 	if (terminal)
 		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
@@ -108,7 +122,11 @@ enum ht_rc sinks_open(struct sinks *k, const struct options *o, unsigned how) {
 			return rc;
 		}
 	}
-	return HT_OK;
+	if (all_different(k))
+		return HT_OK;
+	sinks_close(k, NULL);
+	sinks_free_names(k);
+	return HT_BAD;
 }
 
 static void publish(struct sinks *k, unsigned i, const struct ht_sink_stats *s) {

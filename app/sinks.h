@@ -39,9 +39,15 @@ enum {
 	SINKS_LIVE = 2, // do not wait for whoever reads a pipe
 };
 
-// sinks_open opens what the options say; `how` is of the two above. On HT_BAD (usage) or HT_ERROR
-// it has said why, and nothing is left open.
-HT_MUST_USE enum ht_rc sinks_open(struct sinks *k, const struct options *o, unsigned how);
+// sinks_open opens `outputs`, or standard output where there are none; `how` is of the two above.
+// No two of them, nor a file that the options read, may be one regular file. On HT_BAD (usage) or
+// HT_ERROR it has said why, and nothing is left open.
+HT_MUST_USE enum ht_rc sinks_open(
+	struct sinks *k,
+	const struct options *o,
+	const struct ht_option_texts *outputs,
+	unsigned how
+);
 
 // sinks_close closes them and notes what became of their records in `next`, which goes on in their
 // place, or in k itself when next is NULL. Their names stay.

@@ -17,24 +17,38 @@ __attribute__((format(printf, 1, 2))) static void complain(const char *format, .
 	va_end(ap);
 }
 
+static bool open_interface(struct sources *s, struct worker *w, unsigned k) {
+	struct ht_capture_params p = s->o->live;
+	char err[512];
+	p.source = s->o->interfaces.v[k];
+	p.filter = s->o->filter;
+	p.shared = s->num_workers > 1;
+	p.with = w != s->workers ? s->workers[0].capture[k] : NULL;
+	if (ht_capture_live.open(&w->capture[k], &p, err, sizeof(err)) != HT_OK) {
+		complain("%s", err);
+		return false;
+	}
+	w->num_captures++;
+	return true;
+}
+
 static bool open_interfaces(struct sources *s) {
 	const struct options *o = s->o;
-	for (unsigned i = 0; i < s->num_workers; i++) {
-		struct worker *w = &s->workers[i];
-		for (unsigned k = 0; k < o->interfaces.num; k++) {
-			struct ht_capture_params p = o->live;
-			char err[512];
-			p.source = o->interfaces.v[k];
-			p.filter = o->filter;
-			p.shared = s->num_workers > 1;
-			p.with = i > 0 ? s->workers[0].capture[k] : NULL;
-			if (ht_capture_live.open(&w->capture[k], &p, err, sizeof(err)) != HT_OK) {
-				complain("%s", err);
+	for (unsigned i = 0; i < s->num_workers; i++)
+		for (unsigned k = 0; k < o->interfaces.num; k++)
+			if (!open_interface(s, &s->workers[i], k))
 				return false;
-			}
-			w->num_captures++;
+	for (unsigned k = 0; s->num_workers > 1 && k < o->interfaces.num; k++)
+		for (unsigned i = 0; i < s->num_workers; i++) {
+			char err[512];
+			if (ht_capture_live_begin(
+				    s->workers[i].capture[k], o->filter, err, sizeof(err)
+			    )
+			    == HT_OK)
+				continue;
+			complain("%s", err);
+			return false;
 		}
-	}
 	return true;
 }
 

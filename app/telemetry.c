@@ -13,6 +13,11 @@ static const struct ht_counter hellos = {
 static const char *const hello_labels[] = {"protocol", "version", "service"};
 #define MAX_KINDS 512 // series; what comes past them is counted together
 
+static const struct ht_counter interface_up = {
+	"interface",
+	"up",
+	"1: the interface is up, 0: it is down or away",
+};
 static const struct ht_counter handed_in = {
 	"worker",
 	"handed_in",
@@ -30,6 +35,23 @@ struct telemetry {
 	bool ok;
 };
 
+static void add_kind(
+	struct telemetry *t,
+	enum ht_metrics_kind kind,
+	struct ht_metrics_set **out,
+	const struct ht_counter *table,
+	unsigned num,
+	const uint64_t *block,
+	const struct ht_label *labels,
+	unsigned num_labels
+) {
+	if (ht_metrics_add(t->metrics, out, table, num, block, kind, labels, num_labels) == HT_OK)
+		return;
+	if (out != NULL)
+		*out = NULL;
+	t->ok = false;
+}
+
 static void
 add(struct telemetry *t,
     struct ht_metrics_set **out,
@@ -38,14 +60,7 @@ add(struct telemetry *t,
     const uint64_t *block,
     const struct ht_label *labels,
     unsigned num_labels) {
-	if (ht_metrics_add(
-		    t->metrics, out, table, num, block, HT_METRICS_COUNTER, labels, num_labels
-	    )
-	    == HT_OK)
-		return;
-	if (out != NULL)
-		*out = NULL;
-	t->ok = false;
+	add_kind(t, HT_METRICS_COUNTER, out, table, num, block, labels, num_labels);
 }
 
 static void collect(void *ctx) {
@@ -73,6 +88,11 @@ static void add_workers(struct telemetry *t, const struct options *o) {
 			const struct ht_label both[2] = {worker, {"interface", o->interfaces.v[k]}};
 			add(t, NULL, interface_counters, NUM_INTERFACE_COUNTERS, w->interface[k],
 			    both, 2);
+			if (i == 0)
+				add_kind(
+					t, HT_METRICS_GAUGE, NULL, &interface_up, 1, &w->up[k],
+					&both[1], 1
+				);
 		}
 	}
 }
@@ -167,7 +187,7 @@ bool telemetry_start(
 		    t->metrics, o->metrics.address, (uint16_t)o->metrics.port, err, sizeof(err)
 	    )
 	    != HT_OK) {
-		fprintf(stderr, "hellotap: metrics: %s\n", err);
+		fprintf(stderr, "hellotap: %s\n", err);
 		return false;
 	}
 	return true;

@@ -45,6 +45,7 @@ static void publish(struct worker *w) {
 	__atomic_store_n(&w->interface[i][INTERFACE_##id], s.field, __ATOMIC_RELAXED);
 		INTERFACE_COUNTERS(X)
 #undef X
+		__atomic_store_n(&w->up[i], !s.down && !ended(w, i), __ATOMIC_RELAXED);
 	}
 }
 
@@ -54,8 +55,8 @@ static void end(struct worker *w, unsigned i) {
 		snprintf(w->error[i], sizeof(w->error[i]), "%s", error);
 		atomic_fetch_or_explicit(&w->failed, 1u << i, memory_order_release);
 	}
-	publish(w);
 	atomic_fetch_or_explicit(&w->ended, 1u << i, memory_order_release);
+	publish(w);
 }
 
 // One batch of each capture. False: nothing was there.

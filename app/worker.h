@@ -21,7 +21,8 @@
 	X(RECEIVED, "received", received, "frames the kernel counted") \
 	X(DROPPED, "kernel_dropped", kernel_dropped, "of them, lost: no room in the buffer") \
 	X(WITHHELD, "withheld", withheld, "of them, kept back by libpcap") \
-	X(IF_DROPPED, "if_dropped", if_dropped, "lost by the interface before")
+	X(IF_DROPPED, "if_dropped", if_dropped, "lost by the interface before") \
+	X(LINK_CHANGES, "link_changes", link_changes, "times the interface went down or up")
 
 enum {
 #define X(id, name, field, help) INTERFACE_##id,
@@ -51,6 +52,7 @@ struct worker {
 	// Written by the worker, read by the engine.
 	uint64_t ctr[NUM_WORKER_COUNTERS] __attribute__((aligned(64)));
 	uint64_t interface[MAX_INTERFACES][NUM_INTERFACE_COUNTERS];
+	uint64_t up[MAX_INTERFACES]; // 1: the interface is up, as far as is known
 	atomic_uint failed; // bit i: capture i ended with an error, of which `error[i]` is the text
 	atomic_uint ended; // bit i: capture i ended
 	atomic_bool done; // the last thing that it says

@@ -47,6 +47,8 @@ struct ht_capture_stats {
 	uint64_t kernel_dropped; // of them: there was no room in the ring
 	uint64_t withheld; // of them: kept back by libpcap; the rest, where there may be such
 	uint64_t if_dropped; // lost by the interface, before the kernel counted
+	uint64_t link_changes; // times the interface went down or up
+	bool down; // it is down now
 };
 
 struct ht_capture_ops {
@@ -101,7 +103,13 @@ extern const struct ht_capture_ops ht_capture_file;
 // - "any" is every interface, as Linux cooked frames; libpcap withholds the second copy of what
 // goes
 //   through the loopback. Elsewhere nothing is withheld, and the sum above is a check.
-// - An interface that goes down or away ends the capture with an error(), after what came before.
+// - An interface that goes down gives nothing until it is up again. One that goes away ends the
+//   capture with an error(), after what came before.
 // - Statistics are those of the last look at the kernel's counters, which read() takes now and then
 //   and stop() and the end always.
 extern const struct ht_capture_ops ht_capture_live;
+
+// ht_capture_live_begin lets frames in that match the filter (NULL: all), to a capture that shares
+// its interface. HT_ERROR: `err` says why.
+HT_MUST_USE enum ht_rc
+ht_capture_live_begin(struct ht_capture *c, const char *filter, char *err, size_t err_len);

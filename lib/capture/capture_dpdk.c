@@ -232,13 +232,14 @@ static unsigned dpdk_read(struct ht_capture *c, struct ht_frame *f, unsigned max
 	const struct ht_dpdk *d = w->d;
 	const bool stopping = atomic_load_explicit(&d->stopping, memory_order_acquire);
 	unsigned num = 0, lent = 0;
-	if (max_f > BURST)
-		max_f = BURST;
+	if (max_f > LENT)
+		max_f = LENT;
+	const unsigned own = max_f < BURST ? max_f : BURST;
 	for (unsigned i = 0; i < d->num_ports && num == 0 && !w->done; i++) {
 		struct queue *q = &w->queue[w->next];
 		if (q->port != NULL)
 			num = rte_eth_rx_burst(
-				q->port->id, (uint16_t)w->index, w->lent, (uint16_t)max_f
+				q->port->id, (uint16_t)w->index, w->lent, (uint16_t)own
 			);
 		if (num > 0)
 			lent = sort(w, q, w->lent, num, f);
@@ -247,6 +248,8 @@ static unsigned dpdk_read(struct ht_capture *c, struct ht_frame *f, unsigned max
 	}
 	if (HT_UNLIKELY(stopping) && !w->done)
 		last_burst(w, num);
+	// Behind a full burst of its own, too: a queue that never runs dry must not shut out what
+	// others hand over.
 	if (w->inbox != NULL && lent < max_f)
 		lent = take_in(w, f, lent, max_f);
 	w->num_lent = lent;

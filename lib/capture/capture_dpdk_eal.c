@@ -216,7 +216,16 @@ enum ht_rc eal_start(struct ht_dpdk *d, char *err, size_t err_len) {
 	if (rc == HT_OK) {
 		char *v[MAX_ARGS + 1]; // EAL changes their order
 		memcpy(v, a.v, sizeof(v));
+		// What EAL prints is no record.
+		fflush(stdout);
+		const int out = dup(STDOUT_FILENO);
+		dup2(STDERR_FILENO, STDOUT_FILENO);
 		d->eal = rte_eal_init(a.num, v) >= 0;
+		fflush(stdout);
+		if (out >= 0) {
+			dup2(out, STDOUT_FILENO);
+			close(out);
+		}
 		if (!d->eal) {
 			snprintf(
 				err, err_len, "DPDK's EAL does not start: %s",

@@ -26,7 +26,8 @@
 
 #include <stdatomic.h>
 
-#define BURST 32u // frames of a read
+#define BURST 32u // frames taken from a queue, or from an inbox, at a time
+#define LENT (2 * BURST) // frames of a read
 #define POOL_CACHE 256u // mbufs that a thread keeps at hand
 #define FRAME_MAX 65536u // bytes of a frame of several mbufs
 #define CACHE_LINE __attribute__((aligned(64)))
@@ -106,7 +107,7 @@ struct worker {
 	uint8_t *joined; // FRAME_MAX bytes for each frame of a read
 	struct rte_mempool *pool;
 	struct rte_ring *inbox; // NULL: nobody hands over
-	struct rte_mbuf *lent[BURST];
+	struct rte_mbuf *lent[LENT];
 	struct queue queue[HT_DPDK_MAX_PORTS];
 	CACHE_LINE uint64_t handed_in;
 	struct {

@@ -41,7 +41,7 @@ static enum ht_rc worker_new(struct ht_dpdk *d, unsigned i, char *err, size_t er
 	d->worker[i] = w;
 	w->d = d;
 	w->index = i;
-	w->joined = malloc((size_t)BURST * FRAME_MAX);
+	w->joined = malloc((size_t)LENT * FRAME_MAX);
 	if (w->joined == NULL)
 		goto no_memory;
 	snprintf(name, sizeof(name), "frames_%u", i);
@@ -96,8 +96,13 @@ static enum ht_rc configure_ports(struct ht_dpdk *d, char *err, size_t err_len) 
 		if (rte_eth_dev_get_port_by_name(p->name, &p->id) != 0) {
 			snprintf(
 				err, err_len,
-				"%s: DPDK found no such port: is its driver there, and the device "
-				"bound to it? (dpdk-devbind.py --status, dpdk-config/check-host)",
+				strncmp(p->p->device, "net_", 4) == 0
+					? "%s: DPDK could not make it, see above: is its interface "
+					  "there, and may it be opened (CAP_NET_RAW)?"
+					: "%s: DPDK found no such port: is its driver there, and "
+					  "the "
+					  "device bound to it? (dpdk-devbind.py --status, "
+					  "dpdk-config/check-host)",
 				p->name
 			);
 			return HT_ERROR;

@@ -45,7 +45,7 @@ unsigned pool_frames(const struct ht_dpdk *d, unsigned i) {
 		if (mbufs > each)
 			each = mbufs;
 	}
-	n += 2 * BURST * each;
+	n += (LENT + BURST) * each;
 	return d->hands_over ? n + (d->run.workers - 1) * d->p->inbox_frames * each : n;
 }
 
@@ -58,6 +58,13 @@ uint16_t pool_room(const struct ht_dpdk *d) {
 // comes by net_tap, whatever key is asked for.
 static bool hollow_rss(const char *driver) {
 	return strcmp(driver, "net_null") == 0 || strcmp(driver, "net_tap") == 0;
+}
+
+// These have as many queues as their arguments say, whatever is asked for: qpairs=, rx_pcap=,
+// queue_count=. One that nobody reads would lose its frames uncounted.
+static bool gives_to_all_queues(const char *driver) {
+	return strcmp(driver, "net_af_packet") == 0 || strcmp(driver, "net_pcap") == 0
+	       || strcmp(driver, "net_af_xdp") == 0;
 }
 
 // The hash types to ask for, 0 when the port cannot spread symmetrically.
@@ -185,6 +192,16 @@ static enum ht_rc configure(struct ht_dpdk *d, struct port *p, char *err, size_t
 		snprintf(
 			err, err_len, "%s: has %u queues, not %u", p->name, info.max_rx_queues,
 			p->p->queues
+		);
+		return HT_ERROR;
+	}
+	if (gives_to_all_queues(p->driver) && p->queues < info.max_rx_queues) {
+		snprintf(
+			err, err_len,
+			"%s: the device gives frames to %u queues, of which %u would be read: make "
+			"it "
+			"one of %u, or have as many workers",
+			p->name, info.max_rx_queues, p->queues, p->queues
 		);
 		return HT_ERROR;
 	}
@@ -366,12 +383,15 @@ enum ht_rc port_start(struct ht_dpdk *d, struct port *p, char *err, size_t err_l
 		dpdk_log(d, "%s: not promiscuous: %s", p->name, rte_strerror(-rc));
 	port_watch(p);
 	p->steers = d->steering && port_spreads(d, p) && port_steer(d, p, p->hash);
+	if (d->steering && !port_spreads(d, p))
+		dpdk_log(d, "%s: the ports of interest are sorted out in software", p->name);
 	say(d, p);
 	return HT_OK;
 }
 
 void port_close(struct port *p) {
 	if (p->opened) {
+		(void)rte_eth_promiscuous_disable(p->id); // an interface keeps it otherwise
 		struct rte_flow_error e;
 		(void)rte_flow_flush(p->id, &e);
 		(void)rte_eth_dev_stop(p->id);

@@ -428,12 +428,17 @@ live_open(struct ht_capture **out, const struct ht_capture_params *p, char *err,
 		return HT_ERROR;
 	}
 	empty_ring(l);
-	if (set_filter(l, p->filter, err, err_len) != HT_OK) {
+	if (!p->shared && set_filter(l, p->filter, err, err_len) != HT_OK) {
 		live_close((struct ht_capture *)l);
 		return HT_ERROR;
 	}
 	*out = (struct ht_capture *)l;
 	return HT_OK;
+}
+
+enum ht_rc
+ht_capture_live_begin(struct ht_capture *c, const char *filter, char *err, size_t err_len) {
+	return set_filter(of(c), filter, err, err_len);
 }
 
 // --- frames -------------------------------------------------------------------------------------
@@ -487,6 +492,15 @@ static void see_end(struct live *l) {
 		l->stats.withheld = left;
 }
 
+// The socket outlives its interface's being down, and reads on when that is up again.
+static void look_at_link(struct live *l) {
+	const bool down = iff(l, IFF_UP, false);
+	if (down == l->stats.down)
+		return;
+	l->stats.down = down;
+	l->stats.link_changes++;
+}
+
 static unsigned live_read(struct ht_capture *c, struct ht_frame *f, unsigned max_f) {
 	struct live *l = of(c);
 	if (l->ended)
@@ -499,8 +513,8 @@ static unsigned live_read(struct ht_capture *c, struct ht_frame *f, unsigned max
 	l->stats.frames += l->num;
 	if (rc == PCAP_ERROR)
 		fail(l, pcap_geterr(l->pcap));
-	else if (l->num == 0 && iff(l, IFF_UP, false)) // libpcap would wait until it is up again
-		fail(l, "the interface went down");
+	else if (l->num == 0)
+		look_at_link(l);
 	if (++l->reads % READS_PER_LOOK == 0)
 		look(l);
 	if (l->closing && l->num > 0)

@@ -130,6 +130,10 @@ const char *ht_sink_error(const struct ht_sink *s) {
 	return s->message;
 }
 
+int ht_sink_fd(const struct ht_sink *s) {
+	return s->fd;
+}
+
 bool ht_sink_is_dead(const struct ht_sink *s) {
 	return s->dead;
 }
@@ -195,7 +199,8 @@ static void look_at_end(struct ht_sink *s, const char *name) {
 }
 
 static bool open_file(struct ht_sink *s, const char *name, const struct ht_sink_params *p) {
-	const int how = (p->append ? O_APPEND : O_TRUNC) | (p->no_wait ? O_NONBLOCK : 0);
+	// O_APPEND in any case: whoever rotates files may cut one that is being written.
+	const int how = O_APPEND | (p->append ? 0 : O_TRUNC) | (p->no_wait ? O_NONBLOCK : 0);
 	s->fd = open(name, O_WRONLY | O_CREAT | how | O_CLOEXEC | O_NOCTTY, 0666);
 	s->own_fd = s->fd >= 0;
 	if (!s->own_fd)

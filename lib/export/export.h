@@ -59,6 +59,9 @@ void ht_sink_flush(struct ht_sink *s);
 // ht_sink_error is NULL, or one line that says what was lost and why.
 const char *ht_sink_error(const struct ht_sink *s);
 
+// ht_sink_fd is what it writes to.
+int ht_sink_fd(const struct ht_sink *s);
+
 // ht_sink_is_dead tells whether nothing will ever be written again: the reader of a pipe went away.
 // (A record that was lost is no such thing: a full disk may have room again.)
 bool ht_sink_is_dead(const struct ht_sink *s);

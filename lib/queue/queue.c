@@ -23,7 +23,7 @@
 #define CHUNKS_WANTED 64u
 
 const struct ht_counter ht_queue_counters[HT_QUEUE_NUM_CTRS] = {
-#define X(id, name, help) {"queue", name, help},
+#define X(id, name, help) {"record_queue", name, help},
 	HT_QUEUE_COUNTERS(X)
 #undef X
 };

@@ -18,6 +18,7 @@ struct ht_sensor *ht_sensor_new(const struct ht_sensor_params *p) {
 	s->p = *p;
 	if (p->services == NULL)
 		s->p.services = s->own_services = ht_services_new();
+	s->offers = p->offers != NULL ? p->offers : s->own_offers;
 	s->hello_idle_ns = p->hello_idle_s * NS_PER_S;
 	s->flow_idle_ticks = ht_flow_ticks(p->flow_idle_s * NS_PER_S);
 	s->crypto = ht_crypto_new();
@@ -50,6 +51,11 @@ struct ht_sensor *ht_sensor_new(const struct ht_sensor_params *p) {
 		return NULL;
 	}
 	return s;
+}
+
+uint64_t ht_sensor_memory(const struct ht_sensor_params *p) {
+	const uint64_t flow = 68, hello = sizeof(struct hello) + sizeof(struct quic_past) + 8;
+	return p->max_flows * flow + p->max_hellos * hello + p->arena_bytes + p->fragment_bytes;
 }
 
 void ht_sensor_free(struct ht_sensor *s) {
@@ -312,5 +318,6 @@ void ht_sensor_finish(struct ht_sensor *s) {
 		flow_end(s, f, HT_CTR_STREAM_OPEN, HT_INCOMPLETE_END_OF_CAPTURE);
 		ht_flow_remove(s->flows, f);
 	}
-	memset(s->offers, 0, sizeof(s->offers)); // the servers of another capture are others
+	memset(s->own_offers, 0,
+	       sizeof(s->own_offers)); // of another capture the servers are others
 }

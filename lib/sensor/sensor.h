@@ -31,6 +31,8 @@
 	  "seconds after which the same addresses and ports are a new flow") \
 	X(fragment_idle_s, 60, 1, 3600, "seconds a fragmented packet may take (RFC 8200 4.5)")
 
+#define HT_SENSOR_OFFERS 1024u
+
 struct ht_sensor_params {
 #define X(name, def, least, most, help) uint32_t name;
 	HT_SENSOR_OPTIONS(X)
@@ -40,6 +42,10 @@ struct ht_sensor_params {
 	// Borrowed while the sensor lives, and while records of it are in use. NULL: the built-in
 	// table.
 	const struct ht_services *services;
+	// A memory of servers that offered TLS, HT_SENSOR_OFFERS words of zeros, that the sensors
+	// of a run share: they have the same secret, and each adds what it saw. NULL: the sensor
+	// has its own, for one capture at a time.
+	uint64_t *offers;
 	uint64_t secret[2]; // drawn at start: keys the hashes, so that no sender can choose
 			    // collisions
 	// emit gets each record in the call that saw its last byte. It borrows the record for the
@@ -194,6 +200,9 @@ extern const struct ht_counter ht_ledger[HT_NUM_CTRS];
 
 // ht_ledger_balance checks the sums above. It returns NULL, or the group that does not balance.
 const char *ht_ledger_balance(const uint64_t counters[HT_NUM_CTRS]);
+
+// ht_sensor_memory is what a sensor reserves at most, in bytes, when all its tables are full.
+uint64_t ht_sensor_memory(const struct ht_sensor_params *p);
 
 // ht_sensor_defaults fills the options with their defaults; emit and secret are left to the caller.
 void ht_sensor_defaults(struct ht_sensor_params *p);

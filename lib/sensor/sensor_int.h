@@ -195,7 +195,8 @@ struct ht_sensor {
 	unsigned num_vias;
 
 	// Servers that offered TLS, by hash of address and port: a hint, written over by others.
-	uint64_t offers[1024];
+	uint64_t *offers; // those of p, or own_offers
+	uint64_t own_offers[HT_SENSOR_OFFERS];
 	const struct sighting *at; // the packet in hand
 
 	// The connection last told, and its community id: a hello and what became of the talk

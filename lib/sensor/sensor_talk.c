@@ -99,7 +99,7 @@ offer_of(struct ht_sensor *s, const struct ht_flow *f, uint8_t side, uint64_t *k
 	} server = {.port = f->port[side]};
 	memcpy(server.addr, f->addr[side], sizeof(server.addr));
 	*key = keyed_hash(s, HT_SPAN(&server, sizeof(server)));
-	return &s->offers[*key % HT_ARRAY_LEN(s->offers)];
+	return &s->offers[*key % HT_SENSOR_OFFERS];
 }
 
 // What could not be read as long as more of it might come: a single letter.
@@ -120,7 +120,8 @@ outcome_of(struct ht_sensor *s, struct ht_flow *f, struct hello *h, bool hello) 
 	uint64_t key;
 	// Behind a proxy many servers have its address.
 	const bool proxied = server != NULL && (server->said & HT_SAID_PROXIED);
-	const bool before = *offer_of(s, f, !h->client, &key) == key && !proxied;
+	const uint64_t *offer = offer_of(s, f, !h->client, &key);
+	const bool before = __atomic_load_n(offer, __ATOMIC_RELAXED) == key && !proxied;
 	struct outcome o = {
 		.told = h->told,
 		.offered = server != NULL && (server->said & HT_SAID_OFFERED) && !proxied,
@@ -156,7 +157,7 @@ void talk_tell(
 		return;
 	if (o->offered) {
 		uint64_t key, *offer = offer_of(s, f, !o->client, &key);
-		*offer = key;
+		__atomic_store_n(offer, key, __ATOMIC_RELAXED);
 	}
 	const bool asks_nobody = only_proxy_headers(o->via, o->num_via);
 	const bool known = o->known && !asks_nobody;

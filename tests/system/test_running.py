@@ -101,7 +101,7 @@ class User(LiveTest):
         p.end()
 
     def test_no_such_user(self):
-        with self.assertRaisesRegex(AssertionError, r"exit status 2: (?s:.*):\d+:\d+: there is no such user"):
+        with self.assertRaisesRegex(AssertionError, r"exit status 2: (?s:.*):\d+:\d+: service.user: there is no such user"):
             self.sensor({"interfaces": ["vb"], "outputs": [], "service": {"user": "nobody-of-that-name"}})
 
 
@@ -310,7 +310,7 @@ class Tells(LiveTest):
                 if word != "total":
                     self.assertEqual(total(f"{group}_{word}"), value, (group, word))
         self.assertEqual(total("flows_begun"), ledger["flows"]["begun"])  # what became of them is known at their end
-        self.assertEqual(total("queue_records"), ledger["queue"]["records"])
+        self.assertEqual(total("record_queue_records"), ledger["queue"]["records"])
         self.assertEqual(total("sink_delivered"), ledger["sinks"][0]["delivered"])
         self.assertEqual(total("hellos_by_kind"), ledger["hellos"]["complete"])
         self.assertEqual(total("hellos_complete"), len(MANY.records))
