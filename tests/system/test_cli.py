@@ -293,6 +293,16 @@ class Outputs(unittest.TestCase):
             with open(path) as f:
                 self.assertIn("quic.example.com", f.read())
 
+    def test_two_outputs_in_one_file(self):
+        new, link = (os.path.join(self.dir, n) for n in ("new", "link"))
+        os.symlink(new, link)
+        for other in (new, os.path.join(self.dir, ".", "new"), link):
+            p = run("-r", pcap("quic-v1.pcap"), "-o", "json:" + new, "-o", "csv:" + other)
+            self.assertEqual((p.returncode, p.stdout), (2, b""), p)
+            self.assertIn(f"csv:{other}: writes where json:{new} does", p.stderr.decode())
+        p = run("-r", pcap("quic-v1.pcap"), "-o", "json:/dev/null", "-o", "csv:/dev/null")
+        self.assertEqual(p.returncode, 0)
+
     def test_no_escape_codes_but_on_a_terminal(self):
         self.assertNotIn(b"\x1b", run("-r", pcap("sni-odd.pcap"), "-o", "table").stdout)
 

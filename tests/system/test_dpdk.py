@@ -154,6 +154,12 @@ class AfPacket(SameTest):
         p = self.af_packet(4)
         self.assertGreater(min(q["frames"] for q in p.ledger["ports"][0]["queues"]), 100)  # the kernel spreads
 
+    def test_more_queues_than_are_read(self):
+        """The kernel gives frames to all of them: those of a queue that nobody reads were lost uncounted."""
+        why = "gives frames to 2 queues, of which 1 would be read"
+        with self.assertRaisesRegex(AssertionError, "(?s)exit status 1: .*net_af_packet0: the device " + why):
+            self.sensor(dpdk("net_af_packet0,iface=vb,qpairs=2"))
+
     def test_service_tags(self):
         """The driver puts back the outer tag that the kernel took away, but as 802.1Q's, whatever it was."""
         p = self.sensor(dpdk("net_af_packet0,iface=vb"))

@@ -8,7 +8,10 @@ Skipped (77) where this machine lacks something; what a single case lacks is sai
 
 import fcntl
 import os
+import shutil
 import signal
+import subprocess
+import tempfile
 import threading
 import time
 
@@ -73,6 +76,24 @@ class Signals(FaultTest):
                 self.assertLess(time.monotonic() - begun, 5)
                 self.balanced(p)
                 self.assertGreater(len(self.lines(p.written)), 0)
+
+    def test_term_while_it_starts(self):
+        """What it opens may take for ever: a capture that is a pipe, which nobody writes to."""
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        pipe, path = os.path.join(folder, "pipe"), os.path.join(folder, "sensor.yaml")
+        os.mkfifo(pipe)
+        with open(path, "w", encoding="ascii") as f:
+            f.write(f"dpdk: {{file_prefix: starts, ports: [{{device: 'net_pcap0,rx_pcap={pipe}'}}]}}\n")
+        with subprocess.Popen([sensor.PROGRAM, "-c", path], stderr=subprocess.PIPE) as p:
+            try:
+                time.sleep(1)
+                self.assertIsNone(p.poll())
+                p.send_signal(signal.SIGTERM)
+                self.assertEqual(p.wait(5), 1)
+                self.assertIn(b"ended by a signal while it was starting", p.stderr.read())
+            finally:
+                p.kill()
 
     def test_kill_and_again(self):
         """It starts again at once, and goes on in the same file."""

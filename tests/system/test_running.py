@@ -226,11 +226,16 @@ class Reload(LiveTest):
         self.assertIn(f"{p.file}:2:18: ", said)
         # So it is with an output that cannot be opened.
         self.reload(p, {**config, "outputs": ["json:/nowhere/at/all"]}, "/nowhere/at/all", "outputs stay as they are\n")
+        # Those in use are opened again all the same: somebody may have moved the file away.
+        moved = other + ".1"
+        os.rename(other, moved)
+        self.reload(p, None, "outputs stay as they are\n", "outputs opened again\n")
+        self.assertTrue(os.path.exists(other))
         send("va", sensor.write("second.pcap", second))
         p.end()
         self.expect(p, frames=len(MANY.frames))
         self.assertEqual(p.ledger["workers"], 1)
-        self.same(what(p.records() + p.records(other)), what(MANY.records))
+        self.same(what(p.records() + p.records(moved) + p.records(other)), what(MANY.records))
         self.assertGreater(len(p.records(other)), 0)
 
     def test_without_a_file(self):

@@ -375,10 +375,12 @@ static void on_record(void *user, const struct ht_record *r) {
 	}
 }
 
-static struct result run(void) {
+// `offers` is the memory that several sensors share, NULL for the sensor's own.
+static struct result run_with(uint64_t *offers) {
 	struct result res = {0};
 	struct ht_sensor_params p = small_sensor(on_record, &res);
 	p.events = true;
+	p.offers = offers;
 	struct ht_sensor *s = ht_sensor_new(&p);
 	assert_non_null(s);
 	ht_sensor_run(s, fs.f, fs.num);
@@ -387,6 +389,10 @@ static struct result run(void) {
 	assert_null(ht_ledger_balance(ht_sensor_counters(s)));
 	ht_sensor_free(s);
 	return res;
+}
+
+static struct result run(void) {
+	return run_with(NULL);
 }
 
 static void
@@ -616,6 +622,18 @@ static void test_an_offer_is_remembered(void **state) {
 	assert_string_equal(r.state, "not_offered");
 }
 
+// Workers see different connections of one server: what one has seen offered the other knows.
+static void test_an_offer_is_remembered_by_all_workers(void **state) {
+	(void)state;
+	static uint64_t offers[HT_SENSOR_OFFERS];
+	in_turns(dialogue("smtp, a mail in clear"), true, true, true);
+	assert_int_equal(run_with(offers).events, 1);
+	in_turns(dialogue("smtp, no offer"), true, true, true);
+	assert_string_equal(run_with(offers).state, "stripped");
+	in_turns(dialogue("smtp, no offer"), true, true, true);
+	assert_string_equal(run_with(NULL).state, "not_offered");
+}
+
 // The server's greeting tells which protocol a lone STARTTLS is of, also when the hello is there.
 static void test_the_greeting_names(void **state) {
 	(void)state;
@@ -671,6 +689,7 @@ int main(void) {
 		cmocka_unit_test(test_any_segments),
 		cmocka_unit_test(test_an_evicted_talk_hides_no_hello),
 		cmocka_unit_test(test_an_offer_is_remembered),
+		cmocka_unit_test(test_an_offer_is_remembered_by_all_workers),
 		cmocka_unit_test(test_the_greeting_names),
 		cmocka_unit_test(test_a_granted_hello),
 		cmocka_unit_test(test_a_late_syn_decides),
