@@ -83,6 +83,7 @@ enum ht_incomplete {
 //   flows.begun    = the other flows counters
 //   datagrams.total = the other datagrams counters
 //   upgrades.begun = the other upgrades counters
+// So it is at the end. Before it, what is still in progress has been counted as begun, and no more.
 #define HT_LEDGER(X) \
 	X(FRAMES, "frames", "total", "frames given to the sensor") \
 	X(FRAME_TCP, "frames", "tcp", "TCP segments") \
@@ -108,15 +109,19 @@ enum ht_incomplete {
 	X(PACKETS_OVERLAP, "fragments", "packets_overlap", "refused: fragments overlapped") \
 	X(PACKETS_EVICTED, "fragments", "packets_evicted", "given up: table or arena full") \
 	X(PACKETS_BYTES, "bytes", "wire", "bytes of the frames on the wire") \
-	X(FLOWS_BEGUN, "flows", "begun", "flows remembered") \
-	X(FLOW_HELLO, "flows", "hello", "flows that gave a ClientHello") \
-	X(FLOW_NO_HELLO, "flows", "no_hello", "flows that sent data, none of it a ClientHello") \
-	X(FLOW_NO_DATA, "flows", "no_data", "flows that sent no data") \
+	X(FLOWS_BEGUN, "flows", "begun", \
+	  "flows remembered; the others are counted when a flow ends") \
+	X(FLOW_HELLO, "flows", "hello", "ended flows that gave a ClientHello") \
+	X(FLOW_NO_HELLO, "flows", "no_hello", \
+	  "ended flows that sent data, none of it a ClientHello") \
+	X(FLOW_NO_DATA, "flows", "no_data", "ended flows that sent no data") \
 	X(FLOWS_EVICTED, "tables", "flows_evicted", \
 	  "undecided flows given up since the table was full") \
 	X(HELLOS_EVICTED, "tables", "hellos_evicted", \
 	  "hellos in progress given up since a pool was full") \
-	X(STREAMS_BEGUN, "streams", "begun", "TCP directions that sent data") \
+	X(STREAMS_BEGUN, "streams", "begun", \
+	  "TCP directions that sent data; the others are counted when it is known which one it " \
+	  "is, at the latest when the flow ends") \
 	X(STREAM_HELLO, "streams", "hello", "a ClientHello was found, or began") \
 	X(STREAM_TLS_OTHER, "streams", "tls_other", "TLS, and not the client's side") \
 	X(STREAM_ANSWERED, "streams", "answered", "undecided when the other side sent a hello") \
