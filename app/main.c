@@ -2,6 +2,7 @@
 // hellotap: options, wiring, signals. No protocol code.
 
 #include "config.h"
+#include "counters.h"
 #include "crypto.h"
 #include "engine.h"
 #include "fields.h"
@@ -145,6 +146,12 @@ int main(int argc, char **argv) {
 		return EXIT_DONE;
 	case ACTION_FIELDS_MD:
 		ht_print_fields_md(stdout);
+		return EXIT_DONE;
+	case ACTION_COUNTERS:
+		ht_print_counters(stdout);
+		return EXIT_DONE;
+	case ACTION_COUNTERS_MD:
+		ht_print_counters_md(stdout);
 		return EXIT_DONE;
 	case ACTION_SERVICES:
 		return print_services(&o, services_print);

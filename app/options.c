@@ -19,6 +19,7 @@ enum {
 	OPT_OPTIONS,
 	OPT_WORKERS,
 	OPT_FIELDS,
+	OPT_COUNTERS,
 	OPT_STATS,
 	OPT_JA4_R,
 	OPT_SERVICES,
@@ -198,6 +199,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 		{"help", no_argument, NULL, 'h'},
 		{"records", required_argument, NULL, OPT_RECORDS},
 		{"fields", optional_argument, NULL, OPT_FIELDS},
+		{"counters", optional_argument, NULL, OPT_COUNTERS},
 		{"stats", required_argument, NULL, OPT_STATS},
 		{"ja4-r", no_argument, NULL, OPT_JA4_R},
 		{"services", required_argument, NULL, OPT_SERVICES},
@@ -287,6 +289,14 @@ void options_parse(struct options *o, int argc, char **argv) {
 				o->action = ACTION_FIELDS_MD;
 			else
 				usage(o, "--fields=%s: only 'md' is known", optarg);
+			return;
+		case OPT_COUNTERS:
+			if (optarg == NULL)
+				o->action = ACTION_COUNTERS;
+			else if (strcmp(optarg, "md") == 0)
+				o->action = ACTION_COUNTERS_MD;
+			else
+				usage(o, "--counters=%s: only 'md' is known", optarg);
 			return;
 		case OPT_SERVICES:
 			add(o, &services, optarg);
@@ -406,6 +416,7 @@ void options_help(void) {
 	      "  -q, --quiet          no progress line and no summary\n"
 	      "      --options[=md]   print the options of a configuration file and exit\n"
 	      "      --fields[=md]    print the table of record fields and exit\n"
+	      "      --counters[=md]  print the counters of the ledger and exit\n"
 	      "      --services-table[=md]\n"
 	      "                       print the table of services by port in force and exit\n"
 	      "      --version        print the version, and what it was built with, and exit\n"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct ht_counter hellos = {
+const struct ht_counter telemetry_hellos = {
 	"hellos",
 	"by_kind",
 	"hello records by protocol, highest version offered and service of the server's port",
@@ -18,7 +18,7 @@ static const struct ht_counter interface_up = {
 	"up",
 	"1: the interface is up, 0: it is down or away",
 };
-static const struct ht_counter handed_in = {
+const struct ht_counter telemetry_handed_in = {
 	"worker",
 	"handed_in",
 	"frames taken over from other workers",
@@ -82,7 +82,8 @@ static void add_workers(struct telemetry *t, const struct options *o) {
 		add(t, NULL, ht_ledger, HT_NUM_CTRS, ht_sensor_counters(w->sensor), &worker, 1);
 		add(t, NULL, worker_counters, NUM_WORKER_COUNTERS, w->ctr, &worker, 1);
 		if (t->dpdk != NULL)
-			add(t, NULL, &handed_in, 1, ht_dpdk_handed_in(t->dpdk, i), &worker, 1);
+			add(t, NULL, &telemetry_handed_in, 1, ht_dpdk_handed_in(t->dpdk, i),
+			    &worker, 1);
 		add(t, NULL, ht_queue_counters, HT_QUEUE_NUM_CTRS, t->queues[i], &worker, 1);
 		for (unsigned k = 0; w->dpdk == NULL && k < w->num_captures; k++) {
 			const struct ht_label both[2] = {worker, {"interface", o->interfaces.v[k]}};
@@ -169,7 +170,9 @@ bool telemetry_start(
 	t->num_workers = num_workers;
 	t->dpdk = dpdk;
 	t->metrics = ht_metrics_new();
-	t->tally = ht_tally_new(&hellos, hello_labels, HT_ARRAY_LEN(hello_labels), MAX_KINDS);
+	t->tally = ht_tally_new(
+		&telemetry_hellos, hello_labels, HT_ARRAY_LEN(hello_labels), MAX_KINDS
+	);
 	t->queues = calloc(num_workers, sizeof(t->queues[0]));
 	if (t->metrics == NULL || t->tally == NULL || t->queues == NULL) {
 		fputs("hellotap: metrics: no memory\n", stderr);

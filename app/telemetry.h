@@ -10,6 +10,9 @@
 
 struct telemetry;
 
+// What is a metric and in no table besides.
+extern const struct ht_counter telemetry_hellos, telemetry_handed_in;
+
 // telemetry_start registers all counters and serves them where o->metrics says; *out is NULL where
 // it says nothing. False when that cannot be: that was said, and *out may be freed. All arguments
 // are borrowed until telemetry_free.

@@ -66,6 +66,20 @@ class Options(unittest.TestCase):
         self.usage_error("-i", "lo", "--snaplen", "63", says="--snaplen 63: must be 64 to 262144")
         self.usage_error("-i", "lo", "--buffer-mib", "0", says="--buffer-mib 0: must be 1 to 2047")
 
+    def test_counters_are_those_of_a_ledger(self):
+        p = run("--counters")
+        self.assertEqual((p.returncode, p.stderr), (0, b""))
+        named = [line.split()[0] for line in p.stdout.decode().splitlines()]
+        self.assertEqual(len(named), len(set(named)))
+        told = ledger(run("-r", pcap("tls13-hello.pcap"), "-o", "json:/dev/null", "-q", "--stats", "json"))
+        found = set()
+        for group, value in told.items():
+            for v in value if isinstance(value, list) else [value]:
+                found |= {f"{group}{'[]' * isinstance(value, list)}.{k}" for k in v} if isinstance(v, dict) else {group}
+        self.assertEqual(found - set(named), {"record", "sinks[].sink"})
+        self.assertIn(f"| `{named[0]}` | `hellotap_port_received_total` |", run("--counters=md").stdout.decode())
+        self.usage_error("--counters=xml", says="only 'md' is known")
+
     def test_help_names_every_option_and_the_man_page_does_too(self):
         p = run("--help")
         self.assertEqual(p.returncode, 0)

@@ -303,6 +303,9 @@ class Tells(LiveTest):
         p.end()
         self.assertTrue(p.ledger["balanced"])
         ledger = p.ledger
+        doc = subprocess.run([PROGRAM, "--counters=md"], capture_output=True, text=True, check=True).stdout
+        ours = {k[0] for k in now if k[0].startswith("hellotap_") and not k[0].startswith("hellotap_endpoint_")}
+        self.assertEqual({name for name in ours if f"`{name}`" not in doc}, set())
 
         def total(name):
             found = [v for k, v in now.items() if k[0] == f"hellotap_{name}_total"]
