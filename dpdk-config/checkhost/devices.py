@@ -4,6 +4,8 @@ import re
 
 MAX_RING = {"net_ice": 4096, "net_i40e": 4096, "net_ixgbe": 4096, "net_e1000_igb": 4096}
 DDP = ("/lib/firmware/updates/intel/ice/ddp/ice.pkg", "/lib/firmware/intel/ice/ddp/ice.pkg")
+VFIO = "/sys/bus/pci/drivers/vfio-pci"
+UNSAFE = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 # PCIe: Gb/s of a lane, after its coding.
 LANE = {"2.5": 2.0, "5.0": 4.0, "8.0": 7.88, "16.0": 15.75, "32.0": 31.5}
 
@@ -71,7 +73,7 @@ def bound(host, q, pci, r):
         return
     else:
         name = host.interface_of_pci(pci)
-        commands = ["modprobe vfio-pci"]
+        commands = [] if host.there(VFIO) else [host.no_modules() or "modprobe vfio-pci"]
         if name and host.text(f"/sys/class/net/{name}/operstate") == "up":
             commands.append(f"ip link set {name} down      # not if you reach this host by it")
         commands.append(f"dpdk-devbind.py --bind=vfio-pci {pci}")
@@ -82,7 +84,7 @@ def bound(host, q, pci, r):
 
 def iommu(host, q, pci, r):
     group = host.link(f"/sys/bus/pci/devices/{pci}/iommu_group")
-    unsafe = host.text("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode") == "Y"
+    unsafe = host.text(UNSAFE) == "Y"
     if group is None and unsafe:
         r.ok("IOMMU", f"{pci} has none; vfio runs without (a device may write anywhere)")
         return
@@ -109,14 +111,19 @@ def no_iommu(host, what, r):
     asked = host.cmdline("amd_iommu") != "off" if amd else host.cmdline("intel_iommu") == "on"
     bios = f"turn {'AMD-Vi (IOMMU)' if amd else 'VT-d'} on in the BIOS"
     first = bios if asked else f"{bios}, and add to the kernel's line: {line}"
-    r.lacks("IOMMU", what, first, "or without its protection: modprobe vfio enable_unsafe_noiommu_mode=1")
+    if host.there(UNSAFE):
+        unsafe = f"echo Y > {UNSAFE}"
+    else:
+        unsafe = host.no_modules() or "modprobe vfio enable_unsafe_noiommu_mode=1"
+    r.lacks("IOMMU", what, first, "or without its protection: " + unsafe)
 
 
 def vfio_module(host, r):
-    if host.there("/sys/bus/pci/drivers/vfio-pci"):
+    if host.there(VFIO):
         r.ok("vfio-pci", "loaded")
     else:
-        r.lacks("vfio-pci", "not loaded", "modprobe vfio-pci; echo vfio-pci > /etc/modules-load.d/vfio-pci.conf")
+        r.lacks("vfio-pci", "not loaded", host.no_modules()
+                or "modprobe vfio-pci; echo vfio-pci > /etc/modules-load.d/vfio-pci.conf")
 
 
 def ddp(host, q, r):
@@ -145,7 +152,7 @@ def kernel_keeps(host, q, pci, pmd, r):
                 f"dpdk-devbind.py --bind={core} {pci}")
     missing = [m for m in modules if not host.there(f"/sys/module/{m}")]
     if missing:
-        r.lacks("modules", f"not loaded: {', '.join(missing)}", f"modprobe -a {' '.join(missing)}",
+        r.lacks("modules", f"not loaded: {', '.join(missing)}", host.no_modules() or f"modprobe -a {' '.join(missing)}",
                 "apt-get install rdma-core ibverbs-providers")
     name = host.interface_of_pci(pci)
     if name is None:
@@ -243,6 +250,7 @@ def virtual(host, p, q, r):
                 r.ok(q.name, f"{value} is there")
             else:
                 r.lacks(q.name, f"no file {value}", "start hellotap from the folder that the path begins in")
+    virtual_queues(p, q, r)
     name = q.arg("iface") if q.driver.endswith(("af_xdp", "af_packet")) else q.arg("rx_iface")
     if name is None:
         return
@@ -261,6 +269,32 @@ def virtual(host, p, q, r):
         xdp_queues(host, p, q, name, r)
     offloads(host, name, r, xdp=q.driver == "net_af_xdp")
     kernel_ring(host, name, r)
+
+
+def virtual_queues(p, q, r):
+    """Whether as many queues are read as the device has by its arguments."""
+    if q.driver.endswith("af_packet"):
+        name, has = "qpairs", int(q.arg("qpairs", "1"))
+    elif q.driver == "net_pcap":
+        name, has = "rx_pcap", sum(k == "rx_pcap" for k, _ in q.args)
+    else:
+        return
+    read = q.queues or p.workers
+    what = f"{q.name} queues"
+    text = f"qpairs={has}" if name == "qpairs" else f"{has} x rx_pcap="
+    if has > read:
+        # The device has them open all the same: their share of the frames waits there for nobody.
+        r.lacks(what, f"{text}, {read} are read: the others' frames are lost",
+                f"workers.count: {has}" if not q.queues else f"queues: {has}, and as many workers.count")
+    elif q.queues > has > 0:
+        r.lacks(what, f"{text}, queues: {q.queues}: it will not start", f"queues: {has}, or {q.queues} {name}=")
+    elif name == "qpairs" and has < read:
+        r.lacks(what, f"{text} for {read} workers: {has} of them receive, and hand over to the others",
+                f"qpairs={read} in the profile")
+    elif 0 < has < read:
+        r.ok(what, f"{text} for {read} workers: the frames are handed over")
+    elif has:
+        r.ok(what, text)
 
 
 def _readable(path):
@@ -284,8 +318,9 @@ def xdp_queues(host, p, q, name, r):
                 f"ethtool -L {name} combined {count}")
     else:
         r.ok(f"{name} queues", f"{count} of {now}")
-    if count > p.workers:
-        r.lacks(f"{name} queues", f"{count} queues for {p.workers} workers", f"workers.count: {count}")
+    read = q.queues or p.workers
+    if count > read:
+        r.lacks(f"{name} queues", f"{count} queues for {read} workers", f"workers.count: {count}")
 
 
 def offloads(host, name, r, xdp):

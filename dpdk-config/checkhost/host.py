@@ -138,6 +138,17 @@ class Host:
         m = re.search(rf"^{name}\s*:\s*(.*)$", self.text("/proc/cpuinfo") or "", re.M)
         return m.group(1).strip() if m else ""
 
+    # --- modules ---
+
+    def no_modules(self):
+        """Why no module can be loaded, or None."""
+        if not self.there("/proc/modules"):
+            return "this kernel has no modules (no /proc/modules): it takes another kernel"
+        folders = [f for f in ("/sbin", "/usr/sbin", "/bin", "/usr/bin") if self.there(f)]
+        if folders and not any(self.there(f + "/modprobe") for f in folders):
+            return "modprobe is not installed: apt-get install kmod"
+        return None
+
     # --- devices ---
 
     def pci_of_interface(self, name):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Hugepages, and who hellotap runs as."""
+"""Hugepages and other memory, and who hellotap runs as."""
 import re
 
-from .profile import EAL_MIB
+from .profile import EAL_MIB, PAGE
 
 
 def _free_mib(sizes):
@@ -85,6 +85,30 @@ def hugepages(host, p, r):
         else:
             r.lacks("hugepages", text, *_more_pages(host, node, mib - free))
     r.ok("hugetlbfs", "no mount needed")
+
+
+def _in_hugepages(host, p):
+    return p.hugepages != "no" and (p.hugepages == "yes" or p.hardware or any(map(_free_mib, host.hugepages().values())))
+
+
+def other(host, p, r):
+    """Memory beside hugepages. It is touched as it is used: what is too much is found out late."""
+    m = re.search(r"^MemTotal:\s+(\d+) kB", host.text("/proc/meminfo") or "", re.M)
+    if not m:
+        r.unknown("memory", "/proc/meminfo does not say")
+        return
+    reserved = sum(kib * num for sizes in host.hugepages().values() for kib, (num, _) in sizes.items())
+    have = (int(m.group(1)) - reserved) >> 10
+    need = p.sensor_bytes()
+    if p.ports and not _in_hugepages(host, p):
+        need += sum(p.pool_frames(w) for w in range(p.workers)) * PAGE
+    need = -(-need >> 20)
+    text = f"{have} MiB beside hugepages, {need} MiB needed by {p.workers} worker{'s' * (p.workers > 1)}"
+    if need <= have:
+        r.ok("memory", text)
+    else:
+        r.lacks("memory", text, "less of sensor.max_flows, max_hellos, arena_bytes, fragment_bytes, workers.queue_mib, "
+                "or fewer workers.count")
 
 
 def _first_node(host, p):

@@ -10,12 +10,22 @@ import re
 # What the program assumes where a file says nothing (hellotap --options).
 PORT = {"queues": "0", "rx_descriptors": "4096", "mtu": "1500"}
 DPDK = {"hugepages": "auto", "inbox_frames": "4096", "idle": "pause", "spread": "auto"}
+WORKERS = {"count": "1", "queue_mib": "16"}
+SENSOR = {"max_flows": "262144", "max_hellos": "12288", "arena_bytes": "12582912", "fragment_bytes": "4194304"}
+
+# lib/sensor/sensor.h: what the program says of them itself.
+FLOW_BYTES = 68
+HELLO_BYTES = 1100
 
 # lib/capture/capture_dpdk_port.c, pool_frames(): what can be away from a worker's pool at a time.
 BURST = 32
 CACHE = 256
+DESCRIPTORS_LEAST = 2048
+FRAME_AROUND = 26  # Ethernet, two VLAN tags, FCS
+DATAROOM = 2048
 # A frame in hugepages: 2176 bytes of data and headroom, the mbuf (128), the pool's header (64).
 FRAME_BYTES = 2368
+PAGE = 4096  # one of which a frame takes without hugepages
 EAL_MIB = 96  # EAL itself, descriptor rings, inboxes
 
 
@@ -138,6 +148,11 @@ class Port:
         return next((v for k, v in self.args if k == name), default)
 
     @property
+    def mbufs(self):
+        """How many buffers its longest frame takes."""
+        return (self.mtu + FRAME_AROUND - 1) // DATAROOM + 1
+
+    @property
     def virtual(self):
         return self.name.startswith(("net_", "eth_", "virtio_user"))
 
@@ -160,15 +175,22 @@ class Profile:
             return v
 
         dpdk = {**DPDK, **{k: v for k, v in section("dpdk").items() if v is not None}}
-        workers, service = section("workers"), section("service")
+        workers = {**WORKERS, **{k: v for k, v in section("workers").items() if v is not None}}
+        sensor = {**SENSOR, **{k: v for k, v in section("sensor").items() if v is not None}}
+        service = section("service")
         self.ports = [Port(p) for p in dpdk.get("ports") or []]
         self.hugepages = dpdk["hugepages"]
         self.inbox_frames = number(dpdk["inbox_frames"])
         self.idle = dpdk["idle"]
-        self.workers = number(workers.get("count") or "1")
+        self.workers = number(workers["count"])
+        self.queue_mib = number(workers["queue_mib"])
+        self.sensor = {k: number(sensor[k]) for k in SENSOR}
         self.cpus = [int(c) for c in workers.get("cpus") or []]
         self.interfaces = tree.get("interfaces") or []
         self.user = service.get("user") or None
+        # "json:PATH"; without a path, or with "-", it is standard output.
+        paths = [o.partition(":")[2] for o in tree.get("outputs") or []]
+        self.outputs = [o for o in paths if o not in ("", "-")]
 
     @property
     def hardware(self):
@@ -179,8 +201,9 @@ class Profile:
         return self.cpus[worker] if worker < len(self.cpus) else None
 
     def pool_frames(self, worker):
-        n = 2 * BURST + self.workers * CACHE * 2 + (self.workers - 1) * self.inbox_frames
-        return n + sum(p.rx_descriptors for p in self.ports if not p.queues or worker < p.queues)
+        each = max([p.mbufs for p in self.ports], default=1)
+        n = self.workers * CACHE * 2 + (2 * BURST + (self.workers - 1) * self.inbox_frames) * each
+        return n + sum(max(p.rx_descriptors, DESCRIPTORS_LEAST) for p in self.ports if not p.queues or worker < p.queues)
 
     def pool_bytes(self, worker):
         # The pool is rounded up to 2^n - 1 frames.
@@ -189,3 +212,9 @@ class Profile:
     def hugepage_mib(self, workers):
         """What the pools of these workers take."""
         return -(-sum(self.pool_bytes(w) for w in workers) >> 20)
+
+    def sensor_bytes(self):
+        """What the tables of all workers take, and the queues of their records."""
+        s = self.sensor
+        each = FLOW_BYTES * s["max_flows"] + HELLO_BYTES * s["max_hellos"] + s["arena_bytes"] + s["fragment_bytes"]
+        return self.workers * (each + (self.queue_mib << 20))

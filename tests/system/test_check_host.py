@@ -27,7 +27,7 @@ PMD_ICE = {"name": "net_ice", "params": "safe-mode-support=<0|1>", "kmod": "* ig
            "pci_ids": [[0x8086, 0x1592, 0xffff, 0xffff]]}
 PMD_MLX5 = {"name": "mlx5_eth", "kmod": "* ib_uverbs & mlx5_core & mlx5_ib", "pci_ids": [[0x15b3, 0x1017, 0xffff, 0xffff]]}
 PMDS = "/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0"
-ROOT_CAPS = "Name:\tx\nUid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\n"
+ROOT_CAPS = "Name:\tx\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t \nNStgid:\t1\nCapEff:\t000001ffffffffff\n"
 
 
 def reads_files():
@@ -49,6 +49,10 @@ class FakeHost:
         self.put("/proc/cmdline", "BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro quiet")
         self.put("/proc/self/status", ROOT_CAPS)
         self.put("/proc/1/comm", "systemd")
+        self.put("/proc/meminfo", "MemTotal:       197561344 kB")
+        self.put("/proc/modules", "vfio 1 0")
+        self.put("/usr/sbin/modprobe", "")
+        self.put("/var/log/hellotap/older.json", "")
         self.put("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
         self.put("/sys/devices/system/cpu/online", "0-79")
         self.put("/sys/devices/system/cpu/isolated", "")
@@ -209,7 +213,7 @@ class Profiles(Case):
 
     def test_the_defaults_are_those_of_the_program(self):
         text = subprocess.run([PROGRAM, "--options"], capture_output=True, text=True, check=True).stdout
-        for key, value in {**ht_profile.PORT, **ht_profile.DPDK}.items():
+        for key, value in {**ht_profile.PORT, **ht_profile.DPDK, **ht_profile.WORKERS, **ht_profile.SENSOR}.items():
             self.assertRegex(text, rf"(?m)^\s+#?{key}: {value}$")
 
     @needs_files
@@ -240,6 +244,19 @@ class Sizes(Case):
         self.assertEqual(p.pool_frames(0), 27712)
         self.assertEqual(p.pool_bytes(0), 32767 * 2368)
         self.assertEqual(p.hugepage_mib(range(16)), 1184)
+        # A driver may take 2048 mbufs, whatever is asked for; a frame of 9216 bytes takes five.
+        p = ht_profile.Profile(self.profile("lab-vdev.yaml"))
+        self.assertEqual(p.pool_frames(0), 2 * 32 + 2 * 512 + 2048 + 4096)
+        p.ports[0].mtu = 9216
+        self.assertEqual(p.pool_frames(0), (2 * 32 + 4096) * 5 + 2 * 512 + 2048)
+
+    def test_what_the_sensors_take(self):
+        p = ht_profile.Profile(os.path.join(CONFIG, "lab-vdev.yaml"))
+        each = 68 * 16384 + 1100 * 1024 + (2 << 20) + (1 << 20) + (1 << 20)
+        self.assertEqual(p.sensor_bytes(), 2 * each)
+        text = subprocess.run([PROGRAM, "--options"], capture_output=True, text=True, check=True).stdout
+        self.assertIn(f"({ht_profile.FLOW_BYTES} bytes each)", text)
+        self.assertIn(f"(about {ht_profile.HELLO_BYTES / 1000} kB each)", text)
 
     def test_lists_of_cpus(self):
         self.assertEqual(ht_host.cpus_of("0-3,8,10-11\n"), {0, 1, 2, 3, 8, 10, 11})
@@ -267,6 +284,8 @@ class Hosts(Case):
             ("IOMMU", "0000:3b:00.0 is in group 42"), ("0000:3b:00.0 ring", "rx_descriptors 4096 of 4096"),
             ("DDP", "/lib/firmware/intel/ice/ddp/ice.pkg is there"), ("0000:3b:00.0 slot", "x16 at 16.0 GT/s: 252 Gb/s"),
             ("vfio-pci", "loaded"), ("hugepages", "node 0 has 2048 MiB free, 1280 MiB needed"),
+            ("memory", "190883 MiB beside hugepages, 3549 MiB needed by 16 workers"),
+            ("outputs", "root may write /var/log/hellotap/records.json"),
             ("SMT", "each worker has a core of its own"), ("NUMA", "the workers are on node 0, where the NIC is"),
             ("isolcpus", "CPU 2-17 is without other threads"), ("nohz_full", "CPU 2-17 is without the timer's tick"),
             ("rcu_nocbs", "CPU 2-17 is without RCU's callbacks"), ("governor", "performance"),
@@ -451,6 +470,133 @@ class Hosts(Case):
                          ("LACKS", "idle: sleep, and to leave the deepest state takes 133 us"))
         h.put("/sys/devices/system/cpu/cpu5/cpuidle/state3/disable", "1")
         self.ok(self.check(h, p), "C-states", "none takes longer than 50 us to leave")
+
+    def test_memory(self):
+        h, p = self.appliance()
+        # Reserved hugepages are in MemTotal, and nobody else's.
+        h.put("/proc/meminfo", f"MemFree: 9 kB\nMemTotal: {(2048 + 3548) << 10} kB")
+        self.lacks(self.check(h, p), "memory", "3548 MiB beside hugepages, 3549 MiB needed by 16 workers",
+                   "less of sensor.max_flows, max_hellos, arena_bytes, fragment_bytes, workers.queue_mib, or fewer workers.count")
+        h.put("/proc/meminfo", f"MemTotal: {(2048 + 3549) << 10} kB")
+        self.ok(self.check(h, p), "memory", "3549 MiB beside hugepages, 3549 MiB needed by 16 workers")
+        os.unlink(h.dir + "/proc/meminfo")
+        self.assertEqual(self.check(h, p).of("memory"), [("cannot tell", "/proc/meminfo does not say", [])])
+        # Without hugepages the pools of frames are there, too: a page for each.
+        h.put("/proc/meminfo", "MemTotal: 1048576 kB")
+        lab = self.profile("lab-vdev.yaml", hugepages='"no"')
+        pages = 2 * ht_profile.Profile(lab).pool_frames(0) * 4096
+        need = -(-(ht_profile.Profile(lab).sensor_bytes() + pages) >> 20)
+        self.assertGreater(pages >> 20, 50)
+        self.assertEqual(self.check(h, lab).of("memory")[0][1].split(", ")[1], f"{need} MiB needed by 2 workers")
+
+    def outputs(self, h, user=None, *specs):
+        text = "interfaces: [eth1]\noutputs:\n" + "".join(f"  - {s}\n" for s in specs)
+        fd, path = tempfile.mkstemp(suffix=".yaml")
+        self.addCleanup(os.unlink, path)
+        with os.fdopen(fd, "w", encoding="utf-8") as f:
+            f.write(text + (f"service:\n  user: {user}\n" if user else ""))
+        return self.check(h, path).of("outputs")
+
+    def test_folders_of_outputs(self):
+        h = FakeHost(self)
+        mine, other = os.getuid(), os.getuid() + 1000
+        h.put("/etc/passwd", f"owner:x:{mine}:77:::\nhellotap:x:{other}:{other}:::\nmember:x:{other + 1}:5:::")
+        h.put("/etc/group", f"log:x:{os.getgid()}:x,member")
+        folder, file = h.dir + "/data/log", "/data/log/a.json"
+        self.assertEqual(self.outputs(h, None, "json", "csv:-"), [])
+        self.assertEqual(self.outputs(h, "hellotap", "json:" + file), [
+            ("LACKS", "there is no folder /data/log", ["install -d -o hellotap -m 0750 /data/log"])])
+        os.makedirs(folder)
+        os.chmod(folder, 0o755)
+        told = ("LACKS", "hellotap may not make /data/log/a.json", ["chown hellotap /data/log"])
+        self.assertEqual(self.outputs(h, "hellotap", "json:" + file, "table"), [told])
+        self.assertEqual(self.outputs(h, None, "json:" + file), [("ok", "root may write " + file, [])])
+        self.assertEqual(self.outputs(h, "owner", "json:" + file), [("ok", "owner may write " + file, [])])
+        os.chmod(folder, 0o770)
+        self.assertEqual(self.outputs(h, "member", "json:" + file), [("ok", "member may write " + file, [])])
+        self.assertEqual(self.outputs(h, "hellotap", "json:" + file), [
+            ("LACKS", f"hellotap may not enter /data/log, for {file}", ["chmod o+x /data/log, or another folder"])])
+        # What root has left behind.
+        os.chmod(folder, 0o777)
+        self.assertEqual(self.outputs(h, "hellotap", "json:" + file), [("ok", "hellotap may write " + file, [])])
+        h.put(file, "{}")
+        os.chmod(h.dir + file, 0o644)
+        self.assertEqual(self.outputs(h, "hellotap", "csv:" + file), [
+            ("LACKS", "hellotap may not write " + file, ["chown hellotap " + file])])
+        self.assertEqual(self.outputs(h, "owner", "csv:/data/log")[0][:2], ("LACKS", "/data/log is a folder"))
+        self.assertEqual(self.outputs(h, "nobody", "csv:" + file)[0][0], "cannot tell")
+        h.put("/data/file", "")
+        self.assertEqual(self.outputs(h, "owner", "csv:/data/file/x")[0][:2], ("LACKS", "there is no folder /data/file"))
+
+    def test_the_folder_that_systemd_makes(self):
+        h = FakeHost(self)
+        shutil.rmtree(h.dir + "/var/log/hellotap")
+        h.put("/etc/passwd", "hellotap:x:105:105:::\nother:x:106:106:::")
+        file = "json:/var/log/hellotap/hellotap.json"
+        self.assertEqual(self.outputs(h, "hellotap", file)[0][:2], ("LACKS", "there is no folder /var/log/hellotap"))
+        h.put("/lib/systemd/system/hellotap.service", "[Unit]")
+        self.assertEqual(self.outputs(h, "hellotap", file), [
+            ("ok", "/var/log/hellotap is made by systemd when the service starts (not when hellotap is started by hand)", [])])
+        self.assertEqual(self.outputs(h, "other", file)[0][0], "LACKS")
+
+    def device(self, h, device, workers, queues=0):
+        path = self.profile("lab-vdev.yaml", device=device, count=workers)
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text.replace("      rx_descriptors: 512", f"      rx_descriptors: 512\n      queues: {queues}", 1))
+        return self.check(h, path).of(device.split(",")[0] + " queues")
+
+    def test_queues_of_virtual_devices(self):
+        h = FakeHost(self)
+        h.interface("eth1")
+        h.put("/a.pcap", "")
+        for device, workers, queues, state, text, *mend in (
+            ("net_af_packet0,iface=eth1,qpairs=4", 2, 0, "LACKS", "qpairs=4, 2 are read: the others' frames are lost", "workers.count: 4"),
+            ("net_af_packet0,iface=eth1,qpairs=4", 4, 2, "LACKS", "qpairs=4, 2 are read: the others' frames are lost",
+             "queues: 4, and as many workers.count"),
+            ("net_af_packet0,iface=eth1", 2, 0, "LACKS", "qpairs=1 for 2 workers: 1 of them receive, and hand over to the others",
+             "qpairs=2 in the profile"),
+            ("net_af_packet0,iface=eth1,qpairs=2", 4, 4, "LACKS", "qpairs=2, queues: 4: it will not start", "queues: 2, or 4 qpairs="),
+            ("net_af_packet0,iface=eth1,qpairs=2", 2, 0, "ok", "qpairs=2"),
+            ("net_af_packet0,iface=eth1,qpairs=2", 4, 2, "ok", "qpairs=2"),
+            ("net_pcap0" + 3 * ",rx_pcap=/a.pcap", 2, 0, "LACKS", "3 x rx_pcap=, 2 are read: the others' frames are lost",
+             "workers.count: 3"),
+            ("net_pcap0,rx_pcap=/a.pcap", 2, 0, "ok", "1 x rx_pcap= for 2 workers: the frames are handed over"),
+            ("net_pcap0,rx_pcap=/a.pcap,rx_pcap=/a.pcap", 2, 0, "ok", "2 x rx_pcap="),
+        ):
+            self.assertEqual(self.device(h, device, workers, queues), [(state, text, mend)], device)
+        self.assertEqual(self.device(h, "net_pcap0,rx_iface=eth1", 1), [])
+
+    def test_a_kernel_without_modules(self):
+        h, p = self.appliance()
+        shutil.rmtree(f"{h.dir}/sys/bus/pci/drivers/vfio-pci")
+        os.unlink(f"{h.dir}/sys/bus/pci/devices/0000:3b:00.0/iommu_group")
+        h.nic("0000:3b:00.0", "0x8086", "0x1592", "ice", name="ens1f0")
+        kmod = "modprobe is not installed: apt-get install kmod"
+        none = "this kernel has no modules (no /proc/modules): it takes another kernel"
+        os.unlink(h.dir + "/usr/sbin/modprobe")
+        for says in kmod, none:
+            lines = self.check(h, p)
+            self.lacks(lines, "vfio-pci", "not loaded", says)
+            self.assertEqual(lines.of("IOMMU")[0][2][1], "or without its protection: " + says)
+            self.assertEqual([c[0] for _, t, c in lines.of("0000:3b:00.0") if t == "bound to ice"], [says])
+            self.assertNotIn("modprobe ", re.sub("modprobe is not", "", lines.text))
+            self.lacks(self.check(h), "vfio-pci", "not loaded", says)
+            if says == kmod:
+                os.unlink(h.dir + "/proc/modules")
+        # It may have all that is needed built in.
+        h.put("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N")
+        h.put("/sys/bus/pci/drivers/vfio-pci/module", "")
+        lines = self.check(h, p)
+        self.ok(lines, "vfio-pci", "loaded")
+        self.assertEqual([c[0] for _, t, c in lines.of("0000:3b:00.0") if t == "bound to ice"][0][:4], "ip l")
+        self.assertEqual(lines.of("IOMMU")[0][2][1], "or without its protection: echo Y > "
+                         "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode")
+        h = self.mlx5()
+        os.unlink(h.dir + "/proc/modules")
+        shutil.rmtree(f"{h.dir}/sys/module/ib_uverbs")
+        self.assertEqual(self.check(h, self.profile("span-100g-mlx5.yaml", range(2, 18))).of("modules")[0][2][0], none)
 
     def test_a_bare_laptop(self):
         h = FakeHost(self)
