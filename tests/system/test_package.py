@@ -27,6 +27,7 @@ FILES = {
     "/usr/lib/sysusers.d/hellotap.conf": 0o644,
     CONFIG: 0o644,
     "/usr/share/man/man1/hellotap.1.gz": 0o644,
+    "/usr/share/hellotap/pcaps/ports.pcap": 0o644,
 }
 DOCS = ("/usr/share/doc/hellotap/", "/usr/share/hellotap/dpdk-config/")
 
@@ -74,6 +75,8 @@ class Package(unittest.TestCase):
         self.assertEqual({m for p, m in found.items() if p in docs} - {0o755}, {0o644})
         for name in "copyright", "changelog.gz", "changelog.Debian.gz", "README.md.gz":
             self.assertIn(DOCS[0] + name, docs)
+        for name in "counters", "events", "fields", "metrics", "options", "service", "services":
+            self.assertTrue({f"{DOCS[0]}{name}.md", f"{DOCS[0]}{name}.md.gz"} & docs, name)
         self.assertEqual(any(p.startswith(DOCS[1]) for p in docs), os.path.isdir(SOURCE + "/dpdk-config"))
         self.assertEqual(overlay.run("dpkg-deb", "-I", self.deb, "conffiles").split(), [CONFIG])
         # What is read from the package as it is unpacked.
@@ -81,6 +84,9 @@ class Package(unittest.TestCase):
         self.assertEqual(replay(program), golden())
         version = overlay.run(program, "--version").split()
         self.assertEqual(version[:2], ["hellotap", self.version.rpartition("-")[0]])
+        share = tree + "/usr/share/hellotap"
+        lab = subprocess.run([program, "-q", "-c", "dpdk-config/lab-vdev.yaml"], cwd=share, capture_output=True, text=True, timeout=60)
+        self.assertEqual((lab.returncode, len(lab.stdout.splitlines())), (0, 10), lab.stderr)
         with open(tree + UNIT, encoding="utf-8") as f:
             self.assertIn("\nExecStart=!/usr/bin/hellotap -c /etc/hellotap/hellotap.yaml\n", f.read())
 
