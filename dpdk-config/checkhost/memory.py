@@ -101,7 +101,7 @@ def other(host, p, r):
     have = (int(m.group(1)) - reserved) >> 10
     need = p.sensor_bytes()
     if p.ports and not _in_hugepages(host, p):
-        need += sum(p.pool_frames(w) for w in range(p.workers)) * PAGE
+        need += (EAL_MIB << 20) + sum(p.pool_frames(w) for w in range(p.workers)) * PAGE
     need = -(-need >> 20)
     text = f"{have} MiB beside hugepages, {need} MiB needed by {p.workers} worker{'s' * (p.workers > 1)}"
     if need <= have:

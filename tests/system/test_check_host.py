@@ -484,9 +484,9 @@ class Hosts(Case):
         # Without hugepages the pools of frames are there, too: a page for each.
         h.put("/proc/meminfo", "MemTotal: 1048576 kB")
         lab = self.profile("lab-vdev.yaml", hugepages='"no"')
-        pages = 2 * ht_profile.Profile(lab).pool_frames(0) * 4096
+        pages = (96 << 20) + 2 * ht_profile.Profile(lab).pool_frames(0) * 4096
         need = -(-(ht_profile.Profile(lab).sensor_bytes() + pages) >> 20)
-        self.assertGreater(pages >> 20, 50)
+        self.assertGreater(pages >> 20, 150)
         self.assertEqual(self.check(h, lab).of("memory")[0][1].split(", ")[1], f"{need} MiB needed by 2 workers")
 
     def outputs(self, h, user=None, *specs):
