@@ -33,6 +33,9 @@ static const struct ht_counter besides[] = {
 	{"", "balanced", "true when every sum holds; `--stats json` at the end only"},
 };
 
+// The ledger has no sum of this one over workers that all see the same.
+_Static_assert(INTERFACE_LINK_CHANGES == NUM_INTERFACE_COUNTERS - 1, "the last of its table");
+
 static const struct place before[] = {
 	{"A port of DPDK", ht_dpdk_port_counters, HT_NUM_DPDK_PORT_COUNTERS, "ports[]", "port",
 	 "What the NIC or its driver counts. At the end received = the frames of its queues + "

@@ -283,8 +283,8 @@ def virtual_queues(p, q, r):
     what = f"{q.name} queues"
     text = f"qpairs={has}" if name == "qpairs" else f"{has} x rx_pcap="
     if has > read:
-        # The device has them open all the same: their share of the frames waits there for nobody.
-        r.lacks(what, f"{text}, {read} are read: the others' frames are lost",
+        # The device has them open all the same: their share of the frames would wait there for nobody.
+        r.lacks(what, f"{text}, {read} are read: it will not start",
                 f"workers.count: {has}" if not q.queues else f"queues: {has}, and as many workers.count")
     elif q.queues > has > 0:
         r.lacks(what, f"{text}, queues: {q.queues}: it will not start", f"queues: {has}, or {q.queues} {name}=")

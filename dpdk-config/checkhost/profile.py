@@ -202,7 +202,7 @@ class Profile:
 
     def pool_frames(self, worker):
         each = max([p.mbufs for p in self.ports], default=1)
-        n = self.workers * CACHE * 2 + (2 * BURST + (self.workers - 1) * self.inbox_frames) * each
+        n = self.workers * CACHE * 2 + (3 * BURST + (self.workers - 1) * self.inbox_frames) * each
         return n + sum(max(p.rx_descriptors, DESCRIPTORS_LEAST) for p in self.ports if not p.queues or worker < p.queues)
 
     def pool_bytes(self, worker):

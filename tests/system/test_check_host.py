@@ -240,15 +240,15 @@ class Profiles(Case):
 class Sizes(Case):
     def test_the_pools_are_those_of_the_program(self):
         p = ht_profile.Profile(os.path.join(CONFIG, "span-100g.yaml"))
-        # 2 x 32 + 16 x 512 + 4096 + 15 x 1024, up to 2^15 - 1.
-        self.assertEqual(p.pool_frames(0), 27712)
+        # 3 x 32 + 16 x 512 + 4096 + 15 x 1024, up to 2^15 - 1.
+        self.assertEqual(p.pool_frames(0), 27744)
         self.assertEqual(p.pool_bytes(0), 32767 * 2368)
         self.assertEqual(p.hugepage_mib(range(16)), 1184)
         # A driver may take 2048 mbufs, whatever is asked for; a frame of 9216 bytes takes five.
         p = ht_profile.Profile(self.profile("lab-vdev.yaml"))
-        self.assertEqual(p.pool_frames(0), 2 * 32 + 2 * 512 + 2048 + 4096)
+        self.assertEqual(p.pool_frames(0), 3 * 32 + 2 * 512 + 2048 + 4096)
         p.ports[0].mtu = 9216
-        self.assertEqual(p.pool_frames(0), (2 * 32 + 4096) * 5 + 2 * 512 + 2048)
+        self.assertEqual(p.pool_frames(0), (3 * 32 + 4096) * 5 + 2 * 512 + 2048)
 
     def test_what_the_sensors_take(self):
         p = ht_profile.Profile(os.path.join(CONFIG, "lab-vdev.yaml"))
@@ -552,15 +552,15 @@ class Hosts(Case):
         h.interface("eth1")
         h.put("/a.pcap", "")
         for device, workers, queues, state, text, *mend in (
-            ("net_af_packet0,iface=eth1,qpairs=4", 2, 0, "LACKS", "qpairs=4, 2 are read: the others' frames are lost", "workers.count: 4"),
-            ("net_af_packet0,iface=eth1,qpairs=4", 4, 2, "LACKS", "qpairs=4, 2 are read: the others' frames are lost",
+            ("net_af_packet0,iface=eth1,qpairs=4", 2, 0, "LACKS", "qpairs=4, 2 are read: it will not start", "workers.count: 4"),
+            ("net_af_packet0,iface=eth1,qpairs=4", 4, 2, "LACKS", "qpairs=4, 2 are read: it will not start",
              "queues: 4, and as many workers.count"),
             ("net_af_packet0,iface=eth1", 2, 0, "LACKS", "qpairs=1 for 2 workers: 1 of them receive, and hand over to the others",
              "qpairs=2 in the profile"),
             ("net_af_packet0,iface=eth1,qpairs=2", 4, 4, "LACKS", "qpairs=2, queues: 4: it will not start", "queues: 2, or 4 qpairs="),
             ("net_af_packet0,iface=eth1,qpairs=2", 2, 0, "ok", "qpairs=2"),
             ("net_af_packet0,iface=eth1,qpairs=2", 4, 2, "ok", "qpairs=2"),
-            ("net_pcap0" + 3 * ",rx_pcap=/a.pcap", 2, 0, "LACKS", "3 x rx_pcap=, 2 are read: the others' frames are lost",
+            ("net_pcap0" + 3 * ",rx_pcap=/a.pcap", 2, 0, "LACKS", "3 x rx_pcap=, 2 are read: it will not start",
              "workers.count: 3"),
             ("net_pcap0,rx_pcap=/a.pcap", 2, 0, "ok", "1 x rx_pcap= for 2 workers: the frames are handed over"),
             ("net_pcap0,rx_pcap=/a.pcap,rx_pcap=/a.pcap", 2, 0, "ok", "2 x rx_pcap="),
