@@ -2,52 +2,20 @@
 
 #include "engine.h"
 
-#include "clock.h"
-#include "config.h"
-#include "exporter.h"
-#include "notify.h"
-#include "privileges.h"
-#include "sources.h"
-#include "telemetry.h"
-#include "worker.h"
+#include "engine_int.h"
 
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LOOK_MS 250 // between two looks at the threads
 #define WORKERS_END_S 10 // how long they may take to read what is there
 #define EXPORTER_END_S 5 // how long it may take to write what is there
 
-struct engine {
-	struct options *o;
-	unsigned num_workers;
-	struct worker *workers;
-	uint64_t offers[HT_SENSOR_OFFERS]; // the sensors', shared
-	struct exporter exporter;
-	struct sources sources;
-	struct telemetry *telemetry;
-	struct ht_option_texts outputs; // those in use
-	char *output_names[MAX_SINKS];
-	struct notify notify;
-	struct summary sum;
-	atomic_bool open; // all that the run reads and writes
-	bool ok;
-	bool dropped_exporter, dropped_worker; // did not end, and runs still
-	bool handed; // the exporter has others to go on with, and has not given the old ones back
-	bool reopen; // outputs are to be opened again when it has
-	unsigned down; // bit i: interface i was told to be down
-	unsigned failed; // captures whose error was told
-	uint64_t frames; // at the last look
-	int64_t frames_at;
-};
-
-__attribute__((format(printf, 2, 3))) static void say(struct engine *e, const char *format, ...) {
+void engine_say(struct engine *e, const char *format, ...) {
 	// Nobody may read what is said: that must not stop the first thread, which looks after all.
 	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
 	va_list ap;
@@ -92,7 +60,7 @@ static void count_captures(const struct engine *e, struct ledger *l) {
 }
 
 // All but the sinks: those are the exporter's while it runs.
-static void count(const struct engine *e, struct ledger *l) {
+void engine_count(const struct engine *e, struct ledger *l) {
 	*l = (struct ledger){.live = true, .workers = e->num_workers, .dpdk = e->sources.dpdk};
 	count_captures(e, l);
 	for (unsigned i = 0; i < e->num_workers; i++) {
@@ -101,106 +69,7 @@ static void count(const struct engine *e, struct ledger *l) {
 	}
 }
 
-// Called by the exporter.
-static void stats_record(void *engine, int64_t ts, FILE *to) {
-	const struct engine *e = engine;
-	struct ledger l;
-	count(e, &l);
-	ledger_sinks(&l, e->exporter.sinks);
-	ledger_json(&l, ts, false, to);
-}
-
-// --- setting up ---------------------------------------------------------------------------------
-
-// Memory is reserved and not touched: more than there is shows only when the tables fill.
-static void look_at_memory(struct engine *e) {
-	const struct options *o = e->o;
-	const uint64_t have = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGE_SIZE);
-	const uint64_t each = ht_sensor_memory(&o->sensor) + ((uint64_t)o->workers.queue_mib << 20);
-	if (each * o->workers.count > have)
-		say(e,
-		    "caps of %u worker%s, %" PRIu64
-		    " MiB each, are more than this machine has (%" PRIu64
-		    " MiB): full tables will end it",
-		    o->workers.count, o->workers.count == 1 ? "" : "s", each >> 20, have >> 20);
-}
-
-static bool make_workers(struct engine *e) {
-	const struct options *o = e->o;
-	const struct ht_queue_params queue = {.bytes = o->workers.queue_mib << 20};
-	e->num_workers = o->workers.count;
-	e->workers = aligned_alloc(64, e->num_workers * sizeof(e->workers[0]));
-	if (e->workers == NULL) {
-		say(e, "no memory for %u workers", e->num_workers);
-		return false;
-	}
-	memset(e->workers, 0, e->num_workers * sizeof(e->workers[0]));
-	for (unsigned i = 0; i < e->num_workers; i++) {
-		struct worker *w = &e->workers[i];
-		struct ht_sensor_params p = o->sensor;
-		p.emit = worker_put;
-		p.offers = e->offers;
-		p.user = w;
-		w->index = i;
-		w->cpu = i < o->workers.cpus.num ? (int)o->workers.cpus.v[i] : -1;
-		for (unsigned k = 0; k < i; k++)
-			if (w->cpu >= 0 && e->workers[k].cpu == w->cpu)
-				say(e, "workers %u and %u share CPU %d", k, i, w->cpu);
-		w->seccomp = o->service.seccomp;
-		w->no_rights = o->service.user != NULL;
-		for (unsigned k = 0; k < MAX_INTERFACES; k++)
-			w->up[k] = 1;
-		w->sensor = ht_sensor_new(&p);
-		w->queue = ht_queue_new(&queue);
-		if (w->sensor == NULL || w->queue == NULL) {
-			say(e, "worker %u could not be made: no memory, or libcrypto refused", i);
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool drop_privileges(struct engine *e) {
-	const struct service_options *s = &e->o->service;
-	char err[512];
-	if (s->user == NULL)
-		return true;
-	if (privileges_drop(s->user, s->capabilities.v, s->capabilities.num, err, sizeof(err))
-	    == HT_OK)
-		return true;
-	say(e, "%s", err);
-	return false;
-}
-
-static bool start_workers(struct engine *e) {
-	for (unsigned i = 0; i < e->num_workers; i++) {
-		if (worker_start(&e->workers[i]))
-			continue;
-		say(e, "no thread for worker %u", i);
-		for (; e->sources.dpdk != NULL && i < e->num_workers; i++)
-			ht_dpdk_absent(e->sources.dpdk);
-		return false;
-	}
-	return true;
-}
-
-static bool start(struct engine *e) {
-	if (!start_workers(e))
-		return false;
-	e->exporter.workers = e->workers;
-	e->exporter.num_workers = e->num_workers;
-	e->exporter.ledger = stats_record;
-	e->exporter.engine = e;
-	e->exporter.tally = telemetry_tally(e->telemetry);
-	e->exporter.stats_interval_s = e->o->stats_records ? e->o->stats_interval_s : 0;
-	if (!exporter_start(&e->exporter)) {
-		say(e, "no thread for the exporter");
-		return false;
-	}
-	return true;
-}
-
-static void announce(struct engine *e, bool aloud) {
+void engine_announce(struct engine *e, bool aloud) {
 	const struct options *o = e->o;
 	char status[256];
 	size_t n = (size_t)snprintf(status, sizeof(status), "listening on");
@@ -213,7 +82,7 @@ static void announce(struct engine *e, bool aloud) {
 						: o->interfaces.v[i]
 		);
 	if (aloud && !o->quiet)
-		say(e, "%s", status);
+		engine_say(e, "%s", status);
 	(void)notify_ready(&e->notify, status);
 }
 
@@ -226,12 +95,12 @@ stalled(struct engine *e, const char *who, uint64_t turns, uint64_t *seen, int64
 	const int64_t now = clock_ns(CLOCK_MONOTONIC);
 	if (turns != *seen || *at == 0) {
 		if (*told)
-			say(e, "%s goes on", who);
+			engine_say(e, "%s goes on", who);
 		*seen = turns;
 		*at = now;
 		*told = false;
 	} else if (!*told && now - *at > e->o->service.stall_s * NS_PER_S) {
-		say(e, "%s is stalled: no turn for %u s", who, e->o->service.stall_s);
+		engine_say(e, "%s is stalled: no turn for %u s", who, e->o->service.stall_s);
 		*told = true;
 	}
 	return *told;
@@ -246,7 +115,7 @@ static void look_at_links(struct engine *e) {
 		if (up == !(e->down >> i & 1) || gone)
 			continue;
 		e->down ^= 1u << i;
-		say(e, "%s: link %s", e->o->interfaces.v[i], up ? "up" : "down");
+		engine_say(e, "%s: link %s", e->o->interfaces.v[i], up ? "up" : "down");
 	}
 }
 
@@ -265,7 +134,7 @@ static void look_at_threads(struct engine *e) {
 			// Each worker meets it; it is told once.
 			if (!(failed >> k & 1) || (e->failed >> k & 1))
 				continue;
-			say(e, "%s", w->error[k]);
+			engine_say(e, "%s", w->error[k]);
 			e->failed |= 1u << k;
 			e->ok = false;
 		}
@@ -296,81 +165,6 @@ static bool idle_for_too_long(struct engine *e, uint64_t frames) {
 	return limit > 0 && now - e->frames_at > limit * NS_PER_S;
 }
 
-// --- SIGHUP -------------------------------------------------------------------------------------
-
-static void changed(void *engine, const char *path, const struct ht_option *o) {
-	say(engine, o->reload ? "%s: changed" : "%s: changed, which takes a restart", path);
-}
-
-// The outputs that are in use.
-static void note_outputs(struct engine *e, const struct sinks *k) {
-	for (unsigned i = 0; i < e->outputs.num; i++)
-		free(e->output_names[i]);
-	e->outputs = (struct ht_option_texts){.v = (const char **)e->output_names};
-	for (unsigned i = 0; i < k->num; i++)
-		if ((e->output_names[e->outputs.num] = strdup(k->names[i])) != NULL)
-			e->outputs.num++;
-}
-
-// Files are opened again in any case: whoever rotates them has moved the old ones away. While the
-// exporter has not taken over those of the last time, it waits.
-static void reopen(struct engine *e) {
-	const struct options *o = e->o;
-	e->reopen = e->handed;
-	if (e->reopen)
-		return;
-	const struct ht_option_texts *wanted
-		= o->from_file != NULL && !o->outputs_given ? &o->from_file->outputs : &o->outputs;
-	const unsigned how = SINKS_LIVE | SINKS_APPEND;
-	struct sinks *next = calloc(1, sizeof(*next));
-	bool ok = next != NULL && sinks_open(next, o, wanted, how) == HT_OK;
-	if (!ok) {
-		say(e, "outputs stay as they are");
-		ok = next != NULL && sinks_open(next, o, &e->outputs, how) == HT_OK;
-	}
-	if (!ok) {
-		free(next);
-		return;
-	}
-	note_outputs(e, next);
-	next->hellos = o->hellos; // the kinds of record take a restart
-	e->handed = true;
-	atomic_store_explicit(&e->exporter.next, next, memory_order_release);
-}
-
-static void reload(struct engine *e) {
-	struct options *const o = e->o;
-	(void)notify_reloading(&e->notify);
-	struct options *n = o->from_file != NULL ? options_again(o) : NULL;
-	if (n != NULL) {
-		ht_config_changes(&options_table, o->from_file, n, changed, e);
-		o->service.stall_s = n->service.stall_s;
-		o->service.end_after_idle_s = n->service.end_after_idle_s;
-		atomic_store(
-			&e->exporter.stats_interval_s, o->stats_records ? n->stats_interval_s : 0
-		);
-		options_replace(o, n);
-	} else if (o->config != NULL) {
-		say(e, "%s: not taken, all stays as it is", o->config);
-	}
-	reopen(e);
-	announce(e, false);
-}
-
-// The exporter has gone on with other sinks.
-static void retire(struct engine *e) {
-	struct sinks *old
-		= atomic_exchange_explicit(&e->exporter.retired, NULL, memory_order_acquire);
-	if (old == NULL)
-		return;
-	e->handed = false;
-	telemetry_sinks(e->telemetry, e->exporter.sinks);
-	sinks_free_names(old);
-	free(old);
-	if (!e->o->quiet)
-		say(e, "outputs opened again");
-}
-
 // --- the run ------------------------------------------------------------------------------------
 
 static void watch(struct engine *e, const sigset_t *signals) {
@@ -382,12 +176,12 @@ static void watch(struct engine *e, const sigset_t *signals) {
 		if (sig == SIGINT || sig == SIGTERM)
 			return;
 		if (sig == SIGHUP)
-			reload(e);
+			engine_reload(e);
 		look_at_threads(e);
 		look_at_links(e);
-		retire(e);
+		engine_retire(e);
 		if (e->reopen)
-			reopen(e);
+			engine_reopen(e);
 		if (atomic_load_explicit(&e->exporter.dead, memory_order_relaxed)) {
 			e->ok = false;
 			return;
@@ -400,7 +194,7 @@ static void watch(struct engine *e, const sigset_t *signals) {
 				return;
 			looked = now;
 		}
-		count(e, &l);
+		engine_count(e, &l);
 		summary_progress(&e->sum, "live", &l.capture);
 		if (idle_for_too_long(e, l.capture.frames))
 			return;
@@ -432,7 +226,7 @@ static void stop(struct engine *e) {
 		if (wait_until(&w->done, begun + WORKERS_END_S * NS_PER_S)) {
 			pthread_join(w->thread, NULL);
 		} else {
-			say(e, "worker %u does not end, and is left behind", i);
+			engine_say(e, "worker %u does not end, and is left behind", i);
 			e->dropped_worker = true;
 		}
 	}
@@ -443,11 +237,14 @@ static void stop(struct engine *e) {
 		if (wait_until(&x->done, clock_ns(CLOCK_MONOTONIC) + EXPORTER_END_S * NS_PER_S)) {
 			pthread_join(x->thread, NULL);
 		} else {
-			say(e, "records cannot be written, and are lost: an output takes nothing");
+			engine_say(
+				e,
+				"records cannot be written, and are lost: an output takes nothing"
+			);
 			e->dropped_exporter = true;
 		}
 	}
-	retire(e);
+	engine_retire(e);
 	if (e->sources.dpdk != NULL)
 		(void)ht_dpdk_look(e->sources.dpdk);
 	e->ok = e->ok && !e->dropped_worker && !e->dropped_exporter;
@@ -456,7 +253,7 @@ static void stop(struct engine *e) {
 static void tell(struct engine *e) {
 	struct ledger l;
 	struct sinks *k = e->exporter.sinks;
-	count(e, &l);
+	engine_count(e, &l);
 	if (!e->dropped_exporter)
 		sinks_close(k, NULL);
 	ledger_sinks(&l, k);
@@ -479,82 +276,6 @@ static void tell(struct engine *e) {
 	e->ok = e->ok && !k->failed && !lost;
 }
 
-static void close_all(struct engine *e) {
-	if (e->dropped_worker || e->dropped_exporter)
-		_exit(1); // they may still use all of it
-	telemetry_free(e->telemetry);
-	sources_close(&e->sources);
-	for (unsigned i = 0; e->workers != NULL && i < e->num_workers; i++) {
-		ht_sensor_free(e->workers[i].sensor);
-		ht_queue_free(e->workers[i].queue);
-	}
-	free(e->workers);
-	if (e->exporter.sinks != NULL) {
-		sinks_close(e->exporter.sinks, NULL);
-		sinks_free_names(e->exporter.sinks);
-		free(e->exporter.sinks);
-	}
-	notify_close(&e->notify);
-	for (unsigned i = 0; i < e->outputs.num; i++)
-		free(e->output_names[i]);
-	free(e);
-}
-
-// What takes rights comes first; files are opened when they are gone, so that they are the user's.
-static bool set_up(struct engine *e, enum ht_rc *status) {
-	struct options *const o = e->o;
-	char err[512];
-	if (notify_open(&e->notify, err, sizeof(err)) == HT_BAD)
-		say(e, "%s", err);
-	look_at_memory(e);
-	if (!make_workers(e))
-		return false;
-	e->sources.o = o;
-	e->sources.workers = e->workers;
-	e->sources.num_workers = e->num_workers;
-	if (!sources_open(&e->sources) || !drop_privileges(e))
-		return false;
-	struct sinks *k = calloc(1, sizeof(*k));
-	if (k == NULL
-	    || (*status
-		= sinks_open(k, o, &o->outputs, SINKS_LIVE | (o->config != NULL ? SINKS_APPEND : 0))
-	       ) != HT_OK) {
-		free(k);
-		return false;
-	}
-	e->exporter.sinks = k;
-	note_outputs(e, k);
-	return true;
-}
-
-// Until all is open, a signal ends the program at once: opening a device or a file may take long,
-// or for ever.
-static void *end_at_signal(void *arg) {
-	struct engine *e = arg;
-	sigset_t ends;
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGTERM);
-	while (!atomic_load_explicit(&e->open, memory_order_relaxed)) {
-		const struct timespec wait = {.tv_nsec = 20000000};
-		if (sigtimedwait(&ends, NULL, &wait) > 0) {
-			fputs("hellotap: ended by a signal while it was starting\n", stderr);
-			_exit(1);
-		}
-	}
-	return NULL;
-}
-
-static bool set_up_or_end(struct engine *e, enum ht_rc *status) {
-	pthread_t watcher;
-	const bool watched = pthread_create(&watcher, NULL, end_at_signal, e) == 0;
-	const bool ok = set_up(e, status);
-	atomic_store_explicit(&e->open, true, memory_order_relaxed);
-	if (watched)
-		pthread_join(watcher, NULL);
-	return ok;
-}
-
 bool engine_run(struct options *o, enum ht_rc *status) {
 	struct engine *e = calloc(1, sizeof(*e));
 	sigset_t signals;
@@ -574,15 +295,15 @@ bool engine_run(struct options *o, enum ht_rc *status) {
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	// On one terminal a progress line and records of another thread would mix.
 	summary_begin(&e->sum, !o->quiet && isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO));
-	bool ok = set_up_or_end(e, status);
+	bool ok = engine_open(e, status);
 	if (ok) {
 		ok = telemetry_start(
 			     &e->telemetry, o, e->workers, e->num_workers, e->sources.dpdk,
 			     e->exporter.sinks
 		     )
-		     && start(e);
+		     && engine_start(e);
 		if (ok) {
-			announce(e, true);
+			engine_announce(e, true);
 			watch(e, &signals);
 		}
 		stop(e);
@@ -590,6 +311,6 @@ bool engine_run(struct options *o, enum ht_rc *status) {
 			tell(e);
 		ok = ok && e->ok;
 	}
-	close_all(e);
+	engine_close(e);
 	return ok;
 }
