@@ -2,9 +2,10 @@
 
 #include "flow.h"
 
+#include "pages.h"
+
 #define XXH_INLINE_ALL
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <xxhash.h>
 
 #ifdef __SSE2__
@@ -39,19 +40,6 @@ static size_t rounded(size_t bytes) {
 	return bytes < HUGE_PAGE / 2 ? bytes : (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
 }
 
-// Anonymous pages: zero, aligned, and not there until they are used.
-static void *pages(size_t bytes) {
-	void *p
-		= mmap(NULL, rounded(bytes), PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-#ifdef MADV_HUGEPAGE
-	madvise(p, rounded(bytes), MADV_HUGEPAGE);
-#endif
-	return p;
-}
-
 static size_t bytes_of_buckets(const struct ht_flow_table *t) {
 	return t->num_buckets * sizeof(struct bucket);
 }
@@ -70,8 +58,8 @@ struct ht_flow_table *ht_flow_table_new(uint32_t max_flows, uint64_t secret) {
 	t->num_buckets = t->capacity < WAYS ? 1 : t->capacity / WAYS;
 	for (unsigned i = 0; i < HT_ARRAY_LEN(t->secret); i++)
 		t->secret[i] = XXH3_64bits_withSeed(&i, sizeof(i), secret);
-	t->buckets = pages(bytes_of_buckets(t));
-	t->flows = pages(bytes_of_flows(t));
+	t->buckets = ht_pages_new(rounded(bytes_of_buckets(t)));
+	t->flows = ht_pages_new(rounded(bytes_of_flows(t)));
 	if (t->buckets == NULL || t->flows == NULL) {
 		ht_flow_table_free(t);
 		return NULL;
@@ -84,10 +72,8 @@ struct ht_flow_table *ht_flow_table_new(uint32_t max_flows, uint64_t secret) {
 void ht_flow_table_free(struct ht_flow_table *t) {
 	if (t == NULL)
 		return;
-	if (t->buckets != NULL)
-		munmap(t->buckets, rounded(bytes_of_buckets(t)));
-	if (t->flows != NULL)
-		munmap(t->flows, rounded(bytes_of_flows(t)));
+	ht_pages_free(t->buckets, rounded(bytes_of_buckets(t)));
+	ht_pages_free(t->flows, rounded(bytes_of_flows(t)));
 	free(t);
 }
 
