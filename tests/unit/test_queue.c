@@ -108,7 +108,7 @@ static void counters_have_names(void **state) {
 	(void)state;
 	static const char *const names[] = {"records", "lost_queue_full", "lost_too_long", "taken"};
 	for (unsigned i = 0; i < HT_QUEUE_NUM_CTRS; i++) {
-		assert_string_equal(ht_queue_counters[i].group, "queue");
+		assert_string_equal(ht_queue_counters[i].group, "record_queue");
 		assert_string_equal(ht_queue_counters[i].name, names[i]);
 	}
 }
