@@ -6,7 +6,8 @@ usage: test_soak.py PROGRAM CAPTURES-FOLDER
 HELLOTAP_SOAK_S is how long, in seconds (20; an hour is 3600).
 
 The capture has more connections than the flow table, a segment of each in turn: every round flows are given up and begun
-anew, hellos held and let go, and records written. Skipped (77) in a build without DPDK.
+anew, hellos held and let go, and records written. The queue of records is small: its memory is touched only when what
+writes is behind, which may be late. Skipped (77) in a build without DPDK.
 """
 import json
 import os
@@ -44,6 +45,7 @@ dpdk:
   file_prefix: soak{os.getpid()}
   ports: [{{device: "net_pcap0,rx_pcap={capture},infinite_rx=1", rx_descriptors: 4096}}]
 sensor: {{max_flows: 64, max_hellos: 8}}
+workers: {{queue_mib: 1}}
 outputs: ["json:/dev/null"]
 """)
     return path
