@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 // Called by the exporter.
-static void stats_record(void *engine, int64_t ts, FILE *to) {
+static void stats_record(void *engine, int64_t ts) {
 	const struct engine *e = engine;
 	struct ledger l;
 	engine_count(e, &l);
 	ledger_sinks(&l, e->exporter.sinks);
-	ledger_json(&l, ts, false, to);
+	ledger_record(&l, ts, e->exporter.sinks);
 }
 
 // Memory is reserved and not touched: more than there is shows only when the tables fill.
@@ -100,7 +100,7 @@ bool engine_start(struct engine *e) {
 		return false;
 	e->exporter.workers = e->workers;
 	e->exporter.num_workers = e->num_workers;
-	e->exporter.ledger = stats_record;
+	e->exporter.stats = stats_record;
 	e->exporter.engine = e;
 	e->exporter.tally = telemetry_tally(e->telemetry);
 	e->exporter.stats_interval_s = e->o->stats_records ? e->o->stats_interval_s : 0;

@@ -55,18 +55,6 @@ static void change_sinks(struct exporter *x) {
 	atomic_store_explicit(&x->retired, old, memory_order_release);
 }
 
-static void stats_record(struct exporter *x, int64_t ts) {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *to = open_memstream(&text, &len);
-	if (to == NULL)
-		return;
-	x->ledger(x->engine, ts, to);
-	fclose(to);
-	sinks_write_line(x->sinks, HT_SPAN(text, len));
-	free(text);
-}
-
 static void run(struct exporter *x) {
 	long sleep_ns = SHORT_NS;
 	int64_t told = clock_ns(CLOCK_MONOTONIC);
@@ -80,7 +68,7 @@ static void run(struct exporter *x) {
 			  * NS_PER_S;
 		if (interval > 0 && (now - told >= interval || (last && !some))) {
 			told = now;
-			stats_record(x, clock_ns(CLOCK_REALTIME));
+			x->stats(x->engine, clock_ns(CLOCK_REALTIME));
 		}
 		atomic_fetch_add_explicit(&x->turns, 1, memory_order_relaxed);
 		change_sinks(x);

@@ -10,7 +10,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 
 struct engine;
 
@@ -31,8 +30,7 @@ struct exporter {
 	unsigned num_workers;
 	struct sinks *sinks; // the engine may look when it has taken `retired`
 	struct ht_tally *tally; // hellos by protocol, version and service; NULL: not counted
-	// ledger writes a stats record's line.
-	void (*ledger)(void *engine, int64_t ts, FILE *to);
+	void (*stats)(void *engine, int64_t ts); // writes a stats record to the sinks
 	void *engine;
 
 	// The engine's.

@@ -205,3 +205,15 @@ void ledger_json(const struct ledger *l, int64_t ts, bool end, FILE *to) {
 		fprintf(to, ",\"balanced\":%s", ledger_balanced(l) ? "true" : "false");
 	fputc('}', to);
 }
+
+void ledger_record(const struct ledger *l, int64_t ts, struct sinks *k) {
+	char *text = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
+	if (to == NULL)
+		return;
+	ledger_json(l, ts, false, to);
+	fclose(to);
+	sinks_write_line(k, HT_SPAN(text, len));
+	free(text);
+}

@@ -38,6 +38,9 @@ void ledger_sinks(struct ledger *l, const struct sinks *k);
 // With `end`, when all has stopped, "balanced" tells whether every sum holds.
 void ledger_json(const struct ledger *l, int64_t ts, bool end, FILE *to);
 
+// ledger_record writes it as a stats record to the sinks that take one.
+void ledger_record(const struct ledger *l, int64_t ts, struct sinks *k);
+
 // ledger_unread is how many frames a port has received that no worker has read: at the end, those
 // that were still in its queues when the time for reading was over.
 uint64_t ledger_unread(const struct ledger *l, unsigned port);

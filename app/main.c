@@ -29,20 +29,6 @@ static void on_signal(int sig) {
 	stop = sig;
 }
 
-// The ledger as the last record.
-static void stats_record(struct sinks *sinks, struct ledger *l) {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *to = open_memstream(&text, &len);
-	if (to == NULL)
-		return;
-	ledger_sinks(l, sinks);
-	ledger_json(l, INT64_MIN, false, to);
-	fclose(to);
-	sinks_write_line(sinks, HT_SPAN(text, len));
-	free(text);
-}
-
 static int replay(const struct options *o) {
 	struct sinks sinks;
 	struct ledger l = {0};
@@ -55,8 +41,10 @@ static int replay(const struct options *o) {
 	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));
 	bool ok = replay_run(o, &sinks, &sum, &l, &stop);
 	summary_clear(&sum);
-	if (o->stats_records)
-		stats_record(&sinks, &l);
+	if (o->stats_records) {
+		ledger_sinks(&l, &sinks);
+		ledger_record(&l, INT64_MIN, &sinks);
+	}
 	sinks_close(&sinks, NULL);
 	ledger_sinks(&l, &sinks);
 	if (!o->quiet)

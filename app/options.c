@@ -163,6 +163,18 @@ static void add(struct options *o, struct list *l, const char *v) {
 		l->v[l->to->num++] = v;
 }
 
+// An option that prints a table, for people or as the document made of it.
+static void print_table(
+	struct options *o, const char *name, const char *how, enum action plain, enum action md
+) {
+	if (how == NULL)
+		o->action = plain;
+	else if (strcmp(how, "md") == 0)
+		o->action = md;
+	else
+		usage(o, "--%s=%s: only 'md' is known", name, how);
+}
+
 // The file that -c names, which is read before all else.
 static const char *
 config_of(int argc, char **argv, const char *letters, const struct option *longs) {
@@ -266,12 +278,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 			number(o, "workers", optarg, 1, MAX_WORKERS, &o->workers.count);
 			break;
 		case OPT_OPTIONS:
-			if (optarg == NULL)
-				o->action = ACTION_OPTIONS;
-			else if (strcmp(optarg, "md") == 0)
-				o->action = ACTION_OPTIONS_MD;
-			else
-				usage(o, "--options=%s: only 'md' is known", optarg);
+			print_table(o, "options", optarg, ACTION_OPTIONS, ACTION_OPTIONS_MD);
 			return;
 		case 'q':
 			o->quiet = true;
@@ -283,31 +290,18 @@ void options_parse(struct options *o, int argc, char **argv) {
 			o->action = ACTION_VERSION;
 			return;
 		case OPT_FIELDS:
-			if (optarg == NULL)
-				o->action = ACTION_FIELDS;
-			else if (strcmp(optarg, "md") == 0)
-				o->action = ACTION_FIELDS_MD;
-			else
-				usage(o, "--fields=%s: only 'md' is known", optarg);
+			print_table(o, "fields", optarg, ACTION_FIELDS, ACTION_FIELDS_MD);
 			return;
 		case OPT_COUNTERS:
-			if (optarg == NULL)
-				o->action = ACTION_COUNTERS;
-			else if (strcmp(optarg, "md") == 0)
-				o->action = ACTION_COUNTERS_MD;
-			else
-				usage(o, "--counters=%s: only 'md' is known", optarg);
+			print_table(o, "counters", optarg, ACTION_COUNTERS, ACTION_COUNTERS_MD);
 			return;
 		case OPT_SERVICES:
 			add(o, &services, optarg);
 			break;
 		case OPT_SERVICES_TABLE: // goes on: the files may be named behind it
-			if (optarg == NULL)
-				o->action = ACTION_SERVICES;
-			else if (strcmp(optarg, "md") == 0)
-				o->action = ACTION_SERVICES_MD;
-			else
-				usage(o, "--services-table=%s: only 'md' is known", optarg);
+			print_table(
+				o, "services-table", optarg, ACTION_SERVICES, ACTION_SERVICES_MD
+			);
 			break;
 		case OPT_SNAPLEN:
 			number(o, live_only = "snaplen", optarg, HT_CAPTURE_SNAPLEN_MIN,

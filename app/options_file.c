@@ -393,10 +393,10 @@ static void check_service(const struct options *o, struct ht_config_errors *e) {
 			);
 	if (all->num > 0 && o->service.user == NULL)
 		complain(e, o, all, "service.capabilities: are kept beside a user: name one");
-	if (o->service.user != NULL && getpwnam(o->service.user) == NULL)
-		complain(e, o, &o->service.user, "service.user: there is no such user");
 	const struct passwd *user = o->service.user != NULL ? getpwnam(o->service.user) : NULL;
-	if (user != NULL && user->pw_uid == 0)
+	if (o->service.user != NULL && user == NULL)
+		complain(e, o, &o->service.user, "service.user: there is no such user");
+	else if (user != NULL && user->pw_uid == 0)
 		complain(e, o, &o->service.user, "service.user: has the rights of root");
 	uint8_t address[16];
 	if (o->metrics.port > 0 && inet_pton(AF_INET, o->metrics.address, address) != 1
@@ -407,18 +407,9 @@ static void check_service(const struct options *o, struct ht_config_errors *e) {
 		complain(e, o, &o->filter, err);
 }
 
-static bool is_sink(const char *spec) {
-	const size_t len = strcspn(spec, ":");
-	for (unsigned i = 0; ht_sink_kinds[i] != NULL; i++)
-		if (strlen(ht_sink_kinds[i]->name) == len
-		    && memcmp(ht_sink_kinds[i]->name, spec, len) == 0)
-			return true;
-	return false;
-}
-
 static void check_outputs(const struct options *o, struct ht_config_errors *e) {
 	for (unsigned i = 0; i < o->outputs.num; i++) {
-		if (!is_sink(o->outputs.v[i]))
+		if (!ht_sink_known(o->outputs.v[i]))
 			complain(
 				e, o, &o->outputs.v[i],
 				"outputs: json, csv or table was expected, with a :PATH or without"

@@ -27,11 +27,15 @@ static const struct worker *of_const(const struct ht_capture *c) {
 // A step of the host's clock that is none of drift.
 #define STEP_NS 1000000000
 
-static void clock_look(struct tsc_clock *c) {
+static int64_t realtime_ns(void) {
 	struct timespec t;
 	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void clock_look(struct tsc_clock *c) {
+	c->base_ns = realtime_ns();
 	c->base_tsc = rte_rdtsc();
-	c->base_ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 	c->until_tsc = c->base_tsc + rte_get_tsc_hz();
 	c->ns_per_tick = 1e9 / (double)rte_get_tsc_hz();
 }
@@ -84,9 +88,7 @@ int64_t ht_dpdk_now(const struct ht_capture *c) {
 	for (unsigned i = 0; i < d->num_ports; i++)
 		if (!d->port[i].forever)
 			return INT64_MIN;
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+	return realtime_ns();
 }
 
 // --- reading ------------------------------------------------------------------------------------

@@ -146,7 +146,6 @@ int64_t ht_dpdk_now(const struct ht_capture *c);
 
 unsigned ht_dpdk_ports(const struct ht_dpdk *d);
 const char *ht_dpdk_port_name(const struct ht_dpdk *d, unsigned port);
-unsigned ht_dpdk_port_queues(const struct ht_dpdk *d, unsigned port);
 
 // Blocks of counters, readable at any time. A queue's is NULL where worker `i` has none there. The
 // worker's inbox gave it ht_dpdk_handed_in() frames.

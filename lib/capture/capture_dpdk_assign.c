@@ -5,8 +5,10 @@
 
 // Whether a flow whose frames come in by several ports is one worker's by RSS alone: then all ports
 // spread, and in one way. Hash and redirection table are the driver's.
-static bool ports_spread_alike(const struct ht_dpdk *d, bool *mixed) {
+static bool ports_spread_alike(const struct ht_dpdk *d) {
 	bool all = true, some = false, same = true;
+	if (d->run.workers == 1)
+		return true;
 	for (unsigned k = 0; k < d->num_ports; k++) {
 		const struct port *p = &d->port[k];
 		const bool spreads = port_spreads(d, p);
@@ -14,27 +16,22 @@ static bool ports_spread_alike(const struct ht_dpdk *d, bool *mixed) {
 		some = some || spreads;
 		same = same && strcmp(p->driver, d->port[0].driver) == 0;
 	}
-	*mixed = some && (!all || !same);
-	return all && same;
-}
-
-bool dpdk_hands_over(const struct ht_dpdk *d) {
-	if (d->run.owner == NULL || d->run.workers == 1)
-		return false;
-	bool mixed;
-	const bool alike = ports_spread_alike(d, &mixed);
-	if (mixed)
+	if (d->run.owner != NULL && some && (!all || !same))
 		dpdk_log(
 			d,
 			"ports spread in different ways: the workers hand over the frames of all "
 			"of them"
 		);
-	return !alike || d->run.rest_from < d->run.workers;
+	return all && same;
+}
+
+void dpdk_plan(struct ht_dpdk *d) {
+	d->alike = ports_spread_alike(d);
+	d->hands_over = d->run.owner != NULL && d->run.workers > 1
+			&& (!d->alike || d->run.rest_from < d->run.workers);
 }
 
 static void set_queues(struct ht_dpdk *d) {
-	bool mixed;
-	const bool alike = d->run.workers == 1 || ports_spread_alike(d, &mixed);
 	for (unsigned k = 0; k < d->num_ports; k++) {
 		struct port *p = &d->port[k];
 		for (unsigned i = 0; i < d->run.workers; i++) {
@@ -43,12 +40,12 @@ static void set_queues(struct ht_dpdk *d) {
 			struct queue *q = &d->worker[i]->queue[k];
 			const bool rest = d->steering && (!p->steers || i >= d->run.rest_from);
 			q->port = p;
-			q->asks = d->run.owner != NULL && (rest || !alike);
+			q->asks = d->run.owner != NULL && (rest || !d->alike);
 			// What RSS has spread already: the rest over its workers, or, where that is
 			// dropped, what is of interest.
-			q->keeps_from = alike && d->run.drop_rest ? 0
-					: alike && p->steers	  ? d->run.rest_from
-								  : d->run.workers;
+			q->keeps_from = d->alike && d->run.drop_rest ? 0
+					: d->alike && p->steers	     ? d->run.rest_from
+								     : d->run.workers;
 		}
 	}
 }

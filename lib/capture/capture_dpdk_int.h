@@ -62,7 +62,7 @@ struct port {
 	uint64_t ctr[HT_NUM_DPDK_PORT_COUNTERS];
 	struct ht_counter *xstats;
 	char *xstat_names;
-	uint64_t *xstat_ids, *xstat_values, *xstat_block;
+	uint64_t *xstat_values, *xstat_block;
 	unsigned num_xstats;
 };
 
@@ -126,6 +126,7 @@ struct ht_dpdk {
 	bool huge;
 	bool eal; // started
 	bool steering; // there are ports of interest
+	bool alike; // all ports spread over the workers in one way
 	bool hands_over; // workers may hand frames to each other
 	int device_time; // offset of the drivers' timestamp in an mbuf, -1: none
 	uint64_t device_time_flag;
@@ -166,9 +167,9 @@ uint16_t pool_room(const struct ht_dpdk *d);
 // of the kind.
 bool port_steer(struct ht_dpdk *d, struct port *p, uint64_t hash);
 
-// dpdk_hands_over tells, when all ports are configured, whether workers will hand frames to each
-// other. dpdk_assign gives them their queues, when all ports are started.
-bool dpdk_hands_over(const struct ht_dpdk *d);
+// dpdk_plan finds, when all ports are configured, whether workers will hand frames to each other.
+// dpdk_assign gives them their queues, when all ports are started.
+void dpdk_plan(struct ht_dpdk *d);
 void dpdk_assign(struct ht_dpdk *d);
 
 extern const uint8_t dpdk_symmetric_key[52];

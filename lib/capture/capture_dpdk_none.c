@@ -60,12 +60,6 @@ const char *ht_dpdk_port_name(const struct ht_dpdk *d, unsigned port) {
 	abort();
 }
 
-unsigned ht_dpdk_port_queues(const struct ht_dpdk *d, unsigned port) {
-	(void)d;
-	(void)port;
-	abort();
-}
-
 const uint64_t *ht_dpdk_queue_block(const struct ht_dpdk *d, unsigned port, unsigned worker) {
 	(void)d;
 	(void)port;

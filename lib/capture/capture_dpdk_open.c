@@ -110,7 +110,7 @@ static enum ht_rc configure_ports(struct ht_dpdk *d, char *err, size_t err_len) 
 		if (port_configure(d, p, err, err_len) != HT_OK)
 			return HT_ERROR;
 	}
-	d->hands_over = dpdk_hands_over(d);
+	dpdk_plan(d);
 	return HT_OK;
 }
 
@@ -251,10 +251,6 @@ unsigned ht_dpdk_ports(const struct ht_dpdk *d) {
 
 const char *ht_dpdk_port_name(const struct ht_dpdk *d, unsigned port) {
 	return d->port[port].name;
-}
-
-unsigned ht_dpdk_port_queues(const struct ht_dpdk *d, unsigned port) {
-	return d->port[port].queues;
 }
 
 const uint64_t *ht_dpdk_queue_block(const struct ht_dpdk *d, unsigned port, unsigned worker) {

@@ -161,6 +161,10 @@ static const struct ht_sink_ops *kind_of(const char *spec, size_t len) {
 	return NULL;
 }
 
+bool ht_sink_known(const char *spec) {
+	return kind_of(spec, strcspn(spec, ":")) != NULL;
+}
+
 static struct ht_sink *sink_new(const struct ht_sink_ops *ops, const char *name) {
 	struct ht_sink *s = calloc(1, sizeof(*s));
 	if (s == NULL)

@@ -45,6 +45,9 @@ HT_MUST_USE enum ht_rc ht_sink_open(
 	size_t err_len
 );
 
+// ht_sink_known tells whether the kind of sink that `spec` begins with is one.
+bool ht_sink_known(const char *spec);
+
 // ht_sink_write formats one record. It never blocks but on the file itself, and never fails: a
 // record that could not be written is counted in `lost`.
 void ht_sink_write(struct ht_sink *s, const struct ht_record *r);
