@@ -25,9 +25,9 @@ static const char head[]
 	  "are\n"
 	  "numbers (those of more than 53 bits too: read them with a parser that keeps 64), lists "
 	  "are\n"
-	  "arrays, bytes are lower-case hex. Records of the kind `stats` have none of these "
-	  "fields: they\n"
-	  "are the ledger, with objects inside (docs/counters.md).\n"
+	  "arrays, bytes are lower-case hex. As JSON, records of the kind `stats` are the whole "
+	  "ledger, with\n"
+	  "objects inside (docs/counters.md).\n"
 	  "\n"
 	  "Times are UTC in RFC 3339 form with 6 digits of a second, or 9 where the capture keeps\n"
 	  "nanoseconds: `2026-11-21T01:02:03.123456Z`. IPv6 addresses are in the form of RFC 5952, "
@@ -56,9 +56,13 @@ static const char head[]
 	  "\n"
 	  "## CSV\n"
 	  "\n"
-	  "RFC 4180, lines ended by CR LF. The first line has the names of all fields, and each "
-	  "record has\n"
-	  "a cell for every field; a field without a value is an empty cell. Values are as in JSON "
+	  "RFC 4180, lines ended by CR LF. The first line has the names of the fields that the "
+	  "kinds of "
+	  "record\n"
+	  "written can have, and each record has a cell for each of them; a field without a value "
+	  "is an "
+	  "empty\n"
+	  "cell. Values are as in JSON "
 	  "without\n"
 	  "the quotes, apart from these:\n"
 	  "\n"
@@ -75,13 +79,27 @@ static const char head[]
 	  "`@` for a formula: import the columns as text.\n"
 	  "\n";
 
+static void put_kinds(FILE *out, unsigned kinds) {
+	const char *separator = "";
+	if (kinds == HT_KINDS_ALL)
+		fputs("all", out);
+	for (unsigned i = 0; kinds != HT_KINDS_ALL && i < HT_NUM_KINDS; i++)
+		if (kinds >> i & 1) {
+			fprintf(out, "%s%s", separator, ht_kind_names[i]);
+			separator = " ";
+		}
+}
+
 void ht_print_fields_md(FILE *out) {
 	fputs(head, out);
-	fputs("## Fields\n\n| name | JSON type | meaning | value |\n| --- | --- | --- | --- |\n",
+	fputs("## Fields\n\n| name | number | records | JSON type | meaning | value |\n"
+	      "| --- | --- | --- | --- | --- | --- |\n",
 	      out);
 	for (unsigned i = 0; i < HT_NUM_FIELDS; i++) {
 		const struct ht_field *f = &ht_fields[i];
 		const struct ht_type_info *t = &ht_types[f->type];
-		fprintf(out, "| `%s` | %s | %s | %s |\n", f->name, t->json, f->help, t->help);
+		fprintf(out, "| `%s` | %u | ", f->name, f->number);
+		put_kinds(out, f->kinds);
+		fprintf(out, " | %s | %s | %s |\n", t->json, f->help, t->help);
 	}
 }

@@ -247,6 +247,8 @@ enum ht_rc ht_sink_open(
 		return HT_ERROR;
 	}
 	s->params = *p;
+	if (p->fields == 0)
+		s->params.fields = ht_kind_fields(HT_KINDS_ALL);
 	s->params.name = s->spec + kind_len + 1;
 	const enum ht_rc rc = ops->open(s);
 	if (rc != HT_OK) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// CSV (RFC 4180): a header line, then a line a record with a cell for each field of the table.
+// CSV (RFC 4180): a header line, then a line a record with a cell for each field that the kinds of
+// record written can have.
 //
 // A cell is what JSON has, without its quotes, but for text: control characters are escaped as \xNN
 // like bytes that are not UTF-8, so that a record is always one line. The items of a list stand
@@ -93,8 +94,8 @@ static enum ht_rc csv_open(struct ht_sink *s) {
 	if (s->continues)
 		return HT_OK; // it has its header line
 	char *out = s->buf;
-	for (unsigned i = 0; i < HT_NUM_FIELDS; i++) {
-		out = put_str(out, ht_fields[i].name);
+	for (ht_fieldset left = s->params.fields; left != 0;) {
+		out = put_str(out, ht_fields[ht_fieldset_next(&left)].name);
 		*out++ = ',';
 	}
 	out[-1] = '\r';
@@ -136,6 +137,8 @@ put_value(struct ht_sink *s, char *out, const struct ht_record *r, const struct 
 		return put_mac(out, *(const uint8_t *const *)value);
 	case HT_TYPE_TIME:
 		return put_time(s, out, *(const int64_t *)value, r->ts_is_ns);
+	case HT_TYPE_SECONDS:
+		return put_seconds(out, *(const int64_t *)value);
 	case HT_TYPE_U16S:
 		if (HT_UNLIKELY(value == &r->ciphers && r->ciphers_are_24_bit))
 			return close_list(cell, put_u24s(s, out, *span));
@@ -163,7 +166,8 @@ static const uint32_t span_types
 static void csv_write(struct ht_sink *s, const struct ht_record *r) {
 	const char *const limit = sink_limit(s);
 	char *out = sink_room(s);
-	for (unsigned i = 0; i < HT_NUM_FIELDS; i++) {
+	for (ht_fieldset left = s->params.fields; left != 0;) {
+		const unsigned i = ht_fieldset_next(&left);
 		const struct ht_field *const f = &ht_fields[i];
 		if (r->has >> i & 1) {
 			const void *const value = (const char *)r + f->offset;

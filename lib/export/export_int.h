@@ -77,6 +77,9 @@ char *put_ip(const struct ht_sink *s, char *out, const uint8_t *ip);
 char *put_mac(char *out, const uint8_t *mac);
 char *put_time(struct ht_sink *s, char *out, int64_t ns, bool digits9);
 
+// put_seconds writes a time in whole seconds.
+char *put_seconds(char *out, int64_t seconds);
+
 // put_plain writes text for CSV and the terminal: a byte that is not part of valid UTF-8 and a
 // control character becomes \xNN, and so does a backslash in front of an x. `also` holds ASCII
 // characters that are escaped too. `terminal` escapes what a terminal would obey or hide.

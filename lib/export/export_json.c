@@ -11,12 +11,13 @@ struct key {
 	uint16_t offset;
 };
 
-#define F(id, type, help) \
+#define F(id, number, type, kinds, help) \
 	{",\"" #id "\":", sizeof(",\"" #id "\":") - 1, HT_TYPE_##type, \
 	 offsetof(struct ht_record, id)},
 static const struct key keys[HT_NUM_FIELDS] = {HT_RECORD_FIELDS(F)};
 #undef F
-#define F(id, type, help) _Static_assert(sizeof(",\"" #id "\":") - 1 <= 32, #id ": see put_key");
+#define F(id, number, type, kinds, help) \
+	_Static_assert(sizeof(",\"" #id "\":") - 1 <= 32, #id ": see put_key");
 HT_RECORD_FIELDS(F)
 #undef F
 
@@ -142,8 +143,8 @@ static void json_write(struct ht_sink *s, const struct ht_record *r) {
 	char *const start = sink_room(s);
 	const char *const limit = sink_limit(s);
 	char *out = start;
-	for (uint64_t left = r->has; left != 0; left &= left - 1) {
-		const struct key *k = &keys[__builtin_ctzll(left)];
+	for (ht_fieldset left = r->has; left != 0;) {
+		const struct key *k = &keys[ht_fieldset_next(&left)];
 		const void *const value = (const char *)r + k->offset;
 		const struct ht_span *const span = value;
 		out = put_key(out, k);
@@ -203,6 +204,11 @@ static void json_write(struct ht_sink *s, const struct ht_record *r) {
 		case HT_TYPE_TIME:
 			*out++ = '"';
 			out = put_time(s, out, *(const int64_t *)value, r->ts_is_ns);
+			*out++ = '"';
+			break;
+		case HT_TYPE_SECONDS:
+			*out++ = '"';
+			out = put_seconds(out, *(const int64_t *)value);
 			*out++ = '"';
 			break;
 		case HT_TYPE_U16S:

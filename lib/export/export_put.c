@@ -72,25 +72,28 @@ static char *put_two(char *out, unsigned v) {
 	return out;
 }
 
+// "2026-11-21T01:02:03"
+static char *put_date_time(char *out, const struct tm *tm) {
+	const unsigned year = (unsigned)(tm->tm_year + 1900);
+	out = put_two(put_two(out, year / 100), year % 100);
+	*out++ = '-';
+	out = put_two(out, (unsigned)tm->tm_mon + 1);
+	*out++ = '-';
+	out = put_two(out, (unsigned)tm->tm_mday);
+	*out++ = 'T';
+	out = put_two(out, (unsigned)tm->tm_hour);
+	*out++ = ':';
+	out = put_two(out, (unsigned)tm->tm_min);
+	*out++ = ':';
+	return put_two(out, (unsigned)tm->tm_sec);
+}
+
 // Once a second of capture time at most, as long as frames come in order.
 static void new_second(struct ht_sink *s, int64_t second) {
 	const time_t t = (time_t)second;
 	struct tm tm = {0};
 	gmtime_r(&t, &tm); // 64 bits of ns are the years 1677 to 2262: it cannot fail
-	char *out = s->second_text;
-	out = put_two(out, (unsigned)(tm.tm_year + 1900) / 100);
-	out = put_two(out, (unsigned)(tm.tm_year + 1900) % 100);
-	*out++ = '-';
-	out = put_two(out, (unsigned)tm.tm_mon + 1);
-	*out++ = '-';
-	out = put_two(out, (unsigned)tm.tm_mday);
-	*out++ = 'T';
-	out = put_two(out, (unsigned)tm.tm_hour);
-	*out++ = ':';
-	out = put_two(out, (unsigned)tm.tm_min);
-	*out++ = ':';
-	out = put_two(out, (unsigned)tm.tm_sec);
-	*out = '.';
+	*put_date_time(s->second_text, &tm) = '.';
 	s->second = second;
 }
 
@@ -112,6 +115,17 @@ char *put_time(struct ht_sink *s, char *out, int64_t ns, bool digits9) {
 		*out++ = (char)('0' + fraction / 100 % 10);
 		out = put_two(out, fraction % 100);
 	}
+	*out++ = 'Z';
+	return out;
+}
+
+char *put_seconds(char *out, int64_t seconds) {
+	// What has no year of four digits is the nearest that has one.
+	const int64_t first = -62167219200, last = 253402300799;
+	const time_t t = seconds < first ? first : seconds > last ? last : seconds;
+	struct tm tm = {0};
+	gmtime_r(&t, &tm);
+	out = put_date_time(out, &tm);
 	*out++ = 'Z';
 	return out;
 }

@@ -348,7 +348,7 @@ static void add_note(struct notes *n, const char *color, const char *a, struct h
 
 static void find_notes(struct notes *n, const struct ht_record *r) {
 	const struct ht_span none = HT_SPAN_STR("");
-	const uint64_t has = r->has;
+	const ht_fieldset has = r->has;
 	n->num = n->len = 0;
 	if (severity_color(r) != plain)
 		add_note(n, severity_color(r), r->severity, none);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A record as bytes, on its way to another thread of this process:
 //
-//   8 bytes   has
+//   16 bytes  has
 //   1 byte    TS_IS_NS, CIPHERS_ARE_24_BIT
 //   then each value that `has` names, in the order of the table, in the host's byte order, not
 //   aligned: fixed sizes as they lie in the record (STR: the pointer); IP 16 and MAC 6 bytes; spans
 //   behind a length of 4 bytes; STRS a count of 1 byte and pointers; TEXTS a count of 1 byte, and
-//   each text behind a length of 1 byte.
+//   each text behind a length of 1 byte
+//   then the spans that are set together with cert_count and frames_read, if those are there.
 //
 // Each type has a pack_ and an unpack_ function here. There is one test a field and no loop: a
 // sensor's records mostly have the same fields, so the tests are predicted, and an offset is part
@@ -63,6 +64,7 @@ FIXED(U32)
 FIXED(U64)
 FIXED(STR)
 FIXED(TIME)
+FIXED(SECONDS)
 #undef FIXED
 
 #define ADDRESS(type, n) \
@@ -133,7 +135,7 @@ HT_TYPES(T)
 #undef T
 
 size_t ht_record_pack(uint8_t *out, size_t room, const struct ht_record *r) {
-	const uint64_t has = r->has;
+	const ht_fieldset has = r->has;
 	uint8_t *const start = out;
 	const uint8_t *const end = out + (room < UINT32_MAX ? room : UINT32_MAX);
 	// Where the field has no value, its flag is undefined.
@@ -144,24 +146,32 @@ size_t ht_record_pack(uint8_t *out, size_t room, const struct ht_record *r) {
 		return 0;
 	out = mempcpy(out, &has, sizeof(has));
 	*out++ = flags;
-#define F(id, type, help) \
+#define F(id, number, type, kinds, help) \
 	if (has & HT_HAS(id) && (out = pack_##type(out, end, &r->id)) == NULL) \
 		return 0;
 	HT_RECORD_FIELDS(F)
 #undef F
+	if ((has & HT_HAS(cert_count)) && (out = pack_span(out, end, &r->cert_chain)) == NULL)
+		return 0;
+	if ((has & HT_HAS(frames_read)) && (out = pack_span(out, end, &r->stats_json)) == NULL)
+		return 0;
 	return (size_t)(out - start);
 }
 
 size_t ht_record_unpack(struct ht_record *r, const uint8_t *in) {
 	const uint8_t *const start = in;
 	in = unpack_bytes(in, &r->has, sizeof(r->has));
-	const uint64_t has = r->has;
+	const ht_fieldset has = r->has;
 	r->ts_is_ns = *in & TS_IS_NS;
 	r->ciphers_are_24_bit = *in++ & CIPHERS_ARE_24_BIT;
-#define F(id, type, help) \
+#define F(id, number, type, kinds, help) \
 	if (has & HT_HAS(id)) \
 		in = unpack_##type(in, &r->id);
 	HT_RECORD_FIELDS(F)
 #undef F
+	if (has & HT_HAS(cert_count))
+		in = unpack_span(in, &r->cert_chain);
+	if (has & HT_HAS(frames_read))
+		in = unpack_span(in, &r->stats_json);
 	return (size_t)(in - start);
 }

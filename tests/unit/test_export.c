@@ -262,6 +262,28 @@ static uint64_t rnd(void) {
 	return seed * 0x2545f4914f6cdd1d >> 16;
 }
 
+static void seconds(void **state) {
+	(void)state;
+	static const struct {
+		int64_t seconds;
+		const char *want;
+	} cases[] = {
+		{0, "1970-01-01T00:00:00Z"},
+		{-1, "1969-12-31T23:59:59Z"},
+		{253402300799, "9999-12-31T23:59:59Z"}, // no end of validity (RFC 5280 4.1.2.5)
+		{INT64_MAX, "9999-12-31T23:59:59Z"},
+		{-62167219200, "0000-01-01T00:00:00Z"},
+		{INT64_MIN, "0000-01-01T00:00:00Z"},
+	};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(cases); i++) {
+		struct ht_record r;
+		char want[64];
+		ONE(&r, cert_not_after, cases[i].seconds);
+		snprintf(want, sizeof(want), "{\"cert_not_after\":\"%s\"}\n", cases[i].want);
+		expect("json", &r, want);
+	}
+}
+
 static void random_times_agree_with_libc(void **state) {
 	(void)state;
 	struct file f;
@@ -577,7 +599,7 @@ static void random_record(struct ht_record *r, unsigned share) {
 	for (unsigned i = 0; i < HT_NUM_FIELDS; i++) {
 		if (rnd() % 8 >= share)
 			continue;
-		r->has |= (uint64_t)1 << i;
+		r->has |= (ht_fieldset)1 << i;
 		char *const v = (char *)r + ht_fields[i].offset;
 		const uint64_t x = rnd() >> rnd() % 48;
 		switch ((enum ht_type)ht_fields[i].type) {
@@ -596,6 +618,7 @@ static void random_record(struct ht_record *r, unsigned share) {
 			break;
 		case HT_TYPE_U64:
 		case HT_TYPE_TIME:
+		case HT_TYPE_SECONDS:
 			memcpy(v, &x, 8);
 			break;
 		case HT_TYPE_STR:
@@ -1615,6 +1638,7 @@ int main(void) {
 		cmocka_unit_test(lists_of_none_one_and_more),
 		cmocka_unit_test(every_16_bit_number),
 		cmocka_unit_test(times),
+		cmocka_unit_test(seconds),
 		cmocka_unit_test(random_times_agree_with_libc),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(random_addresses_agree_with_libc),

@@ -49,16 +49,50 @@ static void types_say_their_json(void **state) {
 	assert_string_equal(ht_types[HT_TYPE_TEXTS].name, "TEXTS");
 }
 
+// What other programs were told to decode by number.
+static void numbers_are_unique_and_stay(void **state) {
+	(void)state;
+	bool seen[HT_NUM_FIELDS + 1] = {false};
+	for (unsigned i = 0; i < HT_NUM_FIELDS; i++) {
+		assert_in_range(ht_fields[i].number, 1, HT_NUM_FIELDS);
+		assert_false(seen[ht_fields[i].number]);
+		seen[ht_fields[i].number] = true;
+		assert_ptr_equal(ht_field_of(ht_fields[i].name), &ht_fields[i]);
+	}
+	assert_null(ht_field_of("no_such_field"));
+	assert_int_equal(ht_field_of("record")->number, 1);
+	assert_int_equal(ht_field_of("ja4")->number, 48);
+	assert_int_equal(ht_field_of("quic_transport_parameters")->number, 55);
+	assert_int_equal(ht_field_of("sequence")->number, 119);
+}
+
+static void kinds_have_their_fields(void **state) {
+	(void)state;
+	struct ht_record r;
+	for (unsigned i = 0; i < HT_NUM_KINDS; i++) {
+		r.record = ht_kind_names[i];
+		assert_int_equal(ht_record_kind(&r), 1 << i);
+	}
+	assert_true(ht_kind_fields(HT_KINDS_ALL) == ((ht_fieldset)1 << HT_NUM_FIELDS) - 1);
+	assert_true(ht_kind_fields(HT_KIND_HELLO) & HT_HAS(sni));
+	assert_false(ht_kind_fields(HT_KIND_EVENT) & HT_HAS(sni));
+	ht_fieldset set = HT_HAS(record) | HT_HAS(cert_sans) | HT_HAS(sequence);
+	assert_int_equal(ht_fieldset_next(&set), HT_FIELD_record);
+	assert_int_equal(ht_fieldset_next(&set), HT_FIELD_cert_sans);
+	assert_int_equal(ht_fieldset_next(&set), HT_FIELD_sequence);
+	assert_true(set == 0);
+}
+
 static void set_gives_a_value_and_no_other(void **state) {
 	(void)state;
 	struct ht_record r;
 	r.has = 0;
 	ht_set(&r, dst_port, 443);
-	assert_int_equal(r.has, HT_HAS(dst_port));
+	assert_true(r.has == HT_HAS(dst_port));
 	assert_int_equal(r.dst_port, 443);
 	ht_set(&r, quic_transport_parameters, HT_SPAN_EMPTY);
 	assert_true(r.has == (HT_HAS(dst_port) | HT_HAS(quic_transport_parameters)));
-	assert_true(HT_HAS(quic_transport_parameters) == (uint64_t)1 << (HT_NUM_FIELDS - 1));
+	assert_true(HT_HAS(sequence) == (ht_fieldset)1 << (HT_NUM_FIELDS - 1));
 }
 
 // Keys that readers of the output rely on (the order is part of it).
@@ -97,6 +131,7 @@ static void fill(struct ht_record *r, unsigned i, bool large) {
 		*(uint64_t *)v = large ? UINT64_MAX - 1 : 0;
 		break;
 	case HT_TYPE_TIME:
+	case HT_TYPE_SECONDS:
 		*(int64_t *)v = large ? INT64_MAX - 1 : INT64_MIN;
 		break;
 	case HT_TYPE_STR:
@@ -134,7 +169,9 @@ static void fill(struct ht_record *r, unsigned i, bool large) {
 	case HT_NUM_TYPES:
 		fail();
 	}
-	r->has |= (uint64_t)1 << i;
+	r->has |= (ht_fieldset)1 << i;
+	r->cert_chain = HT_SPAN("\0\0\2ab", large ? 5 : 0);
+	r->stats_json = HT_SPAN("{}", large ? 2 : 0);
 }
 
 static void expect_within(const uint8_t *p, size_t n, struct ht_span packed) {
@@ -164,6 +201,7 @@ static void expect_same(
 		break;
 	case HT_TYPE_U64:
 	case HT_TYPE_TIME:
+	case HT_TYPE_SECONDS:
 		assert_memory_equal(g, w, 8);
 		break;
 	case HT_TYPE_STR:
@@ -232,6 +270,10 @@ static void expect_crosses(const struct ht_record *r) {
 	assert_true(got.has == r->has);
 	assert_true(got.ts_is_ns == (r->has & HT_HAS(ts) && r->ts_is_ns));
 	assert_true(got.ciphers_are_24_bit == (r->has & HT_HAS(ciphers) && r->ciphers_are_24_bit));
+	if (r->has & HT_HAS(cert_count))
+		assert_true(ht_span_eq(got.cert_chain, r->cert_chain));
+	if (r->has & HT_HAS(frames_read))
+		assert_true(ht_span_eq(got.stats_json, r->stats_json));
 	for (unsigned i = 0; i < HT_NUM_FIELDS; i++)
 		if (r->has >> i & 1)
 			expect_same(&got, r, i, HT_SPAN(out, len));
@@ -301,6 +343,8 @@ int main(void) {
 		cmocka_unit_test(names_are_unique_and_plain),
 		cmocka_unit_test(every_field_has_its_own_room),
 		cmocka_unit_test(types_say_their_json),
+		cmocka_unit_test(numbers_are_unique_and_stay),
+		cmocka_unit_test(kinds_have_their_fields),
 		cmocka_unit_test(set_gives_a_value_and_no_other),
 		cmocka_unit_test(the_order_is_the_documented_one),
 		cmocka_unit_test(each_field_crosses_alone),

@@ -40,7 +40,7 @@ static struct rng rng;
 
 static const uint8_t noise[12000] = {0x5a, 0xa5};
 
-static size_t digest(uint8_t out[MAX_DIGEST], const struct ht_record *r, uint64_t fields) {
+static size_t digest(uint8_t out[MAX_DIGEST], const struct ht_record *r, ht_fieldset fields) {
 	static struct bytes o;
 	o.len = 0;
 	digest_record(&o, r, fields);

@@ -406,6 +406,7 @@ static inline void digest_field(struct bytes *o, const struct ht_record *r, unsi
 		return;
 	case HT_TYPE_U64:
 	case HT_TYPE_TIME:
+	case HT_TYPE_SECONDS:
 		put(o, at, 8);
 		return;
 	case HT_TYPE_STR: {
@@ -438,9 +439,9 @@ static inline void digest_field(struct bytes *o, const struct ht_record *r, unsi
 }
 
 // Appends the fields of the record whose bits are in `fields`.
-static inline void digest_record(struct bytes *o, const struct ht_record *r, uint64_t fields) {
+static inline void digest_record(struct bytes *o, const struct ht_record *r, ht_fieldset fields) {
 	for (unsigned i = 0; i < HT_NUM_FIELDS; i++)
-		if (r->has & fields & (uint64_t)1 << i)
+		if (r->has & fields & (ht_fieldset)1 << i)
 			digest_field(o, r, i);
 }
 
