@@ -103,7 +103,7 @@ bool engine_start(struct engine *e) {
 	e->exporter.stats = stats_record;
 	e->exporter.engine = e;
 	e->exporter.tally = telemetry_tally(e->telemetry);
-	e->exporter.stats_interval_s = e->o->stats_records ? e->o->stats_interval_s : 0;
+	e->exporter.stats_interval_s = e->o->kinds & HT_KIND_STATS ? e->o->stats_interval_s : 0;
 	if (!exporter_start(&e->exporter)) {
 		engine_say(e, "no thread for the exporter");
 		return false;

@@ -41,7 +41,7 @@ void engine_reopen(struct engine *e) {
 		return;
 	}
 	engine_note_outputs(e, next);
-	next->hellos = o->hellos; // the kinds of record take a restart
+	next->kinds = o->kinds; // the kinds of record take a restart
 	e->handed = true;
 	atomic_store_explicit(&e->exporter.next, next, memory_order_release);
 }
@@ -55,7 +55,8 @@ void engine_reload(struct engine *e) {
 		o->service.stall_s = n->service.stall_s;
 		o->service.end_after_idle_s = n->service.end_after_idle_s;
 		atomic_store(
-			&e->exporter.stats_interval_s, o->stats_records ? n->stats_interval_s : 0
+			&e->exporter.stats_interval_s,
+			o->kinds & HT_KIND_STATS ? n->stats_interval_s : 0
 		);
 		options_replace(o, n);
 	} else if (o->config != NULL) {

@@ -41,7 +41,7 @@ static int replay(const struct options *o) {
 	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));
 	bool ok = replay_run(o, &sinks, &sum, &l, &stop);
 	summary_clear(&sum);
-	if (o->stats_records) {
+	if (o->kinds & HT_KIND_STATS) {
 		ledger_sinks(&l, &sinks);
 		ledger_record(&l, INT64_MIN, &sinks);
 	}

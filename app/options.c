@@ -18,6 +18,7 @@ enum {
 	OPT_CHECK,
 	OPT_OPTIONS,
 	OPT_WORKERS,
+	OPT_FLOWS,
 	OPT_FIELDS,
 	OPT_COUNTERS,
 	OPT_STATS,
@@ -64,21 +65,19 @@ usage(struct options *o, const char *format, ...) {
 }
 
 static void records(struct options *o, const char *list) {
-	o->hellos = o->sensor.events = o->stats_records = false;
+	o->kinds = 0;
 	for (const char *p = list;; p++) {
 		const size_t n = strcspn(p, ",");
-		if (n == 5 && memcmp(p, "hello", n) == 0)
-			o->hellos = true;
-		else if (n == 5 && memcmp(p, "event", n) == 0)
-			o->sensor.events = true;
-		else if (n == 5 && memcmp(p, "stats", n) == 0)
-			o->stats_records = true;
-		else
+		const unsigned kind = ht_kind_of(HT_SPAN(p, n));
+		if (kind == 0)
 			return usage(
 				o,
-				"--records %s: a list of 'hello', 'event' and 'stats' was expected",
+				"--records %s: a list of hello, event, flow, aggregate and stats "
+				"was "
+				"expected",
 				list
 			);
+		o->kinds |= kind;
 		p += n;
 		if (*p == '\0')
 			break;
@@ -210,6 +209,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 		{"quiet", no_argument, NULL, 'q'},
 		{"help", no_argument, NULL, 'h'},
 		{"records", required_argument, NULL, OPT_RECORDS},
+		{"flows", required_argument, NULL, OPT_FLOWS},
 		{"fields", optional_argument, NULL, OPT_FIELDS},
 		{"counters", optional_argument, NULL, OPT_COUNTERS},
 		{"stats", required_argument, NULL, OPT_STATS},
@@ -230,7 +230,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 
 	memset(o, 0, sizeof(*o));
 	ht_config_defaults(&options_table, o);
-	o->hellos = o->sensor.events = true;
+	o->kinds = HT_KIND_HELLO | HT_KIND_EVENT;
 	opterr = 0;
 	o->config = config_of(argc, argv, letters, longs);
 	if (o->config != NULL && options_load(o, o->config) != HT_OK) {
@@ -322,6 +322,11 @@ void options_parse(struct options *o, int argc, char **argv) {
 		case OPT_RECORDS:
 			records(o, optarg);
 			break;
+		case OPT_FLOWS:
+			if (strcmp(optarg, "tls") != 0 && strcmp(optarg, "all") != 0)
+				usage(o, "--flows %s: tls or all was expected", optarg);
+			o->flows = strcmp(optarg, "all") == 0 ? FLOWS_ALL : FLOWS_TLS;
+			break;
 		case OPT_STATS:
 			if (strcmp(optarg, "json") != 0)
 				usage(o, "--stats %s: only 'json' is known", optarg);
@@ -346,6 +351,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 	}
 	if (o->action == ACTION_USAGE)
 		return;
+	options_kinds(o);
 	if (optind < argc)
 		usage(o, "%s: captures are named with -r, interfaces with -i", argv[optind]);
 	else if (o->action == ACTION_CHECK && o->config == NULL)
@@ -400,8 +406,13 @@ void options_help(void) {
 		printf("                         %-14s %s\n", (*k)->name, (*k)->help);
 	fputs("                       SINK:PATH writes to a file; without it, to standard output.\n"
 	      "                       Default: table on a terminal, json otherwise\n"
-	      "      --records LIST   kinds of record: hello, event, stats (default: "
-	      "hello,event)\n"
+	      "      --records LIST   kinds of record: hello, event, flow, aggregate, stats "
+	      "(default:\n"
+	      "                       hello,event)\n"
+	      "      --flows tls|all  flow and aggregate records are of TLS, DTLS and QUIC alone, "
+	      "or "
+	      "of every\n"
+	      "                       TCP and UDP flow (default: tls)\n"
 	      "      --ja4-r          add the unhashed JA4_r\n"
 	      "      --services FILE  name ports by the lines of FILE, 'PORT[-PORT]/tcp|udp NAME "
 	      "MODE',\n"

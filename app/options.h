@@ -38,6 +38,8 @@ struct workers_options {
 	uint32_t queue_mib;
 };
 
+enum flows { FLOWS_TLS, FLOWS_ALL };
+
 enum rest { REST_SHARE, REST_WORKERS, REST_DROP };
 
 // The section `steering`.
@@ -76,8 +78,9 @@ struct options {
 	struct ht_option_texts services; // files
 	struct ht_option_texts record_kinds;
 	const char *filter;
-	bool hellos; // hello records are wanted
-	bool stats_records; // stats records are wanted
+	unsigned kinds; // of record that are wanted, a mask of enum ht_kind
+	uint32_t flows; // enum flows: which ones are told, where flow or aggregate records are
+			// wanted
 	uint32_t stats_interval_s;
 	bool stats_json;
 	bool quiet;
@@ -113,6 +116,9 @@ bool options_can_again(const struct options *o);
 // options_replace makes what it returned the new o->from_file.
 HT_MUST_USE struct options *options_again(const struct options *o);
 void options_replace(struct options *o, struct options *again);
+
+// options_kinds sets what follows from o->kinds and o->flows for the sensor.
+void options_kinds(struct options *o);
 
 // options_live tells whether there is something to capture: an interface or a port.
 static inline bool options_live(const struct options *o) {

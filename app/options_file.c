@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char *const flow_choices[] = {"tls", "all", NULL};
 static const char *const rests[] = {"share", "workers", "drop", NULL};
 
 #define P(field) offsetof(struct workers_options, field)
@@ -250,9 +251,18 @@ static const struct ht_option root_list[] = {
 		.name = "records",
 		.type = HT_OPTION_TEXTS,
 		.offset = P(record_kinds),
-		.max = 3,
-		.help = "kinds of record that are written: hello, event, stats; without it hello "
-			"and event",
+		.max = HT_NUM_KINDS,
+		.help = "kinds of record that are written: hello, event, flow, aggregate, stats; "
+			"without it hello and event",
+	},
+	{
+		.name = "flows",
+		.type = HT_OPTION_CHOICE,
+		.offset = P(flows),
+		.choices = flow_choices,
+		.def = FLOWS_TLS,
+		.help = "of which flows there are flow and aggregate records: tls, those that "
+			"were TLS, DTLS or QUIC; all, every TCP and UDP flow",
 	},
 	{
 		.name = "outputs",
@@ -307,20 +317,16 @@ complain(struct ht_config_errors *e, const struct options *o, const void *value,
 static void check_records(struct options *o, struct ht_config_errors *e) {
 	if (o->record_kinds.num == 0)
 		return;
-	o->hellos = o->sensor.events = o->stats_records = false;
+	o->kinds = 0;
 	for (unsigned i = 0; i < o->record_kinds.num; i++) {
-		const char *kind = o->record_kinds.v[i];
-		if (strcmp(kind, "hello") == 0)
-			o->hellos = true;
-		else if (strcmp(kind, "event") == 0)
-			o->sensor.events = true;
-		else if (strcmp(kind, "stats") == 0)
-			o->stats_records = true;
-		else
+		const char *word = o->record_kinds.v[i];
+		const unsigned kind = ht_kind_of(HT_SPAN(word, strlen(word)));
+		if (kind == 0)
 			complain(
 				e, o, &o->record_kinds.v[i],
-				"records: hello, event or stats was expected"
+				"records: hello, event, flow, aggregate or stats was expected"
 			);
+		o->kinds |= kind;
 	}
 }
 
@@ -461,6 +467,12 @@ static void check_all(struct options *o, struct ht_config_errors *e) {
 	check_eal(o, e);
 }
 
+void options_kinds(struct options *o) {
+	o->sensor.events = o->kinds & HT_KIND_EVENT;
+	if (o->kinds & (HT_KIND_FLOW | HT_KIND_AGGREGATE))
+		o->sensor.flows = o->flows == FLOWS_ALL ? HT_FLOWS_ALL : HT_FLOWS_TLS;
+}
+
 bool options_check(struct options *o) {
 	struct ht_config_errors e = {.file = o->config};
 	check_all(o, &e);
@@ -471,7 +483,7 @@ bool options_check(struct options *o) {
 enum ht_rc options_load(struct options *o, const char *file) {
 	struct ht_config_errors e;
 	enum ht_rc rc = ht_config_load(&o->loaded, file, &options_table, o, &e);
-	o->hellos = o->sensor.events = true;
+	o->kinds = HT_KIND_HELLO | HT_KIND_EVENT;
 	if (rc == HT_OK) {
 		check_records(o, &e);
 		check_all(o, &e);

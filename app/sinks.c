@@ -97,7 +97,7 @@ enum ht_rc sinks_open(
 	const struct ht_option_texts defaults = {.v = by_default, .num = 1};
 	const struct ht_option_texts *specs = outputs->num > 0 ? outputs : &defaults;
 	struct winsize size = {0};
-	*k = (struct sinks){.hellos = o->hellos};
+	*k = (struct sinks){.kinds = o->kinds};
 	if (!destinations_ok(o, outputs))
 		return HT_BAD;
 	if (terminal)
@@ -108,6 +108,7 @@ enum ht_rc sinks_open(
 		.width = size.ws_col,
 	};
 	const struct ht_sink_params to_file = {
+		.fields = ht_kind_fields(o->kinds),
 		.append = how & SINKS_APPEND,
 		.no_wait = how & SINKS_LIVE,
 	};

@@ -22,7 +22,7 @@ enum {
 extern const struct ht_counter sink_counters[SINK_NUM_COUNTERS];
 
 struct sinks {
-	bool hellos; // hello records are wanted
+	unsigned kinds; // of record that are wanted
 	bool failed; // one of them, closed, has lost records: that was said
 	unsigned num;
 	struct ht_sink *s[MAX_SINKS];
@@ -55,7 +55,7 @@ void sinks_close(struct sinks *k, struct sinks *next);
 void sinks_free_names(struct sinks *k);
 
 static inline void sinks_write(struct sinks *k, const struct ht_record *r) {
-	if (!k->hellos && (r->has & HT_HAS(complete)))
+	if (!(ht_record_kind(r) & k->kinds))
 		return;
 	for (unsigned i = 0; i < k->num; i++)
 		ht_sink_write(k->s[i], r);

@@ -37,6 +37,13 @@ enum ht_kind ht_record_kind(const struct ht_record *r) {
 	}
 }
 
+unsigned ht_kind_of(struct ht_span name) {
+	for (unsigned i = 0; i < HT_NUM_KINDS; i++)
+		if (ht_span_eq(name, HT_SPAN(ht_kind_names[i], strlen(ht_kind_names[i]))))
+			return 1u << i;
+	return 0;
+}
+
 ht_fieldset ht_kind_fields(unsigned kinds) {
 	ht_fieldset set = 0;
 	for (unsigned i = 0; i < HT_NUM_FIELDS; i++)

@@ -312,6 +312,9 @@ extern const char *const ht_kind_names[HT_NUM_KINDS];
 // ht_record_kind is the record's kind, one bit of enum ht_kind.
 enum ht_kind ht_record_kind(const struct ht_record *r);
 
+// ht_kind_of is the kind of this name, or 0.
+unsigned ht_kind_of(struct ht_span name);
+
 // ht_kind_fields is every field that a record of one of these kinds may have, but for the key of an
 // aggregate.
 ht_fieldset ht_kind_fields(unsigned kinds);

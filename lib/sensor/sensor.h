@@ -31,6 +31,12 @@
 	  "seconds after which the same addresses and ports are a new flow") \
 	X(fragment_idle_s, 60, 1, 3600, "seconds a fragmented packet may take (RFC 8200 4.5)")
 
+enum ht_flows {
+	HT_FLOWS_NONE,
+	HT_FLOWS_TLS, // those that were TLS, DTLS or QUIC
+	HT_FLOWS_ALL, // every TCP and UDP flow
+};
+
 #define HT_SENSOR_OFFERS 1024u
 
 struct ht_sensor_params {
@@ -39,6 +45,7 @@ struct ht_sensor_params {
 #undef X
 	bool ja4_r;
 	bool events; // event records are made
+	uint32_t flows; // enum ht_flows: of which flows flow records are made
 	// Borrowed while the sensor lives, and while records of it are in use. NULL: the built-in
 	// table.
 	const struct ht_services *services;
