@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Writes seed corpora of fuzz_tls, fuzz_stream, fuzz_upgrade and fuzz_carrier:  fuzz/seeds.py [tls] [stream] [upgrade] [carrier]
+"""Writes seed corpora of fuzz_tls, fuzz_stream, fuzz_upgrade, fuzz_carrier and fuzz_spool:  fuzz/seeds.py [tls] [stream] [upgrade] [carrier] [spool]
 
 The formats are those at the top of these files. Nothing here is drawn at random,
 so that a run changes only what was meant to change.
@@ -204,11 +204,39 @@ def carrier():
     yield "pieces-limits", script((0xF0, 0, 1), *((0, n, 255) for n in range(2, 22)), (0, 1, 200))
 
 
+def spool():
+    def as_it_is(cursor, first, second=b""):
+        return b"\0" + struct.pack("!BH", len(cursor), len(first)) + cursor + first + second
+
+    def damaged(lengths, *places, settled=0, cut=0):
+        made = bytes([len(lengths), settled, *lengths, cut])
+        return b"\1" + made + b"".join(struct.pack("!HB", *place) for place in places)
+
+    stamp = struct.pack("<8sIIQQ", b"htspool", 1, 0, 1, 0)  # with its hash wrong
+    cursor = struct.pack("<8sIIQQ", b"htcursor", 1, 40, 1, 0)
+    head = struct.pack("<IIQ", 4, 0, 0)
+    yield "foreign", as_it_is(b"", b"this is no segment at all, it is a text", b"nor is this")
+    yield "hashes-wrong", as_it_is(cursor, stamp + head + b"abcd", stamp + head)
+    yield "stamp-unfinished", as_it_is(b"", stamp[:20], stamp[:9])
+    yield "zeros", as_it_is(bytes(32), bytes(200), bytes(100))
+    yield "right", damaged([0, 1, 5, 40])
+    yield "settled", damaged([3, 1, 5, 40], settled=2)
+    yield "all-settled", damaged([3, 1], settled=9)
+    yield "torn", damaged([3, 10, 20], cut=30)
+    yield "torn-twice", damaged([3, 10, 20], cut=85, settled=1)
+    yield "stamp-damaged", damaged([3, 10, 20], (8, 1))
+    yield "length-damaged", damaged([3, 10, 20, 2], (60, 4))
+    yield "length-hash-damaged", damaged([3, 10, 20, 2], (64, 4))
+    yield "bytes-damaged", damaged([3, 10, 20, 2], (50, 4), (200, 255))
+    yield "damaged-before-settled", damaged([3, 10, 20, 2], (62, 1), settled=2)
+
+
 def main():
-    for name in sys.argv[1:] or ["tls", "stream", "upgrade", "carrier"]:
+    writers = {"tls": tls, "stream": stream, "upgrade": upgrade, "carrier": carrier, "spool": spool}
+    for name in sys.argv[1:] or list(writers):
         folder = os.path.join(here, "corpus", name)
         os.makedirs(folder, exist_ok=True)
-        for seed, data in {"tls": tls, "stream": stream, "upgrade": upgrade, "carrier": carrier}[name]():
+        for seed, data in writers[name]():
             with open(os.path.join(folder, seed), "wb") as f:
                 f.write(data)
 

@@ -88,7 +88,7 @@ HT_MUST_USE enum ht_rc ht_spool_append(struct ht_spool *s, struct ht_span bytes)
 // system, and by `fsync` to the disk; and writes the cursor. To be called whenever there is nothing
 // more to append. HT_OK. HT_ERROR: the disk refused; all stays in memory, can be read, and is tried
 // again by the next flush.
-HT_MUST_USE enum ht_rc ht_spool_flush(struct ht_spool *s);
+enum ht_rc ht_spool_flush(struct ht_spool *s);
 
 // --- the end where entries come out ---
 

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Opening and closing, and where entries go in.
+
+#include "spool.h"
+
+#include "spool_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const struct ht_counter ht_spool_counters[HT_SPOOL_NUM_CTRS] = {
+#define X(id, name, help) {"spool", name, help},
+	HT_SPOOL_COUNTERS(X)
+#undef X
+};
+
+static struct spool_segment *last_segment(struct ht_spool *s) {
+	return &s->segments[s->num - 1];
+}
+
+// fail_segment is spool_fail about the file of the last segment.
+static enum ht_rc fail_segment(struct ht_spool *s, const char *what) {
+	char file[SPOOL_FILE_MAX];
+	const int error = errno;
+	spool_file_name(file, last_segment(s)->number);
+	errno = error;
+	return spool_fail(s, file, what);
+}
+
+struct spool_segment *spool_add_segment(struct ht_spool *s) {
+	if (s->num == SPOOL_SEGMENTS_MAX) {
+		errno = EMFILE;
+		return NULL;
+	}
+	if (s->num == s->max) {
+		const uint32_t max = s->max > 0 ? 2 * s->max : 16;
+		struct spool_segment *more = realloc(s->segments, max * sizeof(*more));
+		if (more == NULL)
+			return NULL;
+		s->segments = more;
+		s->max = max;
+	}
+	struct spool_segment *g = &s->segments[s->num++];
+	memset(g, 0, sizeof(*g));
+	return g;
+}
+
+// set_size changes the last segment's size, and what it takes.
+static void set_size(struct ht_spool *s, uint32_t size) {
+	struct spool_segment *g = last_segment(s);
+	const uint64_t disk = spool_disk_size(size);
+	g->size = size;
+	spool_number_add(s, SPOOL_BYTES, disk - g->disk);
+	g->disk = disk;
+}
+
+// --- writing ------------------------------------------------------------------------------------
+
+static bool write_all(int fd, const uint8_t *p, size_t n, uint32_t offset) {
+	while (n > 0) {
+		const ssize_t done = pwrite(fd, p, n, offset);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return false;
+		p += done;
+		n -= (size_t)done;
+		offset += (uint32_t)done;
+	}
+	return true;
+}
+
+// take_back cuts a write that failed half-way. If that fails as well nothing is lost by it: the
+// next write begins at the same place, and what nobody writes over is cut by the next opening.
+static enum ht_rc take_back(struct ht_spool *s, uint32_t size) {
+	const enum ht_rc rc = fail_segment(s, "cannot write");
+	if (ftruncate(s->out, size) != 0)
+		return fail_segment(s, "cannot take back what was written");
+	return rc;
+}
+
+static enum ht_rc write_buffer(struct ht_spool *s) {
+	if (s->out < 0 || s->buffered == 0)
+		return HT_OK;
+	const uint32_t written = last_segment(s)->size - s->buffered;
+	if (!write_all(s->out, s->buffer, s->buffered, written))
+		return take_back(s, written);
+	s->buffered = 0;
+	s->unflushed = 0;
+	s->unsynced = true;
+	return HT_OK;
+}
+
+static enum ht_rc sync_segment(struct ht_spool *s) {
+	if (s->out >= 0 && s->unsynced && fdatasync(s->out) != 0)
+		return fail_segment(s, "cannot sync");
+	s->unsynced = false;
+	if (s->dir_unsynced && fsync(s->dir) != 0)
+		return spool_fail(s, NULL, "cannot sync");
+	s->dir_unsynced = false;
+	return HT_OK;
+}
+
+static void close_segment(struct ht_spool *s) {
+	close(s->out);
+	s->out = -1;
+	s->unsynced = false;
+}
+
+// finish_segment: the next entry begins a new one.
+static enum ht_rc finish_segment(struct ht_spool *s) {
+	enum ht_rc rc = write_buffer(s);
+	if (rc != HT_OK)
+		return rc;
+	if (s->fsync != HT_SPOOL_FSYNC_NEVER)
+		rc = sync_segment(s);
+	close_segment(s);
+	return rc;
+}
+
+static enum ht_rc begin_segment(struct ht_spool *s) {
+	char file[SPOOL_FILE_MAX];
+	struct spool_stamp t;
+	spool_file_name(file, s->last_number + 1);
+	if (s->last_number >= SPOOL_NUMBER_MAX) {
+		errno = EOVERFLOW;
+		return spool_fail(s, file, "cannot make");
+	}
+	struct spool_segment *g = spool_add_segment(s);
+	if (g == NULL)
+		return spool_fail(s, file, "cannot make");
+	s->out = openat(s->dir, file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (s->out < 0) {
+		const enum ht_rc rc = spool_fail(s, file, "cannot make");
+		s->num--;
+		return rc;
+	}
+	s->dir_unsynced = s->fsync != HT_SPOOL_FSYNC_NEVER;
+	g->number = ++s->last_number;
+	spool_make_stamp(&t, false, g->number, 0);
+	memcpy(s->buffer, &t, sizeof(t));
+	s->buffered = SPOOL_FIRST;
+	set_size(s, SPOOL_FIRST);
+	spool_number_set(s, SPOOL_NUM_SEGMENTS, s->num);
+	return HT_OK;
+}
+
+// --- appending ----------------------------------------------------------------------------------
+
+static bool wants_new_segment(const struct ht_spool *s, uint32_t need) {
+	if (s->out < 0)
+		return true;
+	const uint32_t size = s->segments[s->num - 1].size;
+	return size > SPOOL_FIRST && size + need > s->segment_bytes;
+}
+
+static bool has_room(const struct ht_spool *s, uint32_t need) {
+	uint64_t bytes = s->numbers[SPOOL_BYTES];
+	if (wants_new_segment(s, need)) {
+		bytes += spool_disk_size(SPOOL_FIRST + (uint64_t)need);
+	} else {
+		const struct spool_segment *g = &s->segments[s->num - 1];
+		bytes += spool_disk_size((uint64_t)g->size + need) - g->disk;
+	}
+	return bytes <= s->max_bytes;
+}
+
+// make_room gives up the segment being written if all of it is settled: nothing else would delete
+// it before it is full.
+static bool make_room(struct ht_spool *s, uint32_t need) {
+	struct ht_span none;
+	if (s->numbers[SPOOL_COUNT] > 0 || s->out < 0)
+		return false;
+	set_size(s, last_segment(s)->size - s->buffered);
+	s->buffered = 0;
+	s->unflushed = 0;
+	close_segment(s);
+	// Reading to the end deletes it.
+	return ht_spool_next(s, &none) == HT_MORE && has_room(s, need);
+}
+
+static void put_in_buffer(struct ht_spool *s, const struct spool_head *h, struct ht_span bytes) {
+	uint8_t *const to = s->buffer + s->buffered;
+	memcpy(to, h, SPOOL_HEAD);
+	memcpy(to + SPOOL_HEAD, bytes.p, bytes.len);
+	s->buffered += SPOOL_HEAD + (uint32_t)bytes.len;
+	s->unflushed++;
+}
+
+// put_in_file is for what is too long for the buffer, which is empty.
+static enum ht_rc
+put_in_file(struct ht_spool *s, const struct spool_head *h, struct ht_span bytes) {
+	const uint32_t size = last_segment(s)->size;
+	if (!write_all(s->out, (const uint8_t *)h, SPOOL_HEAD, size)
+	    || !write_all(s->out, bytes.p, bytes.len, size + SPOOL_HEAD))
+		return take_back(s, size);
+	s->unsynced = true;
+	return HT_OK;
+}
+
+static enum ht_rc put(struct ht_spool *s, struct ht_span bytes) {
+	const uint32_t need = SPOOL_HEAD + (uint32_t)bytes.len;
+	struct spool_head h;
+	enum ht_rc rc = HT_OK;
+	if (s->out >= 0 && wants_new_segment(s, need))
+		rc = finish_segment(s);
+	if (rc == HT_OK && s->out < 0)
+		rc = begin_segment(s);
+	if (rc == HT_OK && s->buffered + need > SPOOL_BUFFER)
+		rc = write_buffer(s);
+	if (rc != HT_OK)
+		return rc;
+	spool_make_head(&h, last_segment(s)->number, last_segment(s)->size, bytes);
+	if (need <= SPOOL_BUFFER)
+		put_in_buffer(s, &h, bytes);
+	else
+		rc = put_in_file(s, &h, bytes);
+	return rc;
+}
+
+enum ht_rc ht_spool_append(struct ht_spool *s, struct ht_span bytes) {
+	if (bytes.len > HT_SPOOL_ENTRY_MAX) {
+		spool_count(s, HT_SPOOL_REFUSED_LONG, 1);
+		return HT_LIMIT;
+	}
+	const uint32_t need = SPOOL_HEAD + (uint32_t)bytes.len;
+	if (HT_UNLIKELY(!has_room(s, need)) && !make_room(s, need)) {
+		spool_count(s, HT_SPOOL_REFUSED_FULL, 1);
+		return HT_FULL;
+	}
+	enum ht_rc rc = put(s, bytes);
+	if (HT_UNLIKELY(rc != HT_OK)
+	    && make_room(s, need)) // it may be this file that fills the disk
+		rc = put(s, bytes);
+	if (rc != HT_OK) {
+		spool_count(s, HT_SPOOL_REFUSED_DISK, 1);
+		return rc;
+	}
+	set_size(s, last_segment(s)->size + need);
+	last_segment(s)->left++;
+	spool_count(s, HT_SPOOL_APPENDED, 1);
+	spool_number_add(s, SPOOL_COUNT, 1);
+	return HT_OK;
+}
+
+enum ht_rc ht_spool_flush(struct ht_spool *s) {
+	enum ht_rc rc = write_buffer(s);
+	if (rc == HT_OK && s->fsync == HT_SPOOL_FSYNC_FLUSH)
+		rc = sync_segment(s);
+	spool_write_cursor(s);
+	return rc;
+}
+
+// --- numbers ------------------------------------------------------------------------------------
+
+static uint64_t number(const struct ht_spool *s, enum spool_number n) {
+	return __atomic_load_n(&s->numbers[n], __ATOMIC_RELAXED);
+}
+
+uint64_t ht_spool_count(const struct ht_spool *s) {
+	return number(s, SPOOL_COUNT);
+}
+
+uint64_t ht_spool_bytes(const struct ht_spool *s) {
+	return number(s, SPOOL_BYTES);
+}
+
+uint64_t ht_spool_segments(const struct ht_spool *s) {
+	return number(s, SPOOL_NUM_SEGMENTS);
+}
+
+void ht_spool_stats(const struct ht_spool *s, uint64_t *total) {
+	ht_stats_sum(total, s->counters, HT_SPOOL_NUM_CTRS);
+}
+
+uint64_t ht_spool_unflushed(const struct ht_spool *s) {
+	const uint64_t count = ht_spool_count(s); // the newest ones are in the buffer
+	return s->unflushed < count ? s->unflushed : count;
+}
+
+const char *ht_spool_error(const struct ht_spool *s) {
+	return s->error;
+}
+
+// --- opening and closing ------------------------------------------------------------------------
+
+static enum ht_rc open_folder(struct ht_spool *s, const struct ht_spool_params *p) {
+	char name[SPOOL_NAME_MAX];
+	spool_folder_name(name, p->name);
+	if (name[0] == '\0') {
+		errno = EINVAL;
+		return spool_fail(s, NULL, "no name");
+	}
+	if (mkdir(p->folder, 0700) != 0 && errno != EEXIST)
+		return spool_fail(s, NULL, "cannot make");
+	if (mkdir(s->path, 0700) != 0 && errno != EEXIST)
+		return spool_fail(s, NULL, "cannot make");
+	s->dir = open(s->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s->dir < 0)
+		return spool_fail(s, NULL, "cannot open");
+	s->lock = openat(s->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->lock < 0)
+		return spool_fail(s, "lock", "cannot open");
+	if (flock(s->lock, LOCK_EX | LOCK_NB) == 0)
+		return HT_OK;
+	if (errno != EWOULDBLOCK)
+		return spool_fail(s, "lock", "cannot lock");
+	snprintf(s->error, sizeof(s->error), "%s: in use by another process", s->path);
+	return HT_MORE;
+}
+
+static char *make_path(const struct ht_spool_params *p) {
+	char name[SPOOL_NAME_MAX], *path = NULL;
+	spool_folder_name(name, p->name);
+	return asprintf(&path, "%s/%s", p->folder, name) < 0 ? NULL : path;
+}
+
+static uint32_t segment_bytes(uint64_t max_bytes) {
+	const uint64_t n = max_bytes / SPOOL_SEGMENTS / SPOOL_BLOCK * SPOOL_BLOCK;
+	return n > SPOOL_SEGMENT_MAX   ? SPOOL_SEGMENT_MAX
+	       : n < SPOOL_SEGMENT_MIN ? SPOOL_SEGMENT_MIN
+				       : (uint32_t)n;
+}
+
+static void free_all(struct ht_spool *s) {
+	spool_read_close(s);
+	if (s->out >= 0)
+		close(s->out);
+	if (s->lock >= 0)
+		close(s->lock);
+	if (s->dir >= 0)
+		close(s->dir);
+	free(s->read.buf);
+	free(s->window);
+	free(s->segments);
+	free(s->buffer);
+	free(s->path);
+	free(s);
+}
+
+enum ht_rc
+ht_spool_open(struct ht_spool **out, const struct ht_spool_params *p, char *err, size_t err_len) {
+	struct ht_spool *s = calloc(1, sizeof(*s));
+	if (s != NULL) {
+		s->dir = s->lock = s->out = s->read.fd = -1;
+		s->path = make_path(p);
+		s->buffer = malloc(SPOOL_BUFFER);
+	}
+	if (s == NULL || s->path == NULL || s->buffer == NULL) {
+		snprintf(err, err_len, "%s: no memory for a spool", p->folder);
+		if (s != NULL)
+			free_all(s);
+		return HT_ERROR;
+	}
+	s->max_bytes = p->max_bytes;
+	s->segment_bytes = segment_bytes(p->max_bytes);
+	s->fsync = p->fsync;
+	enum ht_rc rc = open_folder(s, p);
+	if (rc == HT_OK)
+		rc = spool_recover(s);
+	if (rc != HT_OK) {
+		snprintf(err, err_len, "%s", s->error);
+		free_all(s);
+		return rc;
+	}
+	*out = s;
+	return HT_OK;
+}
+
+void ht_spool_close(struct ht_spool *s) {
+	if (s == NULL)
+		return;
+	if (ht_spool_flush(s) == HT_OK && s->out >= 0)
+		finish_segment(s);
+	spool_drop(s);
+	free_all(s);
+}
