@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // sink_options: what can be set for an output. The section `sinks` of a configuration file and what
-// stands behind the ? of a spec ("kafka://b1/hellos?key=sni") are of one table. Uses base.
+// stands behind the ? of a spec ("kafka://b1/hellos?key=sni") are of one table. Uses base, record.
 
 #pragma once
 
 #include "base.h"
 #include "option.h"
+#include "record.h"
 
 // When its queue is full: wait, or count what is lost.
 enum ht_when_full {
@@ -23,6 +24,15 @@ enum ht_fsync {
 };
 
 enum ht_encoding { HT_ENCODE_JSON, HT_ENCODE_PROTOBUF };
+
+// What is known only when the program runs; no option says it.
+struct ht_sink_run {
+	bool color; // the table may use colour
+	unsigned width; // columns of the terminal, for the table; 0 when it is none
+	bool append; // go on behind what a file has; otherwise it is emptied
+	bool no_wait; // a pipe that nobody reads is an error, not something to wait for
+	ht_fieldset fields; // that records given to it may have; 0: those of every kind
+};
 
 struct ht_sink_options {
 	const char *to; // the spec without options: "json:PATH", "ipfix+tcp://host:4739"
@@ -57,6 +67,8 @@ struct ht_sink_options {
 	uint32_t encoding; // enum ht_encoding
 	const char *key; // field whose value is the key of a message
 	struct ht_option_texts kafka; // "name=value" for librdkafka
+
+	struct ht_sink_run run; // not in the table
 };
 
 extern const struct ht_option_table ht_sink_options_table;
