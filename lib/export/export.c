@@ -147,7 +147,7 @@ static void sink_free(struct ht_sink *s) {
 		close(s->fd);
 	free(s->message);
 	free(s->spec);
-	ht_num_text_free(s->num_text);
+	memo_free(&s->memo);
 	free(s->buf);
 	free(s);
 }
@@ -171,14 +171,11 @@ static struct ht_sink *sink_new(const struct ht_sink_ops *ops, const char *name)
 		return NULL;
 	s->ops = ops;
 	s->fd = STDOUT_FILENO;
-	s->second = INT64_MIN; // no second of an int64_t of nanoseconds
 	s->message_len = strlen(ops->name) + strlen(name) + 128;
 	s->message = malloc(s->message_len);
-	s->separator = ops == &ht_sink_csv ? ' ' : ',';
-	s->num_text = ht_num_text_new(s->separator);
 	s->buf = malloc(SINK_BATCH + SINK_RECORD_MAX + SINK_SLACK);
-	if (s->message == NULL || s->num_text == NULL || s->buf == NULL
-	    || asprintf(&s->spec, "%s:%s", ops->name, name) < 0) {
+	if (!memo_init(&s->memo, ops == &ht_sink_csv ? ' ' : ',') || s->message == NULL
+	    || s->buf == NULL || asprintf(&s->spec, "%s:%s", ops->name, name) < 0) {
 		s->spec = NULL;
 		sink_free(s);
 		return NULL;

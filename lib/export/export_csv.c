@@ -61,12 +61,12 @@ static char *put_names(char *out, struct ht_span names) {
 	return special ? close_cell(list, out) : out;
 }
 
-static char *put_varints(struct ht_sink *s, char *out, struct ht_span list) {
+static char *put_varints(struct memo *m, char *out, struct ht_span list) {
 	char *const start = out;
 	struct ht_reader r = ht_reader(list);
 	uint64_t v;
 	while (ht_varint(&r, &v)) {
-		out = put_number(s, out, v);
+		out = put_number(m, out, v);
 		*out++ = ' ';
 	}
 	return close_list(start, out);
@@ -107,7 +107,7 @@ static enum ht_rc csv_open(struct ht_sink *s) {
 
 // put_value writes the cell of one field.
 static inline char *
-put_value(struct ht_sink *s, char *out, const struct ht_record *r, const struct ht_field *f) {
+put_value(struct memo *m, char *out, const struct ht_record *r, const struct ht_field *f) {
 	const void *const value = (const char *)r + f->offset;
 	const struct ht_span *const span = value;
 	char *const cell = out;
@@ -116,13 +116,13 @@ put_value(struct ht_sink *s, char *out, const struct ht_record *r, const struct 
 	case HT_TYPE_FLAG:
 		return *(const bool *)value ? put_span(out, "true", 4) : put_span(out, "false", 5);
 	case HT_TYPE_U8:
-		return put_number(s, out, *(const uint8_t *)value);
+		return put_number(m, out, *(const uint8_t *)value);
 	case HT_TYPE_U16:
-		return put_number(s, out, *(const uint16_t *)value);
+		return put_number(m, out, *(const uint16_t *)value);
 	case HT_TYPE_U32:
-		return put_number(s, out, *(const uint32_t *)value);
+		return put_number(m, out, *(const uint32_t *)value);
 	case HT_TYPE_U64:
-		return put_number(s, out, *(const uint64_t *)value);
+		return put_number(m, out, *(const uint64_t *)value);
 	case HT_TYPE_STR:
 		return put_str(out, *(const char *const *)value);
 	case HT_TYPE_TEXT:
@@ -132,21 +132,21 @@ put_value(struct ht_sink *s, char *out, const struct ht_record *r, const struct 
 	case HT_TYPE_ASCII: // JA4_r has commas
 		return put_text(out, *span);
 	case HT_TYPE_IP:
-		return put_ip(s, out, *(const uint8_t *const *)value);
+		return put_ip(m, out, *(const uint8_t *const *)value);
 	case HT_TYPE_MAC:
 		return put_mac(out, *(const uint8_t *const *)value);
 	case HT_TYPE_TIME:
-		return put_time(s, out, *(const int64_t *)value, r->ts_is_ns);
+		return put_time(m, out, *(const int64_t *)value, r->ts_is_ns);
 	case HT_TYPE_SECONDS:
 		return put_seconds(out, *(const int64_t *)value);
 	case HT_TYPE_U16S:
 		if (HT_UNLIKELY(value == &r->ciphers && r->ciphers_are_24_bit))
-			return close_list(cell, put_u24s(s, out, *span));
-		return close_list(cell, put_u16s(s, out, *span));
+			return close_list(cell, put_u24s(m, out, *span));
+		return close_list(cell, put_u16s(m, out, *span));
 	case HT_TYPE_U8S:
-		return close_list(cell, put_u8s(s, out, *span));
+		return close_list(cell, put_u8s(m, out, *span));
 	case HT_TYPE_VARINTS:
-		return put_varints(s, out, *span);
+		return put_varints(m, out, *span);
 	case HT_TYPE_NAMES:
 		return put_names(out, *span);
 	case HT_TYPE_STRS:
@@ -176,7 +176,7 @@ static void csv_write(struct ht_sink *s, const struct ht_record *r) {
 				sink_too_large(s);
 				return;
 			}
-			out = put_value(s, out, r, f);
+			out = put_value(&s->memo, out, r, f);
 		}
 		*out++ = ',';
 	}

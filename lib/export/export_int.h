@@ -20,6 +20,20 @@
 
 #define PUT_BYTE_MAX 6u // the most characters that a byte of a span makes
 
+// What the writers below remember from one record to the next.
+struct memo {
+	// The text of the second that was last written: "2026-11-21T01:02:03."
+	int64_t second;
+	char second_text[24];
+
+	struct ht_num_text *num_text; // numbers with the separator of a list behind them
+	char separator; // of lists
+};
+
+// memo_init and memo_free: false, there is no memory.
+bool memo_init(struct memo *m, char separator);
+void memo_free(struct memo *m);
+
 struct ht_sink {
 	const struct ht_sink_ops *ops;
 	struct ht_sink_params params;
@@ -41,13 +55,7 @@ struct ht_sink {
 	char *message; // of ht_sink_error
 	size_t message_len;
 
-	// The text of the second that was last written: "2026-11-21T01:02:03."
-	int64_t second;
-	char second_text[24];
-
-	struct ht_num_text *num_text; // numbers with the separator of a list behind them
-	char separator; // of lists
-
+	struct memo memo;
 	void *table; // of export_table.c
 };
 
@@ -70,12 +78,16 @@ static inline bool sink_fits(const char *out, const char *limit, const struct ht
 void sink_commit(struct ht_sink *s, const char *end);
 void sink_too_large(struct ht_sink *s);
 
+// json_put writes a record as one object, without the end of its line, and returns the end; NULL
+// when it is too large for `limit`, behind which there is SINK_SLACK.
+char *json_put(struct memo *m, char *out, const char *limit, const struct ht_record *r);
+
 extern const struct ht_sink_ops ht_sink_json, ht_sink_csv, ht_sink_table;
 
 // Writers: each writes at `out` and returns the end. They may scribble 16 bytes behind that.
-char *put_ip(const struct ht_sink *s, char *out, const uint8_t *ip);
+char *put_ip(const struct memo *m, char *out, const uint8_t *ip);
 char *put_mac(char *out, const uint8_t *mac);
-char *put_time(struct ht_sink *s, char *out, int64_t ns, bool digits9);
+char *put_time(struct memo *m, char *out, int64_t ns, bool digits9);
 
 // put_seconds writes a time in whole seconds.
 char *put_seconds(char *out, int64_t seconds);
@@ -93,19 +105,19 @@ unsigned utf8_len(const uint8_t *p, size_t left);
 uint32_t utf8_char(const uint8_t *p, unsigned n);
 
 // put_u16s and put_u8s write lists with a separator behind each item. What they use is in locals: a
-// store to `out` could, for all that the compiler knows, change *s.
-static inline char *put_u16s(const struct ht_sink *s, char *out, struct ht_span list) {
-	struct ht_num_text *const table = s->num_text;
+// store to `out` could, for all that the compiler knows, change *m.
+static inline char *put_u16s(const struct memo *m, char *out, struct ht_span list) {
+	struct ht_num_text *const table = m->num_text;
 	for (size_t i = 0; i + 2 <= list.len; i += 2)
 		out = ht_num_text_put(table, out, ht_be16(list.p + i));
 	return out;
 }
 
 // put_u24s is for the cipher kinds of SSL 2.0.
-char *put_u24s(const struct ht_sink *s, char *out, struct ht_span list);
+char *put_u24s(const struct memo *m, char *out, struct ht_span list);
 
-static inline char *put_u8s(const struct ht_sink *s, char *out, struct ht_span list) {
-	struct ht_num_text *const table = s->num_text;
+static inline char *put_u8s(const struct memo *m, char *out, struct ht_span list) {
+	struct ht_num_text *const table = m->num_text;
 	for (size_t i = 0; i < list.len; i++)
 		out = ht_num_text_put(table, out, list.p[i]);
 	return out;
@@ -113,8 +125,8 @@ static inline char *put_u8s(const struct ht_sink *s, char *out, struct ht_span l
 
 // put_number writes any number. Large ones (client ports) are not looked up: they would share a
 // cache line with nothing.
-static inline char *put_number(const struct ht_sink *s, char *out, uint64_t v) {
-	return v < 2048 ? ht_num_text_put(s->num_text, out, (uint16_t)v) - 1 : ht_u64_dec(out, v);
+static inline char *put_number(const struct memo *m, char *out, uint64_t v) {
+	return v < 2048 ? ht_num_text_put(m->num_text, out, (uint16_t)v) - 1 : ht_u64_dec(out, v);
 }
 
 // put_span copies bytes that need no escape.

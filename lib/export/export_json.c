@@ -105,12 +105,12 @@ static char *put_names(char *out, struct ht_span names) {
 	return close_list(out);
 }
 
-static char *put_varints(struct ht_sink *s, char *out, struct ht_span list) {
+static char *put_varints(struct memo *m, char *out, struct ht_span list) {
 	*out++ = '[';
 	struct ht_reader r = ht_reader(list);
 	uint64_t v;
 	while (ht_varint(&r, &v)) {
-		out = put_number(s, out, v);
+		out = put_number(m, out, v);
 		*out++ = ',';
 	}
 	return close_list(out);
@@ -139,10 +139,19 @@ static enum ht_rc json_open(struct ht_sink *s) {
 	return HT_OK;
 }
 
-static void json_write(struct ht_sink *s, const struct ht_record *r) {
-	char *const start = sink_room(s);
-	const char *const limit = sink_limit(s);
+// The ledger comes as JSON already.
+static __attribute__((noinline)) char *
+put_stats(char *out, const char *limit, struct ht_span text) {
+	if (out >= limit || text.len >= (size_t)(limit - out))
+		return NULL;
+	return mempcpy(out, text.p, text.len);
+}
+
+char *
+json_put(struct memo *m, char *const start, const char *const limit, const struct ht_record *r) {
 	char *out = start;
+	if (HT_UNLIKELY(r->has & HT_HAS(frames_read)))
+		return put_stats(out, limit, r->stats_json);
 	for (ht_fieldset left = r->has; left != 0;) {
 		const struct key *k = &keys[ht_fieldset_next(&left)];
 		const void *const value = (const char *)r + k->offset;
@@ -157,16 +166,16 @@ static void json_write(struct ht_sink *s, const struct ht_record *r) {
 						   : put_span(out, "false", 5);
 			break;
 		case HT_TYPE_U8:
-			out = put_number(s, out, *(const uint8_t *)value);
+			out = put_number(m, out, *(const uint8_t *)value);
 			break;
 		case HT_TYPE_U16:
-			out = put_number(s, out, *(const uint16_t *)value);
+			out = put_number(m, out, *(const uint16_t *)value);
 			break;
 		case HT_TYPE_U32:
-			out = put_number(s, out, *(const uint32_t *)value);
+			out = put_number(m, out, *(const uint32_t *)value);
 			break;
 		case HT_TYPE_U64:
-			out = put_number(s, out, *(const uint64_t *)value);
+			out = put_number(m, out, *(const uint64_t *)value);
 			break;
 		case HT_TYPE_STR: {
 			const char *str = *(const char *const *)value;
@@ -175,25 +184,25 @@ static void json_write(struct ht_sink *s, const struct ht_record *r) {
 		}
 		case HT_TYPE_TEXT:
 			if (HT_UNLIKELY(!sink_fits(out, limit, span)))
-				goto too_large;
+				return NULL;
 			out = put_text(out, *span);
 			break;
 		case HT_TYPE_HEX:
 			if (HT_UNLIKELY(!sink_fits(out, limit, span)))
-				goto too_large;
+				return NULL;
 			*out++ = '"';
 			out = ht_hex(out, span->p, span->len);
 			*out++ = '"';
 			break;
 		case HT_TYPE_ASCII:
 			if (HT_UNLIKELY(!sink_fits(out, limit, span)))
-				goto too_large;
+				return NULL;
 			// A fingerprint is printable, but no bug elsewhere shall break the JSON.
 			out = put_text(out, *span);
 			break;
 		case HT_TYPE_IP:
 			*out++ = '"';
-			out = put_ip(s, out, *(const uint8_t *const *)value);
+			out = put_ip(m, out, *(const uint8_t *const *)value);
 			*out++ = '"';
 			break;
 		case HT_TYPE_MAC:
@@ -203,7 +212,7 @@ static void json_write(struct ht_sink *s, const struct ht_record *r) {
 			break;
 		case HT_TYPE_TIME:
 			*out++ = '"';
-			out = put_time(s, out, *(const int64_t *)value, r->ts_is_ns);
+			out = put_time(m, out, *(const int64_t *)value, r->ts_is_ns);
 			*out++ = '"';
 			break;
 		case HT_TYPE_SECONDS:
@@ -213,27 +222,27 @@ static void json_write(struct ht_sink *s, const struct ht_record *r) {
 			break;
 		case HT_TYPE_U16S:
 			if (HT_UNLIKELY(!sink_fits(out, limit, span)))
-				goto too_large;
+				return NULL;
 			*out++ = '[';
 			if (HT_UNLIKELY(value == &r->ciphers && r->ciphers_are_24_bit))
-				out = close_numbers(put_u24s(s, out, *span), span->len >= 3);
+				out = close_numbers(put_u24s(m, out, *span), span->len >= 3);
 			else
-				out = close_numbers(put_u16s(s, out, *span), span->len >= 2);
+				out = close_numbers(put_u16s(m, out, *span), span->len >= 2);
 			break;
 		case HT_TYPE_U8S:
 			if (HT_UNLIKELY(!sink_fits(out, limit, span)))
-				goto too_large;
+				return NULL;
 			*out++ = '[';
-			out = close_numbers(put_u8s(s, out, *span), span->len > 0);
+			out = close_numbers(put_u8s(m, out, *span), span->len > 0);
 			break;
 		case HT_TYPE_VARINTS:
 			if (HT_UNLIKELY(!sink_fits(out, limit, span)))
-				goto too_large;
-			out = put_varints(s, out, *span);
+				return NULL;
+			out = put_varints(m, out, *span);
 			break;
 		case HT_TYPE_NAMES:
 			if (HT_UNLIKELY(!sink_fits(out, limit, span)))
-				goto too_large;
+				return NULL;
 			out = put_names(out, *span);
 			break;
 		case HT_TYPE_STRS:
@@ -249,11 +258,17 @@ static void json_write(struct ht_sink *s, const struct ht_record *r) {
 	out += out == start; // no field at all
 	*start = '{'; // instead of the first comma
 	*out++ = '}';
-	*out++ = '\n';
-	sink_commit(s, out);
-	return;
-too_large:
-	sink_too_large(s);
+	return out;
+}
+
+static void json_write(struct ht_sink *s, const struct ht_record *r) {
+	char *const end = json_put(&s->memo, sink_room(s), sink_limit(s), r);
+	if (HT_UNLIKELY(end == NULL)) {
+		sink_too_large(s);
+		return;
+	}
+	*end = '\n';
+	sink_commit(s, end + 1);
 }
 
 static void json_close(struct ht_sink *s) {

@@ -6,10 +6,21 @@
 
 static const char hex_digits[16] = "0123456789abcdef";
 
-char *put_u24s(const struct ht_sink *s, char *out, struct ht_span list) {
+bool memo_init(struct memo *m, char separator) {
+	m->second = INT64_MIN; // no second of an int64_t of nanoseconds
+	m->separator = separator;
+	m->num_text = ht_num_text_new(separator);
+	return m->num_text != NULL;
+}
+
+void memo_free(struct memo *m) {
+	ht_num_text_free(m->num_text);
+}
+
+char *put_u24s(const struct memo *m, char *out, struct ht_span list) {
 	for (size_t i = 0; i + 3 <= list.len; i += 3) {
 		out = ht_u64_dec(out, ht_be24(list.p + i));
-		*out++ = s->separator;
+		*out++ = m->separator;
 	}
 	return out;
 }
@@ -46,12 +57,12 @@ static char *put_ip6(char *out, const uint8_t *ip) {
 	return out;
 }
 
-char *put_ip(const struct ht_sink *s, char *out, const uint8_t *ip) {
+char *put_ip(const struct memo *m, char *out, const uint8_t *ip) {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	if (memcmp(ip, mapped, sizeof(mapped)) != 0)
 		return put_ip6(out, ip);
 	for (unsigned i = 12; i < 16; i++) {
-		out = ht_num_text_put(s->num_text, out, ip[i]);
+		out = ht_num_text_put(m->num_text, out, ip[i]);
 		out[-1] = '.';
 	}
 	return out - 1;
@@ -89,23 +100,23 @@ static char *put_date_time(char *out, const struct tm *tm) {
 }
 
 // Once a second of capture time at most, as long as frames come in order.
-static void new_second(struct ht_sink *s, int64_t second) {
+static void new_second(struct memo *m, int64_t second) {
 	const time_t t = (time_t)second;
 	struct tm tm = {0};
 	gmtime_r(&t, &tm); // 64 bits of ns are the years 1677 to 2262: it cannot fail
-	*put_date_time(s->second_text, &tm) = '.';
-	s->second = second;
+	*put_date_time(m->second_text, &tm) = '.';
+	m->second = second;
 }
 
-char *put_time(struct ht_sink *s, char *out, int64_t ns, bool digits9) {
+char *put_time(struct memo *m, char *out, int64_t ns, bool digits9) {
 	int64_t second = ns / 1000000000, rest = ns % 1000000000;
 	if (rest < 0) { // before 1970
 		rest += 1000000000;
 		second--;
 	}
-	if (second != s->second)
-		new_second(s, second);
-	memcpy(out, s->second_text, 20);
+	if (second != m->second)
+		new_second(m, second);
+	memcpy(out, m->second_text, 20);
 	out += 20;
 	const uint32_t fraction = (uint32_t)rest;
 	out = put_two(out, fraction / 10000000);

@@ -265,7 +265,7 @@ static void put_peer(
 	char address[80], behind[32], cell[128];
 	char *end, *behind_end = behind, *out = cell;
 	if (ip != NULL)
-		end = put_ip(s, address, ip);
+		end = put_ip(&s->memo, address, ip);
 	else
 		end = mac != NULL ? put_mac(address, mac) : stpcpy(address, "-");
 	const size_t len = (size_t)(end - address);
@@ -275,7 +275,7 @@ static void put_peer(
 			*behind_end++ = ']';
 		}
 		*behind_end++ = ':';
-		behind_end = put_number(s, behind_end, *port);
+		behind_end = put_number(&s->memo, behind_end, *port);
 	}
 	const size_t around = (size_t)(out - cell + (behind_end - behind));
 	out = put_middle(out, HT_SPAN(address, len), columns - (unsigned)around);
@@ -441,7 +441,7 @@ static void table_write(struct ht_sink *s, const struct ht_record *r) {
 	struct line l = {.out = sink_room(s), .color = s->params.color};
 	char time[64] = "0000-00-00T---------------";
 	if (r->has & HT_HAS(ts))
-		put_time(s, time, r->ts, false);
+		put_time(&s->memo, time, r->ts, false);
 	if (header_is_due(t, time))
 		put_header(&l, t, time);
 	const char *const clock = t->is_file ? time : time + DATE_LEN + 1;

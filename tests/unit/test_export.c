@@ -2,6 +2,7 @@
 
 #include "t.h"
 
+#include "encode.h"
 #include "export_int.h"
 #include "t_json.h"
 
@@ -299,7 +300,7 @@ static void random_times_agree_with_libc(void **state) {
 		gmtime_r(&t, &tm);
 		size_t n = strftime(want, sizeof(want), "%Y-%m-%dT%H:%M:%S", &tm);
 		snprintf(want + n, sizeof(want) - n, ".%09uZ", (unsigned)fraction);
-		*put_time(f.sink, got, ns, true) = '\0';
+		*put_time(&f.sink->memo, got, ns, true) = '\0';
 		assert_string_equal(got, want);
 	}
 	size_t len;
@@ -357,14 +358,14 @@ static void random_addresses_agree_with_libc(void **state) {
 		if (memcmp(ip, (const uint8_t[12]){0}, 12) == 0)
 			continue; // ::a.b.c.d: libc has it dotted, RFC 5952 5 does not ask for it
 		inet_ntop(AF_INET6, ip, want, sizeof(want));
-		*put_ip(f.sink, got, ip) = '\0';
+		*put_ip(&f.sink->memo, got, ip) = '\0';
 		assert_string_equal(got, want);
 		const uint32_t v4 = (uint32_t)rnd();
 		memset(ip, 0, 10);
 		memset(ip + 10, 0xff, 2);
 		memcpy(ip + 12, &v4, 4);
 		inet_ntop(AF_INET, ip + 12, want, sizeof(want));
-		*put_ip(f.sink, got, ip) = '\0';
+		*put_ip(&f.sink->memo, got, ip) = '\0';
 		assert_string_equal(got, want);
 	}
 	size_t len;
@@ -757,6 +758,7 @@ static void random_records_are_json(void **state) {
 	open_sink(&f, "json", 0, false);
 	for (unsigned i = 0; i < NUM_RANDOM; i++) {
 		random_record(&r[i], i % 10);
+		r[i].has &= ~HT_HAS(frames_read); // whose line is not made of fields
 		ht_sink_write(f.sink, &r[i]);
 	}
 	size_t len;
@@ -973,6 +975,59 @@ static void text_behind_the_limit_is_refused(void **state) {
 		assert_int_equal(stats.delivered, 0);
 		close(f.fd);
 	}
+	free(bytes);
+}
+
+// ---- JSON besides that of fields and files
+
+static void a_ledger_is_a_line_as_it_stands(void **state) {
+	(void)state;
+	struct ht_record r;
+	ONE(&r, record, "stats");
+	ht_set(&r, frames_read, 12);
+	r.stats_json = HT_SPAN_STR("{\"record\":\"stats\",\"frames\":{\"read\":12}}");
+	expect("json", &r, "{\"record\":\"stats\",\"frames\":{\"read\":12}}\n");
+}
+
+static void an_encoder_says_what_the_sink_writes(void **state) {
+	(void)state;
+	struct ht_json *j = ht_json_new();
+	assert_non_null(j);
+	for (unsigned i = 0; i < 100; i++) {
+		struct ht_record r;
+		random_record(&r, i % 10);
+		r.stats_json = HT_SPAN_STR("{}");
+		const struct ht_span one = ht_json_encode(j, &r);
+		char *line = text_of("json", &r);
+		assert_int_equal(one.len + 1, strlen(line));
+		assert_memory_equal(one.p, line, one.len);
+		free(line);
+		free_record(&r);
+	}
+	ht_json_free(j);
+	ht_json_free(NULL);
+}
+
+// Lengths around what the buffer takes, for text and for a ledger; afterwards it encodes as before.
+static void an_encoder_refuses_what_is_too_large(void **state) {
+	(void)state;
+	uint8_t *bytes = calloc(1, SINK_RECORD_MAX);
+	assert_non_null(bytes);
+	struct ht_json *j = ht_json_new();
+	assert_non_null(j);
+	struct ht_record r;
+	ONE(&r, sni, HT_SPAN(bytes, SINK_RECORD_MAX / PUT_BYTE_MAX - 2));
+	assert_int_equal(ht_json_encode(j, &r).len, 10 + r.sni.len * PUT_BYTE_MAX);
+	r.sni.len += 2;
+	assert_null(ht_json_encode(j, &r).p);
+	ONE(&r, frames_read, 1);
+	r.stats_json = HT_SPAN(bytes, SINK_RECORD_MAX - 1);
+	assert_int_equal(ht_json_encode(j, &r).len, SINK_RECORD_MAX - 1);
+	r.stats_json.len++;
+	assert_null(ht_json_encode(j, &r).p);
+	ONE(&r, sni, HT_SPAN_STR("a"));
+	assert_int_equal(ht_json_encode(j, &r).len, strlen("{\"sni\":\"a\"}"));
+	ht_json_free(j);
 	free(bytes);
 }
 
@@ -1652,6 +1707,9 @@ int main(void) {
 		cmocka_unit_test(the_largest_hello_comes_out_whole),
 		cmocka_unit_test(larger_than_any_hello_is_lost_and_said),
 		cmocka_unit_test(text_behind_the_limit_is_refused),
+		cmocka_unit_test(a_ledger_is_a_line_as_it_stands),
+		cmocka_unit_test(an_encoder_says_what_the_sink_writes),
+		cmocka_unit_test(an_encoder_refuses_what_is_too_large),
 		cmocka_unit_test(a_full_disk_loses_all_and_says_so),
 		cmocka_unit_test(a_header_alone_that_is_refused_is_an_error),
 		cmocka_unit_test(a_reader_that_leaves),
