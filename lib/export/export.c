@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
+#include "export_file_int.h"
 #include "export_int.h"
 
 #include <errno.h>
@@ -14,12 +15,10 @@
 const struct ht_sink_ops *const ht_sink_kinds[]
 	= {&ht_sink_json, &ht_sink_csv, &ht_sink_table, NULL};
 
-// write_some writes until all is written or the file refuses, and returns how many bytes were
-// taken.
-static size_t write_some(struct ht_sink *s) {
+size_t sink_put(struct ht_sink *s, const char *from, size_t len) {
 	size_t done = 0;
-	while (done < s->len) {
-		const ssize_t n = write(s->fd, s->buf + done, s->len - done);
+	while (done < len) {
+		const ssize_t n = write(s->fd, from + done, len - done);
 		if (n > 0) {
 			done += (size_t)n;
 		} else if (n < 0 && errno == EAGAIN) {
@@ -37,10 +36,9 @@ static size_t write_some(struct ht_sink *s) {
 	return done;
 }
 
-// settle books what became of the records in the buffer when `done` of its bytes were written.
 // After a failure a record of which a part is in the file already (and likewise a header line)
 // stays, to be completed when the file takes bytes again; else its successor would be glued to it.
-static void settle(struct ht_sink *s, size_t done) {
+void sink_settle(struct ht_sink *s, size_t done) {
 	uint32_t whole = 0;
 	while (whole < s->num_end && s->end[whole] <= done)
 		whole++;
@@ -66,9 +64,17 @@ static void settle(struct ht_sink *s, size_t done) {
 	s->end[0] = s->pinned;
 }
 
+void sink_drop(struct ht_sink *s) {
+	s->stats.lost += s->num_end;
+	s->num_end = 0;
+	s->len = s->pinned;
+}
+
 void ht_sink_flush(struct ht_sink *s) {
-	if (s->len > 0)
-		settle(s, write_some(s));
+	if (s->file != NULL)
+		sink_file_flush(s->file, s);
+	else if (s->len > 0)
+		sink_settle(s, sink_put(s, s->buf, s->len));
 }
 
 void sink_commit(struct ht_sink *s, const char *end) {
@@ -214,10 +220,11 @@ static bool open_file(struct ht_sink *s, const char *name, const struct ht_sink_
 	return true;
 }
 
-enum ht_rc ht_sink_open(
+enum ht_rc sink_open(
 	struct ht_sink **out,
 	const char *spec,
 	const struct ht_sink_params *p,
+	struct sink_file *file,
 	char *err,
 	size_t err_len
 ) {
@@ -235,7 +242,10 @@ enum ht_rc ht_sink_open(
 		snprintf(err, err_len, "%s: %s", spec, strerror(ENOMEM));
 		return HT_ERROR;
 	}
-	if (strcmp(name, "-") != 0 && !open_file(s, name, p)) {
+	s->file = file;
+	if (file != NULL) {
+		s->fd = -1;
+	} else if (strcmp(name, "-") != 0 && !open_file(s, name, p)) {
 		snprintf(
 			err, err_len, "%s: %s", s->spec,
 			errno == ENXIO ? "nobody reads it" : strerror(errno)
@@ -253,13 +263,26 @@ enum ht_rc ht_sink_open(
 		sink_free(s);
 		return rc;
 	}
+	if (ops->header != NULL && !s->continues) // else the file has it
+		ops->header(s);
 	*out = s;
 	return HT_OK;
 }
 
+enum ht_rc ht_sink_open(
+	struct ht_sink **out,
+	const char *spec,
+	const struct ht_sink_params *p,
+	char *err,
+	size_t err_len
+) {
+	return sink_open(out, spec, p, NULL, err, err_len);
+}
+
 enum ht_rc ht_sink_close(struct ht_sink *s, struct ht_sink_stats *out, char *err, size_t err_len) {
 	ht_sink_flush(s);
-	const bool cut = s->len > 0; // a header, or the rest of a torn record, which is lost now
+	// A header, or the rest of a torn record, which is lost now.
+	const bool cut = s->len > 0 && s->file == NULL;
 	s->stats.lost += s->num_end;
 	enum ht_rc rc = HT_OK;
 	if (s->stats.lost > 0 || cut) {

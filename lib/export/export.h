@@ -31,6 +31,8 @@ struct ht_sink_ops {
 	const char *name;
 	const char *help; // for --help: what it is for
 	enum ht_rc (*open)(struct ht_sink *s);
+	// header puts what a file begins with into the buffer, which is empty. NULL: nothing.
+	void (*header)(struct ht_sink *s);
 	// write appends one record to the sink's buffer.
 	void (*write)(struct ht_sink *s, const struct ht_record *r);
 	void (*close)(struct ht_sink *s);

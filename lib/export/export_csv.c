@@ -91,8 +91,11 @@ static char *put_texts(char *out, const struct ht_texts *list) {
 }
 
 static enum ht_rc csv_open(struct ht_sink *s) {
-	if (s->continues)
-		return HT_OK; // it has its header line
+	(void)s;
+	return HT_OK;
+}
+
+static void csv_header(struct ht_sink *s) {
 	char *out = s->buf;
 	for (ht_fieldset left = s->params.fields; left != 0;) {
 		out = put_str(out, ht_fields[ht_fieldset_next(&left)].name);
@@ -102,7 +105,6 @@ static enum ht_rc csv_open(struct ht_sink *s) {
 	*out++ = '\n';
 	s->len = (size_t)(out - s->buf);
 	s->pinned = (uint32_t)s->len;
-	return HT_OK;
 }
 
 // put_value writes the cell of one field.
@@ -193,6 +195,7 @@ const struct ht_sink_ops ht_sink_csv = {
 	.name = "csv",
 	.help = "CSV with a header line (RFC 4180)",
 	.open = csv_open,
+	.header = csv_header,
 	.write = csv_write,
 	.close = csv_close,
 };

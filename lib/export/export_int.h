@@ -34,13 +34,15 @@ struct memo {
 bool memo_init(struct memo *m, char separator);
 void memo_free(struct memo *m);
 
+struct sink_file; // export_file_int.h
+
 struct ht_sink {
 	const struct ht_sink_ops *ops;
 	struct ht_sink_params params;
 	char *buf;
 	size_t len; // bytes in buf
 
-	int fd;
+	int fd; // -1: `file` has none open
 	bool own_fd;
 	bool continues; // the file had something in it already
 	bool dead; // the reader is gone (EPIPE): nothing is formatted any more
@@ -55,6 +57,7 @@ struct ht_sink {
 	char *message; // of ht_sink_error
 	size_t message_len;
 
+	struct sink_file *file; // what rotates or compresses; NULL: it is written as it is
 	struct memo memo;
 	void *table; // of export_table.c
 };
@@ -77,6 +80,26 @@ static inline bool sink_fits(const char *out, const char *limit, const struct ht
 // sink_commit ends the record that was begun at sink_room(); sink_too_large gives it up.
 void sink_commit(struct ht_sink *s, const char *end);
 void sink_too_large(struct ht_sink *s);
+
+// sink_put writes until all is written or the file refuses, and returns how many bytes were taken.
+size_t sink_put(struct ht_sink *s, const char *from, size_t len);
+
+// sink_settle books what became of the records in the buffer when `done` of its bytes were written.
+void sink_settle(struct ht_sink *s, size_t done);
+
+// sink_drop counts the records in the buffer as lost. A header line stays.
+void sink_drop(struct ht_sink *s);
+
+// sink_open is ht_sink_open, for a file that is opened by others where `file` is not NULL: it is
+// borrowed, and `fd` is where to write to now, or -1.
+enum ht_rc sink_open(
+	struct ht_sink **out,
+	const char *spec,
+	const struct ht_sink_params *p,
+	struct sink_file *file,
+	char *err,
+	size_t err_len
+);
 
 // json_put writes a record as one object, without the end of its line, and returns the end; NULL
 // when it is too large for `limit`, behind which there is SINK_SLACK.

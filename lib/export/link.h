@@ -70,3 +70,5 @@ struct ht_link_ops {
 	void (*close)(struct ht_link *l
 	); // after poll(flush) for those who want all of it delivered
 };
+
+extern const struct ht_link_ops ht_link_json, ht_link_csv, ht_link_table;
