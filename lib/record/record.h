@@ -228,7 +228,8 @@ enum ht_kind {
 	F(resumed_flows, 109, U64, A, "flows that took up an earlier session") \
 	F(refused_flows, 110, U64, A, "flows that were refused") \
 	F(other, 111, BOOL, A, "the sum of the keys that were too many to be told one by one") \
-	F(other_keys, 112, U64, A, "how many keys it is the sum of, at least") \
+	F(other_keys, 112, U64, A, \
+	  "how many keys it is the sum of; one that was folded twice counts twice") \
 	F(frames_read, 113, U64, S, "frames read since the start") \
 	F(frames_lost, 114, U64, S, "frames lost before they were read or parsed") \
 	F(records_made, 115, U64, S, "records made since the start") \
