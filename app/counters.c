@@ -2,6 +2,7 @@
 
 #include "counters.h"
 
+#include "aggregate.h"
 #include "capture_dpdk.h"
 #include "queue.h"
 #include "sensor.h"
@@ -70,6 +71,10 @@ static const struct place behind[] = {
 	{"Records on their way", ht_queue_counters, HT_QUEUE_NUM_CTRS, "queue", "worker",
 	 "From the workers to the thread that writes; the ledger has the sums. Live only.\n"
 	 "records = taken + lost_queue_full + lost_too_long + left."},
+	{"Aggregation", ht_aggregate_counters, HT_AGGREGATE_NUM_CTRS, "aggregate", "",
+	 "What becomes of flow records where aggregates are wanted (docs/aggregate.md). At the "
+	 "end\n"
+	 "told + folded = keys + others; the flows of all that was told are those of the records."},
 	{"An output", sink_counters, SINK_NUM_COUNTERS, "sinks[]", "sink, output",
 	 "records = delivered + lost, once it is closed. The ledger may also have `sinks_gone`: "
 	 "the\n"
@@ -186,7 +191,7 @@ static void row_head(FILE *out) {
 static void tables(FILE *out, const struct place *p, unsigned num) {
 	for (unsigned i = 0; i < num; i++, p++) {
 		fprintf(out, "\n## %s\n\n%s\n", p->title, p->text);
-		if (p->labels != NULL)
+		if (p->labels != NULL && *p->labels != '\0')
 			fprintf(out, "Labels of the metrics: %s.\n", p->labels);
 		row_head(out);
 		for (unsigned k = 0; k < p->num; k++)

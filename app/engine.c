@@ -67,6 +67,7 @@ void engine_count(const struct engine *e, struct ledger *l) {
 		ht_stats_sum(l->sensor, ht_sensor_counters(e->workers[i].sensor), HT_NUM_CTRS);
 		ht_queue_count(e->workers[i].queue, l->queue);
 	}
+	ledger_pipeline(l, &e->exporter.pipeline);
 }
 
 void engine_announce(struct engine *e, bool aloud) {
@@ -299,7 +300,7 @@ bool engine_run(struct options *o, enum ht_rc *status) {
 	if (ok) {
 		ok = telemetry_start(
 			     &e->telemetry, o, e->workers, e->num_workers, e->sources.dpdk,
-			     e->exporter.sinks
+			     &e->exporter.pipeline
 		     )
 		     && engine_start(e);
 		if (ok) {

@@ -24,13 +24,16 @@ static void look_at_memory(struct engine *e) {
 	const struct options *o = e->o;
 	const uint64_t have = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGE_SIZE);
 	const uint64_t each = ht_sensor_memory(&o->sensor) + ((uint64_t)o->workers.queue_mib << 20);
-	if (each * o->workers.count > have)
+	const uint64_t shared
+		= o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_memory(&o->aggregate) : 0;
+	if (each * o->workers.count + shared > have)
 		engine_say(
 			e,
-			"caps of %u worker%s, %" PRIu64
-			" MiB each, are more than this machine has (%" PRIu64
+			"caps of %u worker%s, %" PRIu64 " MiB each, and of aggregation, %" PRIu64
+			" MiB, are more than this machine has (%" PRIu64
 			" MiB): full tables will end it",
-			o->workers.count, o->workers.count == 1 ? "" : "s", each >> 20, have >> 20
+			o->workers.count, o->workers.count == 1 ? "" : "s", each >> 20,
+			shared >> 20, have >> 20
 		);
 }
 
@@ -135,7 +138,7 @@ static bool set_up(struct engine *e, enum ht_rc *status) {
 	}
 	e->exporter.sinks = k;
 	engine_note_outputs(e, k);
-	return true;
+	return pipeline_open(&e->exporter.pipeline, o, k);
 }
 
 // Until all is open, a signal ends the program at once: opening a device or a file may take long,
@@ -181,6 +184,7 @@ void engine_close(struct engine *e) {
 		sinks_free_names(e->exporter.sinks);
 		free(e->exporter.sinks);
 	}
+	pipeline_close(&e->exporter.pipeline);
 	notify_close(&e->notify);
 	for (unsigned i = 0; i < e->outputs.num; i++)
 		free(e->output_names[i]);

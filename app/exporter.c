@@ -26,7 +26,7 @@ static void give(struct exporter *x, const struct ht_record *r) {
 		};
 		ht_tally_count(x->tally, values, 1);
 	}
-	sinks_write(x->sinks, r);
+	pipeline_put(&x->pipeline, r);
 }
 
 // Some records of each queue. False: there were none.
@@ -52,17 +52,24 @@ static void change_sinks(struct exporter *x) {
 	sinks_publish(next);
 	struct sinks *const old = x->sinks;
 	x->sinks = next;
+	x->pipeline.sinks = next;
 	atomic_store_explicit(&x->retired, old, memory_order_release);
 }
 
 static void run(struct exporter *x) {
 	long sleep_ns = SHORT_NS;
-	int64_t told = clock_ns(CLOCK_MONOTONIC);
+	int64_t told = clock_ns(CLOCK_MONOTONIC), ticked = told;
 	for (;;) {
 		// Read before the queues: what the workers put before they ended is there then.
 		const bool last = atomic_load_explicit(&x->stop, memory_order_acquire);
 		const bool some = turn(x);
 		const int64_t now = clock_ns(CLOCK_MONOTONIC);
+		if (last && !some) {
+			pipeline_finish(&x->pipeline);
+		} else if (now - ticked >= NS_PER_S) {
+			ticked = now;
+			pipeline_tick(&x->pipeline, now);
+		}
 		const int64_t interval
 			= atomic_load_explicit(&x->stats_interval_s, memory_order_relaxed)
 			  * NS_PER_S;

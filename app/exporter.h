@@ -5,6 +5,7 @@
 #pragma once
 
 #include "metrics.h"
+#include "pipeline.h"
 #include "sinks.h"
 #include "worker.h"
 
@@ -29,6 +30,7 @@ struct exporter {
 	struct worker *workers;
 	unsigned num_workers;
 	struct sinks *sinks; // the engine may look when it has taken `retired`
+	struct pipeline pipeline; // to the sinks
 	struct ht_tally *tally; // hellos by protocol, version and service; NULL: not counted
 	void (*stats)(void *engine, int64_t ts); // writes a stats record to the sinks
 	void *engine;

@@ -15,6 +15,14 @@ void ledger_sinks(struct ledger *l, const struct sinks *k) {
 	}
 }
 
+void ledger_pipeline(struct ledger *l, const struct pipeline *p) {
+	l->has_aggregate = p->aggregate != NULL;
+	if (l->has_aggregate)
+		ht_stats_sum(
+			l->aggregate, ht_aggregate_counts(p->aggregate), HT_AGGREGATE_NUM_CTRS
+		);
+}
+
 // --- balance ------------------------------------------------------------------------------------
 
 // What the queues of all ports gave, and how much of it each way.
@@ -57,6 +65,10 @@ bool ledger_balanced(const struct ledger *l) {
 		     && l->queue[HT_QUEUE_RECORDS]
 				== l->queue[HT_QUEUE_TAKEN] + l->queue[HT_QUEUE_LOST_QUEUE_FULL]
 					   + l->queue[HT_QUEUE_LOST_TOO_LONG] + l->left;
+	const uint64_t *const a = l->aggregate;
+	ok = ok
+	     && a[HT_AGGREGATE_TOLD] + a[HT_AGGREGATE_FOLDED]
+			== a[HT_AGGREGATE_KEYS] + a[HT_AGGREGATE_OTHERS];
 	for (unsigned i = 0; i < l->num_sinks; i++)
 		ok = ok && l->sinks[i].records == l->sinks[i].delivered + l->sinks[i].lost;
 	return ok;
@@ -199,6 +211,11 @@ void ledger_json(const struct ledger *l, int64_t ts, bool end, FILE *to) {
 		fprintf(to, ",\"workers\":%u,\"queue\":{", l->workers);
 		put_block(ht_queue_counters, l->queue, HT_QUEUE_NUM_CTRS, to);
 		fprintf(to, ",\"left\":%" PRIu64 "}", l->left);
+	}
+	if (l->has_aggregate) {
+		fputs(",\"aggregate\":{", to);
+		put_block(ht_aggregate_counters, l->aggregate, HT_AGGREGATE_NUM_CTRS, to);
+		fputc('}', to);
 	}
 	put_sinks(l, to);
 	if (end)

@@ -7,6 +7,7 @@
 #include "capture.h"
 #include "capture_dpdk.h"
 #include "options.h"
+#include "pipeline.h"
 #include "queue.h"
 #include "sensor.h"
 #include "sinks.h"
@@ -24,6 +25,9 @@ struct ledger {
 	unsigned workers;
 	// DPDK, or NULL.
 	const struct ht_dpdk *dpdk;
+	// Aggregation, where it is wanted.
+	bool has_aggregate;
+	uint64_t aggregate[HT_AGGREGATE_NUM_CTRS];
 	// The sinks.
 	unsigned num_sinks;
 	const char *sink_names[MAX_SINKS];
@@ -33,6 +37,9 @@ struct ledger {
 
 // ledger_sinks notes the sinks and what became of their records. For who owns them.
 void ledger_sinks(struct ledger *l, const struct sinks *k);
+
+// ledger_pipeline notes what became of flow records on their way.
+void ledger_pipeline(struct ledger *l, const struct pipeline *p);
 
 // ledger_json writes one object: groups, then names. `ts` is ns since the epoch, INT64_MIN: none.
 // With `end`, when all has stopped, "balanced" tells whether every sum holds.

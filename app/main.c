@@ -31,6 +31,7 @@ static void on_signal(int sig) {
 
 static int replay(const struct options *o) {
 	struct sinks sinks;
+	struct pipeline pipeline;
 	struct ledger l = {0};
 	struct summary sum;
 	const enum ht_rc rc = sinks_open(
@@ -38,9 +39,15 @@ static int replay(const struct options *o) {
 	);
 	if (rc != HT_OK)
 		return rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
+	if (!pipeline_open(&pipeline, o, &sinks)) {
+		sinks_close(&sinks, NULL);
+		sinks_free_names(&sinks);
+		return EXIT_FAILED;
+	}
 	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));
-	bool ok = replay_run(o, &sinks, &sum, &l, &stop);
+	bool ok = replay_run(o, &pipeline, &sum, &l, &stop);
 	summary_clear(&sum);
+	ledger_pipeline(&l, &pipeline);
 	if (o->kinds & HT_KIND_STATS) {
 		ledger_sinks(&l, &sinks);
 		ledger_record(&l, INT64_MIN, &sinks);
@@ -54,6 +61,7 @@ static int replay(const struct options *o) {
 		fputc('\n', stderr);
 	}
 	sinks_free_names(&sinks);
+	pipeline_close(&pipeline);
 	return ok && !sinks.failed ? EXIT_DONE : EXIT_FAILED;
 }
 

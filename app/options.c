@@ -19,6 +19,8 @@ enum {
 	OPT_OPTIONS,
 	OPT_WORKERS,
 	OPT_FLOWS,
+	OPT_AGGREGATE_BY,
+	OPT_WINDOW,
 	OPT_FIELDS,
 	OPT_COUNTERS,
 	OPT_STATS,
@@ -82,6 +84,23 @@ static void records(struct options *o, const char *list) {
 		if (*p == '\0')
 			break;
 	}
+}
+
+// Fields with commas between them, which take the place of the file's.
+static void aggregate_by(struct options *o, const char *list) {
+	static const char *fields[HT_AGGREGATE_MAX_KEY + 1];
+	static char text[1024];
+	char *rest = text, err[256], *field;
+	unsigned which;
+	o->aggregate.key = (struct ht_option_texts){.v = fields};
+	if (strlen(list) >= sizeof(text))
+		return usage(o, "--aggregate-by: a list that long has no meaning");
+	strcpy(text, list);
+	while (o->aggregate.key.num < HT_ARRAY_LEN(fields) && (field = strsep(&rest, ",")) != NULL)
+		fields[o->aggregate.key.num++] = field;
+	if (ht_aggregate_check(&o->aggregate, &which, err, sizeof(err)) != HT_OK
+	    && which < o->aggregate.key.num)
+		usage(o, "--aggregate-by %s: %s", list, err);
 }
 
 static void
@@ -193,7 +212,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 	static struct list interfaces = {.max = MAX_INTERFACES, .what = "interfaces"};
 	static struct list outputs = {.max = MAX_SINKS, .what = "outputs"};
 	static struct list services = {.max = MAX_SERVICES, .what = "files of services"};
-	static struct option longs[NUM_SENSOR_OPTIONS + 32] = {
+	static struct option longs[NUM_SENSOR_OPTIONS + 34] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check", no_argument, NULL, OPT_CHECK},
 		{"options", optional_argument, NULL, OPT_OPTIONS},
@@ -210,6 +229,8 @@ void options_parse(struct options *o, int argc, char **argv) {
 		{"help", no_argument, NULL, 'h'},
 		{"records", required_argument, NULL, OPT_RECORDS},
 		{"flows", required_argument, NULL, OPT_FLOWS},
+		{"aggregate-by", required_argument, NULL, OPT_AGGREGATE_BY},
+		{"window", required_argument, NULL, OPT_WINDOW},
 		{"fields", optional_argument, NULL, OPT_FIELDS},
 		{"counters", optional_argument, NULL, OPT_COUNTERS},
 		{"stats", required_argument, NULL, OPT_STATS},
@@ -246,7 +267,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 	interfaces.to = &o->interfaces;
 	outputs.to = &o->outputs;
 	services.to = &o->services;
-	const char *live_only = NULL;
+	const char *live_only = NULL, *aggregate_only = NULL;
 	bool config_seen = false;
 	int c;
 	while (o->action != ACTION_USAGE
@@ -327,6 +348,16 @@ void options_parse(struct options *o, int argc, char **argv) {
 				usage(o, "--flows %s: tls or all was expected", optarg);
 			o->flows = strcmp(optarg, "all") == 0 ? FLOWS_ALL : FLOWS_TLS;
 			break;
+		case OPT_AGGREGATE_BY:
+			aggregate_only = "aggregate-by";
+			aggregate_by(o, optarg);
+			break;
+		case OPT_WINDOW:
+			number(o, aggregate_only = "window", optarg, 1, 86400,
+			       &o->aggregate.window_s);
+			if (o->aggregate.grace_s > o->aggregate.window_s)
+				o->aggregate.grace_s = o->aggregate.window_s;
+			break;
 		case OPT_STATS:
 			if (strcmp(optarg, "json") != 0)
 				usage(o, "--stats %s: only 'json' is known", optarg);
@@ -354,6 +385,8 @@ void options_parse(struct options *o, int argc, char **argv) {
 	options_kinds(o);
 	if (optind < argc)
 		usage(o, "%s: captures are named with -r, interfaces with -i", argv[optind]);
+	else if (aggregate_only != NULL && !(o->kinds & HT_KIND_AGGREGATE))
+		usage(o, "--%s is for aggregates: --records aggregate", aggregate_only);
 	else if (o->action == ACTION_CHECK && o->config == NULL)
 		usage(o, "--check wants a configuration: -c FILE");
 	else if (o->action == ACTION_RUN || o->action == ACTION_CHECK)
@@ -413,6 +446,12 @@ void options_help(void) {
 	      "or "
 	      "of every\n"
 	      "                       TCP and UDP flow (default: tls)\n"
+	      "      --aggregate-by LIST\n"
+	      "                       fields that flows are summed up by, e.g. src_ip/24/48,sni "
+	      "(default:\n"
+	      "                       dst_ip,dst_port,transport,protocol,via,sni,alpn_first,"
+	      "tls_version,ja4)\n"
+	      "      --window S       seconds they are summed up over (default: 60)\n"
 	      "      --ja4-r          add the unhashed JA4_r\n"
 	      "      --services FILE  name ports by the lines of FILE, 'PORT[-PORT]/tcp|udp NAME "
 	      "MODE',\n"
@@ -446,6 +485,8 @@ void options_help(void) {
 	      "  hellotap -r capture.pcap.zst -o json | jq -r '.sni // empty'\n"
 	      "  hellotap -r mail.pcap -o json --records event | jq 'select(.in_clear)'\n"
 	      "  hellotap -i eth0 -f 'tcp or udp' -o json:hellos.json\n"
+	      "  hellotap -r capture.pcap --records aggregate   who talks to what, minute by "
+	      "minute\n"
 	      "  ssh probe tcpdump -w - | hellotap -r - -f 'port 443' -o csv:hellos.csv\n",
 	      stdout);
 }

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include "aggregate.h"
 #include "capture.h"
 #include "capture_dpdk.h"
 #include "option.h"
@@ -85,6 +86,7 @@ struct options {
 	bool stats_json;
 	bool quiet;
 	struct ht_sensor_params sensor;
+	struct ht_aggregate_params aggregate; // but for secret and emit
 	struct metrics_options metrics;
 	struct service_options service;
 	struct ht_config *loaded; // what the file's values point to

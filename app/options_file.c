@@ -265,6 +265,13 @@ static const struct ht_option root_list[] = {
 			"were TLS, DTLS or QUIC; all, every TCP and UDP flow",
 	},
 	{
+		.name = "aggregate",
+		.type = HT_OPTION_SECTION,
+		.offset = P(aggregate),
+		.sub = &ht_aggregate_options,
+		.help = "how flows are summed up, where aggregate records are written",
+	},
+	{
 		.name = "outputs",
 		.type = HT_OPTION_TEXTS,
 		.offset = P(outputs),
@@ -413,6 +420,17 @@ static void check_service(const struct options *o, struct ht_config_errors *e) {
 		complain(e, o, &o->filter, err);
 }
 
+static void check_aggregate(const struct options *o, struct ht_config_errors *e) {
+	const struct ht_aggregate_params *a = &o->aggregate;
+	unsigned which;
+	char why[256], text[320];
+	if (ht_aggregate_check(a, &which, why, sizeof(why)) == HT_OK)
+		return;
+	const bool key = which < a->key.num;
+	snprintf(text, sizeof(text), "aggregate.%s: %s", key ? "key" : "grace_s", why);
+	complain(e, o, key ? (const void *)&a->key.v[which] : &a->grace_s, text);
+}
+
 static void check_outputs(const struct options *o, struct ht_config_errors *e) {
 	for (unsigned i = 0; i < o->outputs.num; i++) {
 		if (!ht_sink_known(o->outputs.v[i]))
@@ -463,6 +481,7 @@ static void check_all(struct options *o, struct ht_config_errors *e) {
 	check_sources(o, e);
 	check_workers(o, e);
 	check_service(o, e);
+	check_aggregate(o, e);
 	check_outputs(o, e);
 	check_eal(o, e);
 }

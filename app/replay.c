@@ -10,7 +10,7 @@
 static const struct ht_capture_ops *const ops = &ht_capture_file;
 
 static void emit(void *user, const struct ht_record *r) {
-	sinks_write(user, r);
+	pipeline_put(user, r);
 }
 
 static void add(struct ledger *l, const struct ht_capture_stats *one) {
@@ -22,7 +22,7 @@ static void add(struct ledger *l, const struct ht_capture_stats *one) {
 
 static bool read_one(
 	struct ht_sensor *sensor,
-	struct sinks *sinks,
+	struct pipeline *pipeline,
 	struct summary *sum,
 	struct ledger *l,
 	const char *file,
@@ -46,8 +46,8 @@ static bool read_one(
 		ht_sensor_run(sensor, frames, n);
 		ops->release(c);
 		if (interactive)
-			sinks_flush(sinks);
-		lost = sinks_all_dead(sinks);
+			sinks_flush(pipeline->sinks);
+		lost = sinks_all_dead(pipeline->sinks);
 		if (++tick % 64 == 0) {
 			ops->stats(c, &st);
 			summary_progress(sum, file, &st);
@@ -67,19 +67,20 @@ static bool read_one(
 	// Each file is a capture of its own: the same addresses and ports in the next one are
 	// another connection.
 	ht_sensor_finish(sensor);
+	pipeline_finish(pipeline);
 	return error == NULL && !lost;
 }
 
 bool replay_run(
 	const struct options *o,
-	struct sinks *sinks,
+	struct pipeline *pipeline,
 	struct summary *sum,
 	struct ledger *l,
 	const volatile sig_atomic_t *stop
 ) {
 	struct ht_sensor_params p = o->sensor;
 	p.emit = emit;
-	p.user = sinks;
+	p.user = pipeline;
 	struct ht_sensor *sensor = ht_sensor_new(&p);
 	if (sensor == NULL) {
 		fputs("hellotap: the sensor could not be made: no memory, or libcrypto refused\n",
@@ -87,8 +88,8 @@ bool replay_run(
 		return false;
 	}
 	bool ok = true;
-	for (unsigned i = 0; i < o->inputs.num && !*stop && !sinks_all_dead(sinks); i++)
-		if (!read_one(sensor, sinks, sum, l, o->inputs.v[i], o->filter, stop))
+	for (unsigned i = 0; i < o->inputs.num && !*stop && !sinks_all_dead(pipeline->sinks); i++)
+		if (!read_one(sensor, pipeline, sum, l, o->inputs.v[i], o->filter, stop))
 			ok = false;
 	memcpy(l->sensor, ht_sensor_counters(sensor), sizeof(l->sensor));
 	ht_sensor_free(sensor);

@@ -5,7 +5,7 @@
 
 #include "ledger.h"
 #include "options.h"
-#include "sinks.h"
+#include "pipeline.h"
 #include "summary.h"
 
 #include <signal.h>
@@ -14,7 +14,7 @@
 // them could not be read whole or nobody reads the records: that was said.
 bool replay_run(
 	const struct options *o,
-	struct sinks *sinks,
+	struct pipeline *pipeline,
 	struct summary *sum,
 	struct ledger *l,
 	const volatile sig_atomic_t *stop

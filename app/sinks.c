@@ -2,6 +2,8 @@
 
 #include "sinks.h"
 
+#include "pipeline.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -108,7 +110,7 @@ enum ht_rc sinks_open(
 		.width = size.ws_col,
 	};
 	const struct ht_sink_params to_file = {
-		.fields = ht_kind_fields(o->kinds),
+		.fields = pipeline_fields(o),
 		.append = how & SINKS_APPEND,
 		.no_wait = how & SINKS_LIVE,
 	};

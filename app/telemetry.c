@@ -154,7 +154,7 @@ bool telemetry_start(
 	struct worker *workers,
 	unsigned num_workers,
 	struct ht_dpdk *dpdk,
-	struct sinks *sinks
+	const struct pipeline *pipeline
 ) {
 	*out = NULL;
 	if (o->metrics.port == 0)
@@ -180,7 +180,10 @@ bool telemetry_start(
 	}
 	add_workers(t, o);
 	add_ports(t);
-	add_sinks(t, sinks);
+	if (pipeline->aggregate != NULL)
+		add(t, NULL, ht_aggregate_counters, HT_AGGREGATE_NUM_CTRS,
+		    ht_aggregate_counts(pipeline->aggregate), NULL, 0);
+	add_sinks(t, pipeline->sinks);
 	if (!t->ok || ht_metrics_add_tally(t->metrics, t->tally) != HT_OK) {
 		fputs("hellotap: metrics: more counters than can be told\n", stderr);
 		return false;

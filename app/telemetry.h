@@ -5,7 +5,7 @@
 
 #include "metrics.h"
 #include "options.h"
-#include "sinks.h"
+#include "pipeline.h"
 #include "worker.h"
 
 struct telemetry;
@@ -22,7 +22,7 @@ HT_MUST_USE bool telemetry_start(
 	struct worker *workers,
 	unsigned num_workers,
 	struct ht_dpdk *dpdk,
-	struct sinks *sinks
+	const struct pipeline *pipeline
 );
 void telemetry_free(struct telemetry *t);
 

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "pipeline.h"
+
+#include "clock.h"
+
+#include <stdio.h>
+#include <sys/random.h>
+
+static void emit(void *user, const struct ht_record *r) {
+	struct pipeline *p = user;
+	sinks_write(p->sinks, r);
+}
+
+bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks) {
+	*p = (struct pipeline){.sinks = sinks, .ts = INT64_MIN};
+	if (!(o->kinds & HT_KIND_AGGREGATE))
+		return true;
+	struct ht_aggregate_params params = o->aggregate;
+	params.emit = emit;
+	params.user = p;
+	if (getrandom(params.secret, sizeof(params.secret), 0) != sizeof(params.secret)) {
+		perror("hellotap: getrandom");
+		return false;
+	}
+	p->aggregate = ht_aggregate_new(&params);
+	if (p->aggregate == NULL)
+		fputs("hellotap: no memory to aggregate flows (section aggregate)\n", stderr);
+	return p->aggregate != NULL;
+}
+
+void pipeline_close(struct pipeline *p) {
+	ht_aggregate_free(p->aggregate);
+	p->aggregate = NULL;
+}
+
+void pipeline_put(struct pipeline *p, const struct ht_record *r) {
+	if (p->aggregate != NULL && ht_record_kind(r) == HT_KIND_FLOW)
+		ht_aggregate_add(p->aggregate, r);
+	if (p->aggregate != NULL && (r->has & HT_HAS(ts)) && r->ts > p->ts) {
+		p->ts = r->ts;
+		p->ts_at = clock_ns(CLOCK_MONOTONIC_COARSE);
+	}
+	sinks_write(p->sinks, r);
+}
+
+void pipeline_tick(struct pipeline *p, int64_t now) {
+	int64_t time;
+	if (p->aggregate != NULL && p->ts != INT64_MIN && now > p->ts_at
+	    && !__builtin_add_overflow(p->ts, now - p->ts_at, &time))
+		ht_aggregate_tick(p->aggregate, time);
+}
+
+void pipeline_finish(struct pipeline *p) {
+	if (p->aggregate != NULL)
+		ht_aggregate_finish(p->aggregate);
+	p->ts = INT64_MIN;
+}
+
+ht_fieldset pipeline_fields(const struct options *o) {
+	const ht_fieldset key
+		= o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_fields(&o->aggregate) : 0;
+	return ht_kind_fields(o->kinds) | key;
+}

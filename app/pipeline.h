@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// pipeline: what every record passes through on its way to the sinks, in the thread that gives them
+// records. Flow records are summed up here.
+
+#pragma once
+
+#include "aggregate.h"
+#include "options.h"
+#include "sinks.h"
+
+struct pipeline {
+	struct sinks *sinks; // who owns the pipeline may put others here
+	struct ht_aggregate *aggregate; // NULL: no aggregates are wanted
+	int64_t ts; // the latest of any record, INT64_MIN: there was none
+	int64_t ts_at; // when it came, by CLOCK_MONOTONIC
+};
+
+// pipeline_open makes what the kinds of record that are wanted take. False: that was said.
+HT_MUST_USE bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks);
+void pipeline_close(struct pipeline *p);
+
+// pipeline_put gives a record to whoever wants it.
+void pipeline_put(struct pipeline *p, const struct ht_record *r);
+
+// pipeline_tick, live, says what time it is by CLOCK_MONOTONIC: the time of the frames goes on
+// where there are none.
+void pipeline_tick(struct pipeline *p, int64_t now);
+
+// pipeline_finish gives out what is held: at the end, and at that of a capture file.
+void pipeline_finish(struct pipeline *p);
+
+// pipeline_fields is every field that records of the kinds that are wanted may have.
+ht_fieldset pipeline_fields(const struct options *o);
