@@ -106,10 +106,12 @@ enum ht_rc sinks_open(
 		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
 	const char *no_color = getenv("NO_COLOR"); // no-color.org: present and not empty
 	const struct ht_sink_params to_terminal = {
+		.key = o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_fields(&o->aggregate) : 0,
 		.color = terminal && (no_color == NULL || *no_color == '\0'),
 		.width = size.ws_col,
 	};
 	const struct ht_sink_params to_file = {
+		.key = o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_fields(&o->aggregate) : 0,
 		.fields = pipeline_fields(o),
 		.append = how & SINKS_APPEND,
 		.no_wait = how & SINKS_LIVE,

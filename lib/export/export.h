@@ -13,6 +13,7 @@ struct ht_sink_params {
 	unsigned width; // columns of the terminal, for the table; 0 when it is none
 	bool append; // go on behind what a file has; otherwise it is emptied
 	ht_fieldset fields; // that records given to it may have; 0: those of every kind
+	ht_fieldset key; // of aggregates, for the columns of the table; 0: the default key
 	bool no_wait; // a pipe that nobody reads is an error, not something to wait for
 	const char *name; // filled in by ht_sink_open: what stands after "json:" ("-" is standard
 			  // output)

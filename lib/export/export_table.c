@@ -1,36 +1,33 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A table for people: one line a hello or an event. The widths of the columns are settled once,
+// A table for people: one line a record. The widths of the columns are settled once,
 // from the width of the terminal; what does not fit a cell is cut with an ellipsis (the JSON has it
-// whole), so that columns stay in line. Without a terminal it is made for grep and wc: one header,
-// the date in each line, and notes that are never cut.
+// whole), so that columns stay in line. Without a terminal it is made for grep and wc: the date
+// in each line, notes that are never cut, and one header, but for records of different kinds: they
+// have different columns, and the header stands where the kind changes.
 
-#include "export_int.h"
+#include "export_table_int.h"
 
 #include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum column { TIME, CLIENT, SERVER, PROTO, SNI, ALPN, JA4, NOTES, NUM_COLUMNS };
+enum hello_column { TIME, CLIENT, SERVER, PROTO, SNI, ALPN, JA4, NOTES, NUM_COLUMNS };
 
 static const char *const titles[NUM_COLUMNS]
 	= {"TIME", "CLIENT", "SERVER", "PROTO", "SNI", "ALPN", "JA4", "NOTES"};
 
 #define HEADER_EVERY 40u
 #define WIDTH_OF_A_FILE 160u
-#define CELL_MAX 200u // columns
 #define NOTES_LEAST 8u
 #define NOTES_AMPLE 25u // incomplete:end_of_capture
-#define ELLIPSIS "\xe2\x80\xa6"
 
-// A JA4 is cut only between its parts: a_b_c is 36 characters.
-#define JA4_LEN 36u
-#define JA4_A 10u
-
-#define DATE_LEN 10u // 2026-11-21
-#define SECOND_LEN 19u // 2026-11-21T01:02:03
+// Which columns a record has.
+enum columns { OF_NONE, OF_HELLO, OF_FLOW, OF_AGGREGATE };
 
 struct table {
+	struct layout flow, aggregate;
+	enum columns last; // of the last row
 	unsigned width[NUM_COLUMNS]; // 0: not shown
 	unsigned start[NUM_COLUMNS];
 	unsigned lone_notes; // where the notes of a hello without JA4 start
@@ -99,6 +96,8 @@ static enum ht_rc table_open(struct ht_sink *s) {
 	lay_out(t);
 	t->end = t->is_file ? UINT_MAX : width;
 	t->lone_notes = t->start[!t->is_file && t->width[NOTES] < NOTES_AMPLE ? JA4 : NOTES];
+	flow_layout(&t->flow, width, t->is_file);
+	aggregate_layout(&t->aggregate, s->params.key, width, t->is_file);
 	s->table = t;
 	return HT_OK;
 }
@@ -107,76 +106,15 @@ static void table_close(struct ht_sink *s) {
 	free(s->table);
 }
 
-// A line in the making. `at` counts columns, not bytes.
-struct line {
-	char *out;
-	unsigned at;
-	bool color;
-};
-
-static const char plain[] = "\033[0m", bold[] = "\033[1m", dim[] = "\033[2m", red[] = "\033[31m",
-		  green[] = "\033[32m", yellow[] = "\033[33m", cyan[] = "\033[36m";
-
-// num_columns counts each sequence of UTF-8 once.
-static unsigned num_columns(struct ht_span text) {
-	unsigned n = 0;
-	for (size_t i = 0; i < text.len; i++)
-		n += (text.p[i] & 0xc0) != 0x80;
-	return n;
-}
-
-static void put(struct line *l, const char *color, struct ht_span text) {
-	if (l->color && color != plain)
-		l->out = put_str(l->out, color);
-	memcpy(l->out, text.p, text.len);
-	l->out += text.len;
-	if (l->color && color != plain)
-		l->out = put_str(l->out, plain);
-	l->at += num_columns(text);
-}
-
-static void go_to(struct line *l, unsigned at) {
-	for (; l->at < at; l->at++)
-		*l->out++ = ' ';
-}
-
-// put_cut writes well-formed UTF-8, with an ellipsis in the place of what is too long.
-static void put_cut(struct line *l, const char *color, struct ht_span text, unsigned columns) {
-	size_t cut = 0, i = 0;
-	for (unsigned n = 0; i < text.len; n++) {
-		if (n + 1 == columns)
-			cut = i;
-		if (n == columns)
-			break;
-		i += utf8_len(text.p + i, text.len - i);
-	}
-	if (i >= text.len) {
-		put(l, color, text);
-		return;
-	}
-	put(l, color, HT_SPAN(text.p, cut));
-	put(l, color, HT_SPAN_STR(ELLIPSIS));
-}
-
-// Text as sent: no column is made of more than 4 bytes, so what is behind 4 * columns is cut
-// anyway.
-#define SENT_MAX(columns) (4u * ((columns) + 1))
-#define ESCAPED_MAX (4u * SENT_MAX(CELL_MAX))
-
-static char *put_sent(char *out, struct ht_span text, unsigned columns, const char *also) {
-	const size_t n = text.len < SENT_MAX(columns) ? text.len : SENT_MAX(columns);
-	return put_plain(out, HT_SPAN(text.p, n), also, true);
-}
-
 static bool is_event(const struct ht_record *r) {
 	return r->has & HT_HAS(kind);
 }
 
 static const char *severity_color(const struct ht_record *r) {
 	const char *severity = r->has & HT_HAS(severity) ? r->severity : "";
-	return strcmp(severity, "critical") == 0  ? red
-	       : strcmp(severity, "warning") == 0 ? yellow
-						  : plain;
+	return strcmp(severity, "critical") == 0  ? line_red
+	       : strcmp(severity, "warning") == 0 ? line_yellow
+						  : line_plain;
 }
 
 // An event says what happened in the place of the server name.
@@ -192,7 +130,7 @@ static void put_event(struct line *l, const struct table *t, const struct ht_rec
 			: r->has & HT_HAS(in_clear)    ? "in clear"
 						       : r->kind
 		);
-	put_cut(l, severity_color(r), HT_SPAN(cell, (size_t)n), t->width[SNI]);
+	line_cut(l, severity_color(r), HT_SPAN(cell, (size_t)n), t->width[SNI]);
 }
 
 static void put_sni(struct line *l, const struct table *t, const struct ht_record *r) {
@@ -203,11 +141,11 @@ static void put_sni(struct line *l, const struct table *t, const struct ht_recor
 		return;
 	}
 	if (!(r->has & HT_HAS(sni))) {
-		put(l, dim, HT_SPAN_STR("-"));
+		line_put(l, line_dim, HT_SPAN_STR("-"));
 		return;
 	}
-	const char *end = put_sent(cell, r->sni, columns, "");
-	put_cut(l, bold, HT_SPAN(cell, (size_t)(end - cell)), columns);
+	const char *end = text_sent(cell, r->sni, columns, "");
+	line_cut(l, line_bold, HT_SPAN(cell, (size_t)(end - cell)), columns);
 }
 
 // next_name takes the first of a list of names, which may be cut anywhere.
@@ -227,18 +165,19 @@ static void put_alpn(struct line *l, const struct table *t, struct ht_span names
 	for (; names.len > 0; num++) {
 		const struct ht_span name = next_name(&names);
 		if (num == 0)
-			first_end = put_sent(first, name, columns, " ");
+			first_end = text_sent(first, name, columns, " ");
 		else if (end < all + ESCAPED_MAX)
 			*end++ = ' ';
 		if (end < all + ESCAPED_MAX)
-			end = put_sent(end, name, columns, " ");
+			end = text_sent(end, name, columns, " ");
 	}
-	if (num < 2 || num_columns(HT_SPAN(all, (size_t)(end - all))) <= columns) {
-		put_cut(l, plain, HT_SPAN(all, (size_t)(end - all)), columns);
+	if (num < 2 || text_columns(HT_SPAN(all, (size_t)(end - all))) <= columns) {
+		line_cut(l, line_plain, HT_SPAN(all, (size_t)(end - all)), columns);
 		return;
 	}
 	const unsigned n = (unsigned)snprintf(more, sizeof(more), " +%u", num - 1);
 	const unsigned left = columns > n ? columns - n : 1;
+<<<<<<< HEAD
 	put_cut(l, plain, HT_SPAN(first, (size_t)(first_end - first)), left);
 	put_cut(l, plain, HT_SPAN(more, n), columns - left);
 }
@@ -297,6 +236,10 @@ static char *put_quic(char *out, uint32_t version) {
 	if ((a == 'Q' || a == 'T') && isdigit((int)b) && isdigit((int)c) && isdigit((int)d))
 		return out + sprintf(out, "%c%c%c%c", (int)a, (int)b, (int)c, (int)d);
 	return stpcpy(out, "QUIC");
+=======
+	line_cut(l, line_plain, HT_SPAN(first, (size_t)(first_end - first)), left);
+	line_cut(l, line_plain, HT_SPAN(more, n), columns - left);
+>>>>>>> 11db4b3 (export: flows and aggregates in the table)
 }
 
 // put_proto writes TLS1.3, DTLS1.2, SSL3.0, and TLS or DTLS when the version is not known.
@@ -308,7 +251,7 @@ static void put_proto(struct line *l, const struct table *t, const struct ht_rec
 								 : "-";
 	const char *const version = r->has & HT_HAS(tls_version) ? r->tls_version : "";
 	if (strcmp(protocol, "quic") == 0) {
-		out = put_quic(out, r->has & HT_HAS(quic_version) ? r->quic_version : 0);
+		out = text_quic(out, r->has & HT_HAS(quic_version) ? r->quic_version : 0);
 	} else if (version[0] != '\0') {
 		for (const char *p = version; *p != '\0'; p++)
 			if (*p != ' ')
@@ -318,62 +261,41 @@ static void put_proto(struct line *l, const struct table *t, const struct ht_rec
 			*out++ = (char)toupper((unsigned char)*p);
 	}
 	static const char *const old[] = {"SSL 2.0", "SSL 3.0", "TLS 1.0", "TLS 1.1", "DTLS 1.0"};
-	const char *color = plain;
+	const char *color = line_plain;
 	for (unsigned i = 0; i < HT_ARRAY_LEN(old); i++)
 		if (strcmp(version, old[i]) == 0)
-			color = yellow;
-	put_cut(l, color, HT_SPAN(cell, (size_t)(out - cell)), t->width[PROTO]);
-}
-
-#define NOTE_MAX 96u // the longest evidence
-
-// All notes of a record, ASCII.
-struct notes {
-	struct note {
-		const char *color;
-		char text[NOTE_MAX];
-		unsigned len;
-	} note[HT_STRS_MAX + HT_TEXTS_MAX + 10];
-	unsigned num;
-	unsigned len; // with a space between two
-};
-
-static void add_note(struct notes *n, const char *color, const char *a, struct ht_span b) {
-	struct note *const note = &n->note[n->num++];
-	note->color = color;
-	char *const start = put_str(note->text, a);
-	note->len = (unsigned)((char *)mempcpy(start, b.p, b.len) - note->text);
-	n->len += note->len + (n->num > 1);
+			color = line_yellow;
+	line_cut(l, color, HT_SPAN(cell, (size_t)(out - cell)), t->width[PROTO]);
 }
 
 static void find_notes(struct notes *n, const struct ht_record *r) {
 	const struct ht_span none = HT_SPAN_STR("");
 	const ht_fieldset has = r->has;
 	n->num = n->len = 0;
-	if (severity_color(r) != plain)
-		add_note(n, severity_color(r), r->severity, none);
+	if (severity_color(r) != line_plain)
+		note_add(n, severity_color(r), r->severity, none);
 	if (has & HT_HAS(complete) && !r->complete) {
 		const char *why = has & HT_HAS(incomplete_reason) ? r->incomplete_reason : "";
-		add_note(n, red, "incomplete:", HT_SPAN(why, strlen(why)));
+		note_add(n, line_red, "incomplete:", HT_SPAN(why, strlen(why)));
 	}
 	for (unsigned i = 0; has & HT_HAS(via) && i < r->via.num; i++)
-		add_note(n, yellow, r->via.s[i], none);
+		note_add(n, line_yellow, r->via.s[i], none);
 	for (unsigned i = 0; has & HT_HAS(encap) && i < r->encap.num; i++)
-		add_note(n, dim, "", HT_SPAN(r->encap.s[i], r->encap.len[i]));
+		note_add(n, line_dim, "", HT_SPAN(r->encap.s[i], r->encap.len[i]));
 	if (has & HT_HAS(hello_number) && r->hello_number == 2)
-		add_note(n, plain, "hello:2", none);
+		note_add(n, line_plain, "hello:2", none);
 	if (has & HT_HAS(pq) && r->pq)
-		add_note(n, green, "pq", none);
+		note_add(n, line_green, "pq", none);
 	if (has & HT_HAS(ech) && strcmp(r->ech, "outer") == 0)
-		add_note(n, green, "ech", none);
+		note_add(n, line_green, "ech", none);
 	else if (has & HT_HAS(ech))
-		add_note(n, green, "ech:", HT_SPAN(r->ech, strlen(r->ech)));
+		note_add(n, line_green, "ech:", HT_SPAN(r->ech, strlen(r->ech)));
 	if (has & HT_HAS(psk) && r->psk)
-		add_note(n, plain, "psk", none);
+		note_add(n, line_plain, "psk", none);
 	if (has & HT_HAS(early_data) && r->early_data)
-		add_note(n, plain, "0rtt", none);
+		note_add(n, line_plain, "0rtt", none);
 	if (has & HT_HAS(evidence))
-		add_note(n, plain, "", HT_SPAN(r->evidence, strnlen(r->evidence, NOTE_MAX)));
+		note_add(n, line_plain, "", HT_SPAN(r->evidence, strnlen(r->evidence, NOTE_MAX)));
 }
 
 static void put_notes(struct line *l, const struct table *t, const struct ht_record *r) {
@@ -384,46 +306,37 @@ static void put_notes(struct line *l, const struct table *t, const struct ht_rec
 			       : r->has & HT_HAS(ja4)		  ? t->start[NOTES]
 								  : t->lone_notes;
 	find_notes(&n, r);
-	if (n.num == 0 || start >= t->end)
-		return;
-	go_to(l, start);
-	const bool cut = n.len > t->end - start;
-	const unsigned end = cut ? t->end - 1 : t->end;
-	for (unsigned i = 0; i < n.num && l->at < end; i++) {
-		const struct note *const note = &n.note[i];
-		const unsigned left = end - l->at;
-		put(l, note->color, HT_SPAN(note->text, note->len < left ? note->len : left));
-		if (i + 1 < n.num && l->at < end)
-			go_to(l, l->at + 1);
-	}
-	if (cut)
-		put(l, dim, HT_SPAN_STR(ELLIPSIS));
+	if (start < t->end)
+		line_notes(l, &n, start, t->end);
 }
 
-static void end_line(struct line *l) {
-	while (l->out[-1] == ' ')
-		l->out--;
-	*l->out++ = '\n';
-	l->at = 0;
-}
-
-static void put_header(struct line *l, struct table *t, const char *day) {
-	if (!t->is_file) {
-		put(l, dim, HT_SPAN(day, DATE_LEN));
-		put(l, dim, HT_SPAN_STR(" UTC"));
-		end_line(l);
-	}
+static void put_titles(struct line *l, const struct table *t) {
 	for (unsigned i = 0; i < NUM_COLUMNS; i++) {
 		if (t->width[i] == 0)
 			continue;
 		const char *title = i == JA4 && t->width[JA4] == JA4_A ? "JA4_a" : titles[i];
 		const size_t len = strlen(title);
-		go_to(l, t->start[i]);
-		put(l, dim, HT_SPAN(title, len < t->width[i] ? len : t->width[i]));
+		line_go(l, t->start[i]);
+		line_put(l, line_dim, HT_SPAN(title, len < t->width[i] ? len : t->width[i]));
 	}
-	end_line(l);
+	line_end(l);
+}
+
+static void
+put_header(struct line *l, struct table *t, const char *day, enum columns columns, bool with_day) {
+	if (with_day && !t->is_file) {
+		line_put(l, line_dim, HT_SPAN(day, DATE_LEN));
+		line_put(l, line_dim, HT_SPAN_STR(" UTC"));
+		line_end(l);
+	}
+	if (columns == OF_HELLO)
+		put_titles(l, t);
+	else
+		layout_header(l, columns == OF_FLOW ? &t->flow : &t->aggregate);
 	memcpy(t->day, day, sizeof(t->day));
-	t->rows = 0;
+	t->last = columns;
+	if (with_day)
+		t->rows = 0;
 }
 
 static bool header_is_due(struct table *t, const char *day) {
@@ -433,13 +346,56 @@ static bool header_is_due(struct table *t, const char *day) {
 	       && (memcmp(t->day, day, sizeof(t->day)) != 0 || ++t->rows >= HEADER_EVERY);
 }
 
+static enum columns columns_of(const struct ht_record *r) {
+	if (!(r->has & HT_HAS(record)))
+		return OF_HELLO;
+	switch (ht_record_kind(r)) {
+	case HT_KIND_FLOW:
+		return OF_FLOW;
+	case HT_KIND_AGGREGATE:
+		return OF_AGGREGATE;
+	default:
+		return OF_HELLO;
+	}
+}
+
 #define GET(r, id) ((r)->has & HT_HAS(id) ? (r)->id : NULL)
 #define REF(r, id) ((r)->has & HT_HAS(id) ? &(r)->id : NULL)
+
+static void
+put_hello(struct ht_sink *s, struct line *l, const struct ht_record *r, const char *time) {
+	const struct table *const t = s->table;
+	const char *const clock = t->is_file ? time : time + DATE_LEN + 1;
+	const uint16_t *const src_port = t->width[CLIENT] > least[CLIENT] ? REF(r, src_port) : NULL;
+	line_put(l, line_dim, HT_SPAN(clock, t->width[TIME]));
+	line_go(l, t->start[CLIENT]);
+	line_peer(s, l, t->width[CLIENT], GET(r, src_ip), GET(r, src_mac), src_port, "");
+	line_go(l, t->start[SERVER]);
+	line_peer(s, l, t->width[SERVER], GET(r, dst_ip), GET(r, dst_mac), REF(r, dst_port), "");
+	line_go(l, t->start[PROTO]);
+	put_proto(l, t, r);
+	line_go(l, t->start[SNI]);
+	put_sni(l, t, r);
+	if (t->width[ALPN] > 0 && r->has & HT_HAS(alpn)) {
+		line_go(l, t->start[ALPN]);
+		put_alpn(l, t, r->alpn);
+	}
+	if (t->width[JA4] > 0 && r->has & HT_HAS(ja4)) {
+		line_go(l, t->start[JA4]);
+		line_put(
+			l, line_cyan,
+			HT_SPAN(r->ja4.p, r->ja4.len < t->width[JA4] ? r->ja4.len : t->width[JA4])
+		);
+	}
+	put_notes(l, t, r);
+}
 
 static void table_write(struct ht_sink *s, const struct ht_record *r) {
 	struct table *const t = s->table;
 	struct line l = {.out = sink_room(s), .color = s->params.color};
+	const enum columns columns = columns_of(r);
 	char time[64] = "0000-00-00T---------------";
+<<<<<<< HEAD
 	if (r->has & HT_HAS(ts))
 		put_time(&s->memo, time, r->ts, false);
 	if (header_is_due(t, time))
@@ -466,6 +422,21 @@ static void table_write(struct ht_sink *s, const struct ht_record *r) {
 	}
 	put_notes(&l, t, r);
 	end_line(&l);
+=======
+	// A flow and a window stand where they begin.
+	if (r->has & (columns == OF_FLOW ? HT_HAS(start) : HT_HAS(window_start)))
+		put_time(&s->memo, time, columns == OF_FLOW ? r->start : r->window_start, false);
+	else if (r->has & HT_HAS(ts))
+		put_time(&s->memo, time, r->ts, false);
+	const bool due = header_is_due(t, time);
+	if (due || columns != t->last)
+		put_header(&l, t, time, columns, due);
+	if (columns == OF_HELLO)
+		put_hello(s, &l, r, time);
+	else
+		layout_row(s, &l, columns == OF_FLOW ? &t->flow : &t->aggregate, r, time);
+	line_end(&l);
+>>>>>>> 11db4b3 (export: flows and aggregates in the table)
 	sink_commit(s, l.out);
 }
 

@@ -1687,6 +1687,298 @@ static void table_header_comes_again(void **state) {
 	free(text);
 }
 
+// ---- flows and aggregates in the table
+
+static void flow(struct ht_record *r) {
+	hello(r);
+	ht_set(r, record, "flow");
+	ht_set(r, start, 1795222923123456000);
+	ht_set(r, end, r->start + 2500000000);
+	ht_set(r, ts, r->end);
+	ht_set(r, transport, "tcp");
+	ht_set(r, duration_us, 2500000);
+	ht_set(r, end_reason, "end");
+	ht_set(r, flow_part, 1);
+	ht_set(r, c2s_packets, 12);
+	ht_set(r, c2s_bytes, 2345);
+	ht_set(r, s2c_packets, 1200);
+	ht_set(r, s2c_bytes, 34567890);
+}
+
+static void aggregate(struct ht_record *r) {
+	flow(r);
+	r->has
+		&= ~(HT_HAS(start) | HT_HAS(end) | HT_HAS(duration_us) | HT_HAS(end_reason)
+		     | HT_HAS(flow_part) | HT_HAS(src_ip) | HT_HAS(src_port) | HT_HAS(alpn)
+		     | HT_HAS(complete));
+	ht_set(r, record, "aggregate");
+	ht_set(r, window_start, 1795222920000000000);
+	ht_set(r, window_end, 1795222980000000000);
+	ht_set(r, ts, r->window_end);
+	ht_set(r, alpn_first, HT_SPAN_STR("h2"));
+	ht_set(r, flows, 999);
+	ht_set(r, hellos, 1000);
+	ht_set(r, incomplete_hellos, 0);
+	ht_set(r, clients, 43210);
+	ht_set(r, first_seen, r->window_start);
+	ht_set(r, last_seen, r->window_end);
+	ht_set(r, resumed_flows, 0);
+	ht_set(r, refused_flows, 0);
+}
+
+static void table_flows(void **state) {
+	(void)state;
+	struct ht_record r;
+	flow(&r);
+	expect_row(
+		80, &r,
+		"01:02:03 192.0.2.1       198.51.100.7:443      TLS1.3  www.example.com "
+		"2.3k  34M"
+	);
+	expect_row(
+		100, &r,
+		"01:02:03 192.0.2.1       198.51.100.7:443      TLS1.3  www.example.com "
+		"     2.5s 2.3k  34M end"
+	);
+	expect_row(
+		140, &r,
+		"01:02:03 192.0.2.1:50000       198.51.100.7:443      TLS1.3  www.example.com"
+		"                 h2         2.5s    12  1.2k 2.3k  34M end"
+	);
+	ht_set(&r, server_version, "TLS 1.2");
+	ht_set(&r, refused, true);
+	ht_set(&r, alert, "unknown_ca");
+	ht_set(&r, resumed, true);
+	ht_set(&r, hrr, true);
+	ht_set(&r, server_cipher, 0xc02f);
+	r.cert_findings.num = 2;
+	r.cert_findings.s[0] = "expired";
+	r.cert_findings.s[1] = "self_signed";
+	r.has |= HT_HAS(cert_findings);
+	ht_set(&r, flow_part, 3);
+	char *text = row(0, &r);
+	assert_non_null(strstr(text, "2026-11-21T01:02:03 192.0.2.1:50000 "));
+	assert_non_null(strstr(text, " TLS1.2 "));
+	assert_non_null(
+		strstr(text, " refused alert:unknown_ca expired self_signed part:3 resumed hrr "
+			     "cipher:0xc02f")
+	);
+	free(text);
+	// A flow that was no TLS.
+	flow(&r);
+	r.has
+		&= ~(HT_HAS(protocol) | HT_HAS(tls_version) | HT_HAS(sni) | HT_HAS(alpn)
+		     | HT_HAS(ja4) | HT_HAS(complete));
+	expect_cell(80, &r, 47, "TCP     -");
+	ht_set(&r, protocol, "quic");
+	ht_set(&r, quic_version, 1);
+	expect_cell(80, &r, 47, "QUICv1  -");
+	ht_set(&r, server_quic_version, 0x6b3343cf);
+	expect_cell(80, &r, 47, "QUICv2  -");
+}
+
+static void table_numbers(void **state) {
+	(void)state;
+	static const struct {
+		uint64_t v;
+		const char *want;
+	} numbers[] = {
+		{0, "   0"},	   {9, "   9"},		{999, " 999"},	      {1000, "1.0k"},
+		{1999, "1.9k"},	   {9999, "9.9k"},	{10000, " 10k"},      {999999, "999k"},
+		{1000000, "1.0M"}, {999999999, "999M"}, {1ull << 40, "1.0T"}, {UINT64_MAX, " 18E"},
+	};
+	static const struct {
+		uint64_t us;
+		const char *want;
+	} durations[] = {
+		{0, "   0us"},
+		{999, " 999us"},
+		{1000, "   1ms"},
+		{999999, " 999ms"},
+		{1000000, "  1.0s"},
+		{9999999, "  9.9s"},
+		{10000000, "   10s"},
+		{99999999, "   99s"},
+		{100000000, "  1m40"},
+		{3599999999, " 59m59"},
+		{3600000000, "  1h00"},
+		{3599999999999, "999h59"},
+		{3600000000000, "   41d"},
+		{UINT64_MAX, " 213Md"},
+	};
+	struct ht_record r;
+	flow(&r);
+	for (unsigned i = 0; i < HT_ARRAY_LEN(numbers); i++) {
+		ht_set(&r, s2c_bytes, numbers[i].v);
+		char *text = row(80, &r);
+		assert_string_equal(text + strlen(text) - 4, numbers[i].want);
+		free(text);
+	}
+	flow(&r);
+	for (unsigned i = 0; i < HT_ARRAY_LEN(durations); i++) {
+		ht_set(&r, duration_us, durations[i].us);
+		char *text = row(100, &r);
+		const char *const end = strstr(text, " 2.3k");
+		assert_non_null(end);
+		assert_memory_equal(end - 6, durations[i].want, 6);
+		free(text);
+	}
+}
+
+static void table_aggregates(void **state) {
+	(void)state;
+	struct ht_record r;
+	aggregate(&r);
+	expect_row(
+		80, &r,
+		"01:02:00 198.51.100.7:443      TLS1.3  www.example.com       999   43k 2.3k  34M"
+	);
+	expect_row(
+		100, &r,
+		"01:02:00 198.51.100.7:443      TLS1.3  www.example.com     "
+		"h2       t13d1516h2   999   43k 2.3k  34M"
+	);
+	ht_set(&r, refused_flows, 12);
+	ht_set(&r, resumed_flows, 3000);
+	ht_set(&r, incomplete_hellos, 1);
+	ht_set(&r, hello_len_min, 200);
+	ht_set(&r, hello_len_mean, 517);
+	ht_set(&r, hello_len_max, 1800);
+	r.via.num = 1;
+	r.via.s[0] = "smtp";
+	r.has |= HT_HAS(via);
+	char *text = row(200, &r);
+	assert_non_null(strstr(text, " t13d1516h2_8daaf6152771_d8a2da3f94cd   999 "));
+	assert_non_null(strstr(text, " smtp refused:12 incomplete:1 r" E));
+	free(text);
+	text = row(0, &r);
+	assert_non_null(strstr(text, "2026-11-21T01:02:00 198.51.100.7:443 "));
+	assert_non_null(strstr(text, " smtp refused:12 incomplete:1 resumed:3.0k len:200<517<1800")
+	);
+	free(text);
+	// The folded rest.
+	aggregate(&r);
+	r.has
+		&= ~(HT_HAS(dst_ip) | HT_HAS(dst_port) | HT_HAS(transport) | HT_HAS(protocol)
+		     | HT_HAS(sni) | HT_HAS(alpn_first) | HT_HAS(tls_version) | HT_HAS(ja4));
+	ht_set(&r, other, true);
+	ht_set(&r, other_keys, 12345);
+	expect_row(
+		80, &r,
+		"01:02:00 other: 12k keys                                      999   43k 2.3k  34M"
+	);
+}
+
+// What is in the key and has no column stands in the notes, whatever it is.
+static void table_keys(void **state) {
+	(void)state;
+	struct file f;
+	size_t len;
+	struct ht_record r;
+	static const uint8_t net[16] = {0x20, 0x01, 0x0d, 0xb8, 0xaa, 0xaa};
+	aggregate(&r);
+	r.has
+		&= ~(HT_HAS(dst_ip) | HT_HAS(dst_port) | HT_HAS(transport) | HT_HAS(protocol)
+		     | HT_HAS(sni) | HT_HAS(alpn_first) | HT_HAS(tls_version) | HT_HAS(ja4));
+	ht_set(&r, src_ip, net);
+	ht_set(&r, src_prefix, 48);
+	ht_set(&r, service, "https");
+	ht_set(&r, ja3, HT_SPAN_STR("cd08"));
+	ht_set(&r, server_alpn, HT_SPAN_STR("a b\x1b[31m\xff"));
+	ht_set(&r, server_cipher, 4865);
+	ht_set(&r, ciphers, HT_SPAN_STR("\x13\x01\x13\x02"));
+	ht_set(&r, refused, true);
+	r.ciphers_are_24_bit = false;
+	char err[256];
+	f.fd = memfd_create("test_export", 0);
+	char spec[64];
+	snprintf(spec, sizeof(spec), "table:/proc/self/fd/%d", f.fd);
+	const struct ht_sink_params params = {
+		.key = HT_HAS(src_ip) | HT_HAS(service) | HT_HAS(ja3) | HT_HAS(server_alpn)
+		       | HT_HAS(server_cipher) | HT_HAS(ciphers) | HT_HAS(refused),
+	};
+	assert_int_equal(ht_sink_open(&f.sink, spec, &params, err, sizeof(err)), HT_OK);
+	ht_sink_write(f.sink, &r);
+	char *text = close_sink(&f, &len);
+	assert_string_equal(
+		text, "WINDOW              CLIENT             FLOWS HELLOS CLNTS   ->   <- NOTES\n"
+		      "2026-11-21T01:02:00 2001:db8:aaaa::/48   999   1.0k   43k 2.3k  34M "
+		      "service=https ciphers=4865,4866 ja3=cd08 server_cipher=4865 "
+		      "server_alpn=a\\x20b\\x1b[31m\\xff refused=true\n"
+	);
+	free(text);
+}
+
+// At any width, with all cells full: no line is longer, nothing is cut but by an ellipsis.
+static void table_flows_fit_the_width(void **state) {
+	(void)state;
+	static const uint8_t ip[16] = {0x20, 1,	   0x0d, 0xb8, 0x11, 0x11, 0x22, 0x22,
+				       0x33, 0x33, 0x44, 0x44, 0x55, 0x55, 6,	 6};
+	uint8_t name[3 * 500];
+	for (unsigned i = 0; i < 500; i++)
+		memcpy(name + 3 * i, "\xe2\x82\xac", 3);
+	for (unsigned width = 70; width <= 700; width++) {
+		for (unsigned kind = 0; kind < 2; kind++) {
+			struct ht_record r;
+			if (kind == 0)
+				flow(&r);
+			else
+				aggregate(&r);
+			ht_set(&r, src_ip, ip);
+			ht_set(&r, dst_ip, ip);
+			ht_set(&r, dst_port, 65535);
+			ht_set(&r, sni, HT_SPAN(name, sizeof(name)));
+			ht_set(&r, alpn_first, HT_SPAN(name, sizeof(name)));
+			ht_set(&r, alpn, HT_SPAN(name, sizeof(name)));
+			ht_set(&r, server_alpn, HT_SPAN(name, sizeof(name)));
+			ht_set(&r, end_reason, "resources");
+			ht_set(&r, refused, true);
+			ht_set(&r, refused_flows, UINT64_MAX);
+			ht_set(&r, c2s_bytes, UINT64_MAX);
+			ht_set(&r, clients, UINT64_MAX);
+			ht_set(&r, duration_us, UINT64_MAX);
+			char *text = row(width, &r);
+			assert_true(columns_of(text) <= width);
+			assert_non_null(strstr(text, E " "));
+			assert_non_null(strstr(text, " 18E"));
+			free(text);
+		}
+	}
+}
+
+// Records of different kinds have different columns: a header stands where the kind changes.
+static void table_headers_of_kinds(void **state) {
+	(void)state;
+	struct ht_record r[3];
+	hello(&r[0]);
+	ht_set(&r[0], record, "hello");
+	flow(&r[1]);
+	aggregate(&r[2]);
+	for (unsigned width = 0; width <= 120; width += 120) {
+		struct file f;
+		size_t len;
+		open_sink(&f, "table", width, false);
+		for (unsigned i = 0; i < 9; i++)
+			ht_sink_write(f.sink, &r[i / 3]);
+		ht_sink_write(f.sink, &r[0]);
+		char *text = close_sink(&f, &len);
+		unsigned hellos = 0, flows = 0, aggregates = 0, lines = 0;
+		for (const char *p = text; (p = strstr(p, "ALPN        JA4")) != NULL; p++)
+			hellos++;
+		for (const char *p = text; (p = strstr(p, "FOR ")) != NULL; p++)
+			flows++;
+		for (const char *p = text; (p = strstr(p, "WINDOW ")) != NULL; p++)
+			aggregates++;
+		for (const char *p = text; (p = strchr(p, '\n')) != NULL; p++)
+			lines++;
+		assert_int_equal(hellos, 2);
+		assert_int_equal(flows, 1);
+		assert_int_equal(aggregates, 1);
+		assert_int_equal(lines, 10 + 4 + (width > 0)); // and the date
+		free(text);
+	}
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scalars_at_their_bounds),
@@ -1728,6 +2020,12 @@ int main(void) {
 		cmocka_unit_test(table_fits_its_width),
 		cmocka_unit_test(table_in_a_file),
 		cmocka_unit_test(table_header_comes_again),
+		cmocka_unit_test(table_flows),
+		cmocka_unit_test(table_numbers),
+		cmocka_unit_test(table_aggregates),
+		cmocka_unit_test(table_keys),
+		cmocka_unit_test(table_flows_fit_the_width),
+		cmocka_unit_test(table_headers_of_kinds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
