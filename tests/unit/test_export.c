@@ -1865,7 +1865,7 @@ static void table_aggregates(void **state) {
 	ht_set(&r, other_keys, 12345);
 	expect_row(
 		80, &r,
-		"01:02:00 other: 12k keys                                      999   43k 2.3k  34M"
+		"01:02:00 other: 12k keys                                     999   43k 2.3k  34M"
 	);
 }
 
