@@ -70,7 +70,7 @@ if [ -z "$build" ]; then
 		>"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 fi
 ninja -C "$build" app/hellotap bench/generate bench/read_floor bench/pcap_floor \
-	bench/bench_micro bench/bench_quic bench/bench_upgrade >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
+	bench/bench_micro bench/bench_quic bench/bench_upgrade bench/bench_aggregate >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 program=${program:-$build/app/hellotap}
 
 # generate KIND FLOWS: makes $work/KIND-FLOWS.pcap unless it is there, and checks what is found in it.
@@ -120,6 +120,8 @@ if wanted micro; then
 	"$build/bench/bench_quic"
 	say
 	"$build/bench/bench_upgrade"
+	say
+	"$build/bench/bench_aggregate"
 fi
 
 if wanted callgrind && command -v valgrind >/dev/null; then

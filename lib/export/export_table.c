@@ -177,69 +177,8 @@ static void put_alpn(struct line *l, const struct table *t, struct ht_span names
 	}
 	const unsigned n = (unsigned)snprintf(more, sizeof(more), " +%u", num - 1);
 	const unsigned left = columns > n ? columns - n : 1;
-<<<<<<< HEAD
-	put_cut(l, plain, HT_SPAN(first, (size_t)(first_end - first)), left);
-	put_cut(l, plain, HT_SPAN(more, n), columns - left);
-}
-
-// put_middle writes ASCII, with an ellipsis in the middle when it is too long.
-static char *put_middle(char *out, struct ht_span text, unsigned columns) {
-	if (text.len <= columns)
-		return mempcpy(out, text.p, text.len);
-	const unsigned head = columns / 2, tail = columns - 1 - head;
-	out = mempcpy(out, text.p, head);
-	out = stpcpy(out, ELLIPSIS);
-	return mempcpy(out, text.p + text.len - tail, tail);
-}
-
-// put_peer writes an address and its port, or the MAC address where there is no IP.
-static void put_peer(
-	const struct ht_sink *s,
-	struct line *l,
-	unsigned columns,
-	const uint8_t *ip,
-	const uint8_t *mac,
-	const uint16_t *port
-) {
-	char address[80], behind[32], cell[128];
-	char *end, *behind_end = behind, *out = cell;
-	if (ip != NULL)
-		end = put_ip(&s->memo, address, ip);
-	else
-		end = mac != NULL ? put_mac(address, mac) : stpcpy(address, "-");
-	const size_t len = (size_t)(end - address);
-	if (ip != NULL && port != NULL) {
-		if (memchr(address, ':', len) != NULL) { // RFC 5952 6
-			*out++ = '[';
-			*behind_end++ = ']';
-		}
-		*behind_end++ = ':';
-		behind_end = put_number(&s->memo, behind_end, *port);
-	}
-	const size_t around = (size_t)(out - cell + (behind_end - behind));
-	out = put_middle(out, HT_SPAN(address, len), columns - (unsigned)around);
-	out = mempcpy(out, behind, (size_t)(behind_end - behind));
-	put(l, plain, HT_SPAN(cell, (size_t)(out - cell)));
-}
-
-// put_quic writes QUICv1, QUICv2, QUIC-29 (a draft), Q050 (gQUIC, whose versions are text), or
-// QUIC.
-static char *put_quic(char *out, uint32_t version) {
-	const unsigned a = version >> 24, b = version >> 16 & 0xff, c = version >> 8 & 0xff,
-		       d = version & 0xff;
-	if (version == 0x00000001)
-		return stpcpy(out, "QUICv1");
-	if (version == 0x6b3343cf)
-		return stpcpy(out, "QUICv2");
-	if (version >> 8 == 0xff0000 && d < 100)
-		return out + sprintf(out, "QUIC-%02u", d);
-	if ((a == 'Q' || a == 'T') && isdigit((int)b) && isdigit((int)c) && isdigit((int)d))
-		return out + sprintf(out, "%c%c%c%c", (int)a, (int)b, (int)c, (int)d);
-	return stpcpy(out, "QUIC");
-=======
 	line_cut(l, line_plain, HT_SPAN(first, (size_t)(first_end - first)), left);
 	line_cut(l, line_plain, HT_SPAN(more, n), columns - left);
->>>>>>> 11db4b3 (export: flows and aggregates in the table)
 }
 
 // put_proto writes TLS1.3, DTLS1.2, SSL3.0, and TLS or DTLS when the version is not known.
@@ -395,34 +334,6 @@ static void table_write(struct ht_sink *s, const struct ht_record *r) {
 	struct line l = {.out = sink_room(s), .color = s->params.color};
 	const enum columns columns = columns_of(r);
 	char time[64] = "0000-00-00T---------------";
-<<<<<<< HEAD
-	if (r->has & HT_HAS(ts))
-		put_time(&s->memo, time, r->ts, false);
-	if (header_is_due(t, time))
-		put_header(&l, t, time);
-	const char *const clock = t->is_file ? time : time + DATE_LEN + 1;
-	const uint16_t *const src_port = t->width[CLIENT] > least[CLIENT] ? REF(r, src_port) : NULL;
-	put(&l, dim, HT_SPAN(clock, t->width[TIME]));
-	go_to(&l, t->start[CLIENT]);
-	put_peer(s, &l, t->width[CLIENT], GET(r, src_ip), GET(r, src_mac), src_port);
-	go_to(&l, t->start[SERVER]);
-	put_peer(s, &l, t->width[SERVER], GET(r, dst_ip), GET(r, dst_mac), REF(r, dst_port));
-	go_to(&l, t->start[PROTO]);
-	put_proto(&l, t, r);
-	go_to(&l, t->start[SNI]);
-	put_sni(&l, t, r);
-	if (t->width[ALPN] > 0 && r->has & HT_HAS(alpn)) {
-		go_to(&l, t->start[ALPN]);
-		put_alpn(&l, t, r->alpn);
-	}
-	if (t->width[JA4] > 0 && r->has & HT_HAS(ja4)) {
-		go_to(&l, t->start[JA4]);
-		put(&l, cyan,
-		    HT_SPAN(r->ja4.p, r->ja4.len < t->width[JA4] ? r->ja4.len : t->width[JA4]));
-	}
-	put_notes(&l, t, r);
-	end_line(&l);
-=======
 	// A flow and a window stand where they begin.
 	if (r->has & (columns == OF_FLOW ? HT_HAS(start) : HT_HAS(window_start)))
 		put_time(&s->memo, time, columns == OF_FLOW ? r->start : r->window_start, false);
@@ -436,7 +347,6 @@ static void table_write(struct ht_sink *s, const struct ht_record *r) {
 	else
 		layout_row(s, &l, columns == OF_FLOW ? &t->flow : &t->aggregate, r, time);
 	line_end(&l);
->>>>>>> 11db4b3 (export: flows and aggregates in the table)
 	sink_commit(s, l.out);
 }
 
