@@ -331,10 +331,10 @@ text_value(struct ht_sink *s, char *out, const struct ht_record *r, const struct
 		return put_seconds(out, *(const int64_t *)v);
 	case HT_TYPE_U16S:
 		if (f == &ht_fields[HT_FIELD_ciphers] && r->ciphers_are_24_bit)
-			return without_last(out, put_u24s(s, out, some(*span)));
-		return without_last(out, put_u16s(s, out, some(*span)));
+			return without_last(out, put_u24s(&s->memo, out, some(*span)));
+		return without_last(out, put_u16s(&s->memo, out, some(*span)));
 	case HT_TYPE_U8S:
-		return without_last(out, put_u8s(s, out, some(*span)));
+		return without_last(out, put_u8s(&s->memo, out, some(*span)));
 	case HT_TYPE_TEXT:
 	case HT_TYPE_ASCII:
 	case HT_TYPE_NAMES: // a length byte stands where a dot would: \x02h2
