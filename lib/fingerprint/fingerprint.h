@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fingerprint: JA3, JA4 and JA4_r of a ClientHello view. Uses base, reader, crypto, tls.
+// fingerprint: JA3, JA4 and JA4_r of a ClientHello view, JA3S of a ServerHello. Uses base, reader,
+// crypto, tls.
 //
 // JA3: the string rules of salesforce/ja3. JA4: technical_details/JA4.md of FoxIO-LLC/ja4
 // (BSD-3-Clause). Nothing else of the JA4+ family is computed: its licence is another one.
@@ -9,6 +10,7 @@
 #include "base.h"
 #include "crypto.h"
 #include "tls.h"
+#include "tls_answer.h"
 
 // Contexts and scratch of one worker.
 struct ht_fingerprinter;
@@ -45,3 +47,8 @@ HT_MUST_USE bool ht_fingerprint(
 // ht_ja3_string writes the text that JA3 hashes and returns its length. Borrowed like the above;
 // for tests and for people who look at one.
 struct ht_span ht_ja3_string(struct ht_fingerprinter *f, const struct ht_hello *h);
+
+// ht_ja3s writes the JA3S of a ServerHello: MD5 of "version,cipher,extensions" in decimal (the
+// rules of salesforce/ja3, which take no GREASE out), the version being the legacy one. False, with
+// nothing written, when its body was not there.
+HT_MUST_USE bool ht_ja3s(struct ht_fingerprinter *f, const struct ht_server_hello *h, char out[32]);

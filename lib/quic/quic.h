@@ -129,6 +129,39 @@ void ht_quic_leave(struct ht_quic_past *out, const struct ht_quic_conn *c, uint3
 // ht_quic_resume makes the all-zero `c` go on where `p` left.
 void ht_quic_resume(struct ht_quic *q, struct ht_quic_conn *c, const struct ht_quic_past *p);
 
+// The server's side of a connection whose hello is there. All zero has seen nothing of it.
+struct ht_quic_answer {
+	uint32_t version; // of the server's first Initial that was opened: the one it chose
+	uint32_t retry_token_len;
+	uint64_t close_error; // error code of a CONNECTION_CLOSE (RFC 9000 20.1): 0x100 and above
+			      // is a TLS alert
+	uint16_t packets; // Initials of the server that brought new CRYPTO bytes
+	uint16_t undecryptable; // Initials of the server that no key opened
+	bool opened; // an Initial of the server
+	bool retry; // a Retry whose tag was right
+	bool version_negotiation;
+	bool closed; // close_error is set
+	uint8_t retry_cid_len;
+	uint8_t retry_cid[HT_QUIC_CID_MAX]; // its Source Connection ID: the keys come from it
+	struct ht_assembly crypto; // handshake bytes by offset
+};
+
+// ht_quic_answer takes a datagram of the server, opens its Initials (RFC 9001 5.2) by what is left
+// of the client's hello (ht_quic_leave() with any length gives it of a ht_quic_conn), and adds what
+// they carry to a->crypto, up to q's max_bytes. The version may be another than the client's (RFC
+// 9368 2.3). With a Retry seen or not: the keys that p has are those of the hello, and after a
+// Retry that came behind the hello those of its Source Connection ID. Outcomes as ht_quic_client(),
+// but for HT_QUIC_NEW.
+enum ht_quic_rc ht_quic_answer(
+	struct ht_quic *q,
+	struct ht_quic_answer *a,
+	const struct ht_quic_past *p,
+	struct ht_span datagram
+);
+
+// ht_quic_answer_drop gives back the handshake bytes. The rest stays.
+void ht_quic_answer_drop(struct ht_quic *q, struct ht_quic_answer *a);
+
 // ht_quic_drop gives back what the connection holds and makes it a new one.
 void ht_quic_drop(struct ht_quic *q, struct ht_quic_conn *c);
 
