@@ -91,7 +91,12 @@ static void frames(struct fuzz *f, struct ht_reader r, bool google) {
 	while (ht_u16(&r, &len)) {
 		if (!ht_take(&r, len & 0x7ff, &s))
 			CHECK(ht_take(&r, r.left.len, &s));
-		struct ht_quic_sink sink = {&f->conn, f->arena, MAX_BYTES, false};
+		struct ht_quic_sink sink = {
+			.conn = &f->conn,
+			.crypto = &f->conn.crypto,
+			.arena = f->arena,
+			.max_bytes = MAX_BYTES,
+		};
 		struct ht_span d = copy_of(s);
 		enum ht_quic_rc rc = google ? ht_gquic_frames(&sink, d) : ht_quic_frames(&sink, d);
 		CHECK(rc == HT_QUIC_MORE || rc == HT_QUIC_LIMIT || rc == HT_QUIC_BAD);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // JA3 (salesforce/ja3): MD5 of "version,ciphers,extensions,groups,formats" in decimal, "-" inside,
-// "," between, wire order, GREASE (RFC 8701) taken out of all but the version and the formats.
+// "," between, wire order, GREASE (RFC 8701) taken out of all but the version and the formats. JA3S
+// is the same of a ServerHello, "version,cipher,extensions", with whatever stands there.
 
 #include "fingerprint_int.h"
 
@@ -62,4 +63,26 @@ void ht_ja3(
 		ht_md5_end(&md5, digest, HT_SPAN(f->text, (size_t)(end - f->text)));
 	}
 	ht_hex(out, digest, sizeof(digest));
+}
+
+// 5 digits and a "-" for each, and as much for version and cipher.
+#define JA3S_MAX (6 * (HT_SERVER_HELLO_MAX_EXTENSIONS + 2))
+
+bool ht_ja3s(struct ht_fingerprinter *f, const struct ht_server_hello *h, char out[32]) {
+	char text[JA3S_MAX], *o = text;
+	uint8_t digest[16];
+	if (!(h->seen & HT_SERVER_BODY))
+		return false;
+	o = ht_u64_dec(o, h->legacy_version);
+	*o++ = ',';
+	o = ht_u64_dec(o, h->cipher);
+	*o++ = ',';
+	for (unsigned i = 0; i < h->num_extensions; i++) {
+		if (i > 0)
+			*o++ = '-';
+		o = ht_u64_dec(o, ht_be16(h->extensions + 2 * i));
+	}
+	ht_md5(f->crypto, digest, HT_SPAN(text, (size_t)(o - text)));
+	ht_hex(out, digest, sizeof(digest));
+	return true;
 }

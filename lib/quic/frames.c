@@ -60,14 +60,15 @@ enum ht_quic_rc ht_quic_crypto(struct ht_quic_sink *s, uint64_t offset, struct h
 	if (offset >= MAX_STREAM_OFFSET || bytes.len > MAX_STREAM_OFFSET - 1 - offset)
 		return HT_QUIC_BAD;
 	struct ht_reader r = ht_reader(bytes);
-	if (c->expect_repeat)
+	if (c != NULL && c->expect_repeat)
 		check_repeat(s, offset, bytes);
-	if (offset < c->crypto_base) { // bytes that ht_quic_consume() dropped, come again
-		if (!ht_skip(&r, c->crypto_base - offset))
+	const uint32_t base = c != NULL ? c->crypto_base : 0;
+	if (offset < base) { // bytes that ht_quic_consume() dropped, come again
+		if (!ht_skip(&r, base - offset))
 			return HT_QUIC_MORE;
-		offset = c->crypto_base;
+		offset = base;
 	}
-	offset -= c->crypto_base;
+	offset -= base;
 	if (r.left.len == 0)
 		return HT_QUIC_MORE;
 	if (offset >= s->max_bytes)
@@ -77,9 +78,9 @@ enum ht_quic_rc ht_quic_crypto(struct ht_quic_sink *s, uint64_t offset, struct h
 		r.left.len = s->max_bytes - (size_t)offset;
 	struct ht_range hole;
 	uint32_t lo = (uint32_t)offset;
-	if (!ht_ranges_hole(&c->crypto.have, lo, lo + (uint32_t)r.left.len, &hole))
+	if (!ht_ranges_hole(&s->crypto->have, lo, lo + (uint32_t)r.left.len, &hole))
 		return clipped ? HT_QUIC_LIMIT : HT_QUIC_MORE; // a retransmission
-	switch (ht_assembly_add(&c->crypto, s->arena, offset, r.left, s->max_bytes)) {
+	switch (ht_assembly_add(s->crypto, s->arena, offset, r.left, s->max_bytes)) {
 	case HT_OK:
 		s->new_bytes = true;
 		return clipped ? HT_QUIC_LIMIT : HT_QUIC_MORE;
@@ -108,13 +109,17 @@ static bool skip_ack(struct ht_reader *r, bool ecn) {
 }
 
 // RFC 9000 19.19: error code, frame type, reason phrase.
-static bool skip_close(struct ht_reader *r) {
-	uint64_t v, len;
-	return ht_varint(r, &v) //
-	       && ht_varint(r, &v) //
-	       && ht_varint(r, &len) //
-	       && len <= r->left.len //
-	       && ht_skip(r, (size_t)len);
+static bool take_close(struct ht_quic_sink *s, struct ht_reader *r) {
+	uint64_t error, type, len;
+	if (!ht_varint(r, &error) //
+	    || !ht_varint(r, &type) //
+	    || !ht_varint(r, &len) //
+	    || len > r->left.len //
+	    || !ht_skip(r, (size_t)len))
+		return false;
+	s->closed = true;
+	s->close_error = error;
+	return true;
 }
 
 // RFC 9000 19.6.
@@ -158,7 +163,7 @@ enum ht_quic_rc ht_quic_frames(struct ht_quic_sink *s, struct ht_span payload) {
 			ok = ht_quic_crypto_frame(s, &r, &rc);
 			break;
 		case 0x1c: // CONNECTION_CLOSE
-			ok = skip_close(&r);
+			ok = take_close(s, &r);
 			break;
 		default:
 			ok = false;

@@ -57,6 +57,21 @@ static bool unprotect(struct ht_quic *q, struct attempt *a, const struct ht_quic
 	return true;
 }
 
+bool ht_quic_open_by(
+	struct ht_quic *q,
+	struct ht_span *payload,
+	const struct ht_quic_packet *p,
+	enum ht_initial_side side,
+	struct ht_span cid
+) {
+	struct attempt a = {.version = p->version, .cid = cid};
+	ht_initial_derive(q->crypto, &a.keys, q->salts[p->version_info->salt], side, cid);
+	if (!unprotect(q, &a, p))
+		return false;
+	*payload = a.payload;
+	return true;
+}
+
 static bool try_derived(
 	struct ht_quic *q, struct attempt *a, const struct ht_quic_packet *p, struct ht_span cid
 ) {
@@ -226,7 +241,8 @@ static enum ht_quic_rc take_initial(
 		return HT_QUIC_MORE;
 	keep(q, c, p, &a, how);
 
-	struct ht_quic_sink s = {.conn = c, .arena = q->arena, .max_bytes = q->max_bytes};
+	struct ht_quic_sink s
+		= {.conn = c, .crypto = &c->crypto, .arena = q->arena, .max_bytes = q->max_bytes};
 	enum ht_quic_rc rc = p->version_info->google_frames ? ht_gquic_frames(&s, a.payload)
 							    : ht_quic_frames(&s, a.payload);
 	if (s.new_bytes) {

@@ -94,10 +94,13 @@ void ht_quic_restart(struct ht_quic_conn *c, struct ht_arena *a);
 
 // Where CRYPTO frames go.
 struct ht_quic_sink {
-	struct ht_quic_conn *conn;
+	struct ht_quic_conn *conn; // NULL: of the server, whose bytes all count from 0
+	struct ht_assembly *crypto; // that of conn, or the server's
 	struct ht_arena *arena;
 	uint32_t max_bytes;
 	bool new_bytes; // set when a frame brought bytes that were not there
+	bool closed; // there was a CONNECTION_CLOSE
+	uint64_t close_error; // its error code
 };
 
 // ht_quic_crypto adds the bytes of one CRYPTO frame: HT_QUIC_MORE, _LIMIT, _NO_ROOM or _BAD.
@@ -142,3 +145,22 @@ static inline void ht_quic_set_cid(uint8_t *cid, uint8_t *len, struct ht_span fr
 static inline bool ht_quic_is_cid(const uint8_t *cid, uint8_t len, struct ht_span s) {
 	return s.len == len && memcmp(cid, s.p, len) == 0;
 }
+
+// ht_quic_retry_is_right verifies that a Retry answers a first Initial sent to `odcid`, and
+// gives its token.
+HT_MUST_USE bool ht_quic_retry_is_right(
+	struct ht_quic *q,
+	struct ht_span odcid,
+	const struct ht_quic_packet *p,
+	struct ht_span *token
+);
+
+// ht_quic_open_by opens an Initial with the keys of one side of a connection id: false when they
+// do not fit. The payload is in q's scratch until the next call.
+HT_MUST_USE bool ht_quic_open_by(
+	struct ht_quic *q,
+	struct ht_span *payload,
+	const struct ht_quic_packet *p,
+	enum ht_initial_side side,
+	struct ht_span cid
+);

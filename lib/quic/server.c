@@ -1,29 +1,36 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the server's datagrams tell about the client's keys.
+// What the server's datagrams tell: about the client's keys, and of the server's own handshake.
 
 #include "quic_int.h"
 
-// retry_is_right verifies that a Retry answers the client's first Initial.
-static bool
-retry_is_right(struct ht_quic *q, const struct ht_quic_conn *c, const struct ht_quic_packet *p) {
+bool ht_quic_retry_is_right(
+	struct ht_quic *q,
+	struct ht_span odcid,
+	const struct ht_quic_packet *p,
+	struct ht_span *token
+) {
 	uint8_t kind = p->version_info->retry;
 	struct ht_reader r = ht_reader(p->whole);
-	struct ht_span odcid = HT_SPAN(c->odcid, c->odcid_len), body;
-	if (kind == HT_RETRY_UNKNOWN)
+	struct ht_span body;
+	// RFC 9000 17.2.5: the token is all that stands between the ids and the tag.
+	const size_t ids = 1 + 4 + 1 + p->dcid.len + 1 + p->scid.len;
+	if (kind == HT_RETRY_UNKNOWN || !ht_skip(&r, ids))
 		return false;
 	if (kind == HT_RETRY_ODCID) {
 		// draft-ietf-quic-transport-22 17.2.5: behind the connection ids, no tag yet.
 		struct ht_reader id;
-		return ht_skip(&r, 1 + 4 + 1 + p->dcid.len + 1 + p->scid.len) //
-		       && ht_vec8(&r, &id) //
-		       && ht_span_eq(id.left, odcid);
+		if (!ht_vec8(&r, &id) || !ht_span_eq(id.left, odcid))
+			return false;
+		*token = r.left;
+		return true;
 	}
-	if (r.left.len < 16 || r.left.len > HT_QUIC_MAX_DATAGRAM
-	    || !ht_take(&r, r.left.len - 16, &body))
+	if (r.left.len < 16 || p->whole.len > HT_QUIC_MAX_DATAGRAM
+	    || !ht_take(&r, r.left.len - 16, token))
 		return false;
+	body = HT_SPAN(p->whole.p, p->whole.len - 16);
 	// RFC 9001 5.8: the pseudo-packet is the id it answers with its length, then the Retry.
 	uint8_t *aad = q->scratch;
-	aad[0] = c->odcid_len;
+	aad[0] = (uint8_t)odcid.len;
 	memcpy(aad + 1, odcid.p, odcid.len);
 	memcpy(aad + 1 + odcid.len, body.p, body.len);
 	uint8_t none[16];
@@ -37,7 +44,9 @@ retry_is_right(struct ht_quic *q, const struct ht_quic_conn *c, const struct ht_
 // 9000 17.2.5.2: a client takes one Retry at most, and none once it has had an Initial of the
 // server.
 static void learn_retry(struct ht_quic *q, struct ht_quic_conn *c, const struct ht_quic_packet *p) {
-	if (c->retried || c->retry_cid_known || c->server_cid_known || !retry_is_right(q, c, p))
+	struct ht_span token;
+	if (c->retried || c->retry_cid_known || c->server_cid_known
+	    || !ht_quic_retry_is_right(q, HT_SPAN(c->odcid, c->odcid_len), p, &token))
 		return;
 	ht_quic_set_cid(c->retry_cid, &c->retry_cid_len, p->scid);
 	c->retry_cid_known = true;
@@ -71,4 +80,102 @@ void ht_quic_server(struct ht_quic *q, struct ht_quic_conn *c, struct ht_span da
 			c->server_cid_known = true;
 		}
 	}
+}
+
+// The ids that the server's keys may come from: that of a Retry seen behind the hello first, since
+// the client's Initials go by it from then on.
+static bool open_answer(
+	struct ht_quic *q,
+	struct ht_span *payload,
+	const struct ht_quic_answer *a,
+	const struct ht_quic_past *past,
+	const struct ht_quic_packet *p
+) {
+	if (a->retry
+	    && ht_quic_open_by(
+		    q, payload, p, HT_INITIAL_SERVER, HT_SPAN(a->retry_cid, a->retry_cid_len)
+	    ))
+		return true;
+	return ht_quic_open_by(
+		q, payload, p, HT_INITIAL_SERVER, HT_SPAN(past->key_cid, past->key_cid_len)
+	);
+}
+
+static void answer_retry(
+	struct ht_quic *q,
+	struct ht_quic_answer *a,
+	const struct ht_quic_past *past,
+	const struct ht_quic_packet *p
+) {
+	struct ht_span token;
+	if (a->retry || a->opened // RFC 9000 17.2.5.2, as above
+	    || !ht_quic_retry_is_right(q, HT_SPAN(past->odcid, past->odcid_len), p, &token))
+		return;
+	a->retry = true;
+	a->retry_token_len = (uint32_t)token.len;
+	ht_quic_set_cid(a->retry_cid, &a->retry_cid_len, p->scid);
+}
+
+static enum ht_quic_rc answer_initial(
+	struct ht_quic *q,
+	struct ht_quic_answer *a,
+	const struct ht_quic_past *past,
+	const struct ht_quic_packet *p
+) {
+	struct ht_span payload;
+	if (!open_answer(q, &payload, a, past, p)) {
+		if (a->undecryptable < UINT16_MAX)
+			a->undecryptable++;
+		return HT_QUIC_NO_KEY;
+	}
+	if (!a->opened)
+		a->version = p->version;
+	a->opened = true;
+	struct ht_quic_sink s
+		= {.crypto = &a->crypto, .arena = q->arena, .max_bytes = q->max_bytes};
+	enum ht_quic_rc rc = p->version_info->google_frames ? ht_gquic_frames(&s, payload)
+							    : ht_quic_frames(&s, payload);
+	if (s.new_bytes && a->packets < UINT16_MAX)
+		a->packets++;
+	if (s.closed && !a->closed) {
+		a->closed = true;
+		a->close_error = s.close_error;
+	}
+	return rc;
+}
+
+enum ht_quic_rc ht_quic_answer(
+	struct ht_quic *q,
+	struct ht_quic_answer *a,
+	const struct ht_quic_past *past,
+	struct ht_span datagram
+) {
+	struct ht_quic_header h;
+	enum ht_quic_kind kind = ht_quic_peek(&h, datagram);
+	if (!ht_quic_is_cid(past->scid, past->scid_len, h.dcid))
+		return HT_QUIC_MORE; // not for this client
+	if (kind == HT_QUIC_VERSION_NEGOTIATION
+	    && ht_quic_is_cid(past->odcid, past->odcid_len, h.scid)) {
+		a->version_negotiation = true;
+		return HT_QUIC_MORE;
+	}
+	struct ht_reader r = ht_reader(datagram);
+	struct ht_quic_packet p;
+	enum ht_quic_rc rc = HT_QUIC_MORE; // the first that is not right
+	for (enum ht_rc next; (next = ht_quic_next(&p, &r)) != HT_BAD;) {
+		if (next == HT_SKIP || !ht_quic_is_cid(past->scid, past->scid_len, p.dcid))
+			continue;
+		if (p.type == HT_TYPE_RETRY)
+			answer_retry(q, a, past, &p);
+		if (p.type != HT_TYPE_INITIAL)
+			continue;
+		enum ht_quic_rc got = answer_initial(q, a, past, &p);
+		if (rc == HT_QUIC_MORE)
+			rc = got;
+	}
+	return rc;
+}
+
+void ht_quic_answer_drop(struct ht_quic *q, struct ht_quic_answer *a) {
+	ht_assembly_drop(&a->crypto, q->arena);
 }

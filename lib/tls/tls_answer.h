@@ -57,29 +57,29 @@ const char *ht_tls_alert_name(uint8_t description);
 
 // --- one direction of a handshake --------------------------------------------------------------
 
-// What was seen, as bits of ht_answer.seen.
+// What was seen, as bits of ht_tls_facts.seen.
 enum {
-	HT_ANSWER_SERVER_HELLO = 1 << 0, // version and cipher are set
-	HT_ANSWER_RETRY_REQUEST = 1 << 1, // a HelloRetryRequest; DTLS: or a HelloVerifyRequest, see
-					  // below
-	HT_ANSWER_VERIFY_REQUEST = 1 << 2, // DTLS: a cookie was asked for (RFC 6347 4.2.1)
-	HT_ANSWER_GROUP = 1 << 3, // group is set: key_share, or ServerKeyExchange (RFC 8422 5.4)
-	HT_ANSWER_CERTIFICATE = 1 << 4, // a Certificate message with one certificate or more
-	HT_ANSWER_NO_CERTIFICATE = 1 << 5, // a Certificate message with none
-	HT_ANSWER_CERTIFICATE_REQUEST = 1 << 6,
-	HT_ANSWER_HELLO_DONE = 1 << 7, // ServerHelloDone: the server has said all of itself
-	HT_ANSWER_TICKET = 1 << 8, // NewSessionTicket in clear (RFC 5077 3.3)
-	HT_ANSWER_KEY_EXCHANGE = 1 << 9, // ServerKeyExchange or ClientKeyExchange
-	HT_ANSWER_CHANGE_CIPHER_SPEC = 1 << 10,
-	HT_ANSWER_RESUMED = 1 << 11, // an earlier session is taken up
-	HT_ANSWER_ALERT = 1 << 12, // alert_level and alert are set
-	HT_ANSWER_FATAL = 1 << 13, // it ended the handshake
-	HT_ANSWER_ENCRYPTED = 1 << 14, // what came next was encrypted
-	HT_ANSWER_HELLO = 1 << 15, // of a client: another ClientHello
+	HT_FACT_SERVER_HELLO = 1 << 0, // version and cipher are set
+	HT_FACT_RETRY_REQUEST
+	= 1 << 1, // a HelloRetryRequest; version and cipher are set by it, too
+	HT_FACT_VERIFY_REQUEST = 1 << 2, // DTLS: a cookie was asked for (RFC 6347 4.2.1)
+	HT_FACT_GROUP = 1 << 3, // group is set: key_share, or ServerKeyExchange (RFC 8422 5.4)
+	HT_FACT_CERTIFICATE = 1 << 4, // a Certificate message with one certificate or more
+	HT_FACT_NO_CERTIFICATE = 1 << 5, // a Certificate message with none
+	HT_FACT_CERTIFICATE_REQUEST = 1 << 6,
+	HT_FACT_HELLO_DONE = 1 << 7, // ServerHelloDone: the server has said all of itself
+	HT_FACT_TICKET = 1 << 8, // NewSessionTicket in clear (RFC 5077 3.3)
+	HT_FACT_KEY_EXCHANGE = 1 << 9, // ServerKeyExchange or ClientKeyExchange
+	HT_FACT_CHANGE_CIPHER_SPEC = 1 << 10,
+	HT_FACT_RESUMED = 1 << 11, // an earlier session is taken up
+	HT_FACT_ALERT = 1 << 12, // alert_level and alert are set
+	HT_FACT_FATAL = 1 << 13, // it ended the handshake
+	HT_FACT_ENCRYPTED = 1 << 14, // what came next was encrypted
+	HT_FACT_HELLO = 1 << 15, // of a client: another ClientHello
 };
 
-struct ht_answer {
-	uint16_t seen; // HT_ANSWER_*
+struct ht_tls_facts {
+	uint16_t seen; // HT_FACT_*
 	uint16_t version; // as ht_server_hello_version()
 	uint16_t cipher;
 	uint16_t group;
@@ -89,7 +89,7 @@ struct ht_answer {
 };
 
 // A part of the buffer that the stream is gathered in.
-struct ht_answer_part {
+struct ht_tls_part {
 	uint32_t at, len;
 };
 
@@ -101,9 +101,9 @@ struct ht_answer_part {
 // pre_shared_key (TLS 1.3), or when ChangeCipherSpec follows without a ServerHelloDone (RFC 5246
 // 7.3, RFC 5077 3.1), by session id or by ticket.
 struct ht_tls_answer {
-	struct ht_answer facts;
-	struct ht_answer_part hello; // body of the last ServerHello or HelloRetryRequest
-	struct ht_answer_part chain; // certificates as sent, each behind 3 bytes of length
+	struct ht_tls_facts facts;
+	struct ht_tls_part hello; // body of the last ServerHello or HelloRetryRequest
+	struct ht_tls_part chain; // certificates as sent, each behind 3 bytes of length
 	uint32_t pos; // bytes of the stream before it were looked at
 	uint32_t begin; // handshake bytes are gathered from here on in the buffer
 	uint32_t gathered; // handshake bytes there, record headers taken out
@@ -118,11 +118,11 @@ struct ht_tls_answer {
 // ht_tls_answer goes on with the first `len` in-order bytes of the stream. Like ht_tls_frame() it
 // moves handshake bytes together inside `buf`, over the record headers between them; what the parts
 // name stays where it is, bytes behind a->pos are not touched, and the cost over the life of a
-// stream is linear in the bytes. `max`: handshake bytes that are worth waiting for.
+// stream is linear in the bytes. `max`: bytes of the longest message that is worth waiting for.
 //   HT_OK    over: nothing more of use comes in clear
 //   HT_MORE  right so far
 //   HT_BAD   not TLS, or a message that contradicts itself
-//   HT_LIMIT a message ends past `max`
+//   HT_LIMIT a message longer than `max`, or a ServerHello with too many extensions
 // Facts and parts hold what was seen before a fault, too. A direction that is over stays so.
 HT_MUST_USE enum ht_rc
 ht_tls_answer(struct ht_tls_answer *a, uint8_t *buf, size_t len, uint32_t max);
@@ -146,7 +146,7 @@ enum { HT_DTLS_PART_HELLO, HT_DTLS_PART_CERTIFICATE, HT_DTLS_PART_KEY_EXCHANGE, 
 
 // The server's side of one DTLS association, or the client's. All zero begins as a server.
 struct ht_dtls_answer {
-	struct ht_answer facts;
+	struct ht_tls_facts facts;
 	bool client;
 	bool over;
 	uint8_t cert_type;
@@ -168,6 +168,7 @@ struct ht_dtls_messages {
 //   HT_BAD   a message that contradicts itself
 //   HT_LIMIT a message longer than `max`, or in too many fragments
 //   HT_FULL  the arena has no room; the datagram may be given again
+// Whatever the outcome, *out holds what became whole.
 HT_MUST_USE enum ht_rc ht_dtls_answer(
 	struct ht_dtls_answer *d,
 	struct ht_arena *a,

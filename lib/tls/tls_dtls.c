@@ -3,25 +3,7 @@
 
 #include "tls.h"
 
-#include "reader.h"
-
-enum { CT_HANDSHAKE = 22, HS_CLIENT_HELLO = 1 };
-
-// One fragment of a handshake message.
-struct fragment {
-	uint8_t type;
-	uint16_t message_seq;
-	uint32_t length, offset; // of the message; of this fragment in it
-	struct ht_span data; // less than the fragment has when the datagram was cut
-};
-
-// DTLSPlaintext (RFC 6347 4.1): type, version, epoch, sequence number, length.
-struct record {
-	uint8_t type;
-	bool clear; // only epoch 0 is
-	struct ht_reader payload;
-	size_t missing; // bytes of the payload that the snap length took
-};
+#include "tls_int.h"
 
 // Takes what there is of `n` bytes, and tells how many are missing.
 static bool take_some(struct ht_reader *r, size_t n, struct ht_span *out, size_t *missing) {
@@ -31,7 +13,7 @@ static bool take_some(struct ht_reader *r, size_t n, struct ht_span *out, size_t
 }
 
 // 0x0100 is the version OpenSSL sent before RFC 4347 was final.
-static bool take_record(struct ht_reader *r, struct record *out) {
+bool ht_dtls_take_record(struct ht_reader *r, struct ht_dtls_record *out) {
 	uint16_t version, epoch, n;
 	struct ht_span payload;
 	if (!ht_u8(r, &out->type) //
@@ -48,7 +30,7 @@ static bool take_record(struct ht_reader *r, struct record *out) {
 }
 
 // Handshake header (RFC 6347 4.2.2): type, length, message_seq, fragment_offset, fragment_length.
-static bool take_fragment(struct record *rec, struct fragment *f) {
+bool ht_dtls_take_fragment(struct ht_dtls_record *rec, struct ht_dtls_fragment *f) {
 	struct ht_reader *r = &rec->payload;
 	uint32_t n;
 	size_t missing;
@@ -62,26 +44,26 @@ static bool take_fragment(struct record *rec, struct fragment *f) {
 // on): so many are passed over.
 #define LEADING_RECORDS 4
 
-static bool first_fragment(struct ht_span datagram, struct fragment *f) {
+static bool first_fragment(struct ht_span datagram, struct ht_dtls_fragment *f) {
 	struct ht_reader r = ht_reader(datagram);
-	struct record rec;
+	struct ht_dtls_record rec;
 	if (datagram.len == 0 || !ht_dtls_perhaps(datagram))
 		return false;
-	for (unsigned i = 0; i <= LEADING_RECORDS && take_record(&r, &rec); i++)
-		if (rec.type == CT_HANDSHAKE && rec.clear && take_fragment(&rec, f)
+	for (unsigned i = 0; i <= LEADING_RECORDS && ht_dtls_take_record(&r, &rec); i++)
+		if (rec.type == CT_HANDSHAKE && rec.clear && ht_dtls_take_fragment(&rec, f)
 		    && f->type == HS_CLIENT_HELLO)
 			return true;
 	return false;
 }
 
 bool ht_dtls_start(struct ht_span datagram) {
-	struct fragment f;
+	struct ht_dtls_fragment f;
 	return first_fragment(datagram, &f);
 }
 
 // The body begins with client_version and random (RFC 6347 4.3.2).
 struct ht_span ht_dtls_first(struct ht_span datagram, uint16_t *message_seq) {
-	struct fragment f;
+	struct ht_dtls_fragment f;
 	*message_seq = 0;
 	if (!first_fragment(datagram, &f))
 		return HT_SPAN_EMPTY;
@@ -92,7 +74,7 @@ struct ht_span ht_dtls_first(struct ht_span datagram, uint16_t *message_seq) {
 static enum ht_dtls_rc add_fragment(
 	struct ht_dtls *d,
 	struct ht_arena *a,
-	const struct fragment *f,
+	const struct ht_dtls_fragment *f,
 	uint32_t max,
 	struct ht_tls_message *out
 ) {
@@ -151,14 +133,14 @@ enum ht_dtls_rc ht_dtls_add(
 	enum ht_dtls_rc result = HT_DTLS_SKIP;
 	uint16_t records = d->begun ? d->records : 0;
 	while (r.left.len > 0) {
-		struct record rec;
-		if (!take_record(&r, &rec) || (rec.missing > 0 && !cut))
+		struct ht_dtls_record rec;
+		if (!ht_dtls_take_record(&r, &rec) || (rec.missing > 0 && !cut))
 			return result;
 		if (rec.type != CT_HANDSHAKE || !rec.clear)
 			continue;
 		while (rec.payload.left.len > 0) {
-			struct fragment f;
-			if (!take_fragment(&rec, &f))
+			struct ht_dtls_fragment f;
+			if (!ht_dtls_take_fragment(&rec, &f))
 				break;
 			if (f.type != HS_CLIENT_HELLO)
 				continue;

@@ -2,14 +2,7 @@
 // Records and handshake messages of a stream: RFC 8446 4 and 5.1, RFC 6101 (SSL 3.0), RFC 5246 E.2.
 
 #include "tls.h"
-
-enum {
-	CT_CHANGE_CIPHER_SPEC = 20,
-	CT_ALERT = 21,
-	CT_HANDSHAKE = 22,
-	CT_APPLICATION_DATA = 23,
-};
-enum { HS_CLIENT_HELLO = 1, HS_SERVER_HELLO = 2 };
+#include "tls_int.h"
 
 #define RECORD_HEADER 5
 #define HANDSHAKE_HEADER 4

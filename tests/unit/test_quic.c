@@ -1193,7 +1193,8 @@ static void caps(void **state) {
 
 static enum ht_quic_rc
 frames(struct ht_quic_conn *c, struct ht_span payload, bool google, bool *new_bytes) {
-	struct ht_quic_sink s = {.conn = c, .arena = arena, .max_bytes = 16384};
+	struct ht_quic_sink s
+		= {.conn = c, .crypto = &c->crypto, .arena = arena, .max_bytes = 16384};
 	uint8_t *cut = t_dup(payload.p, payload.len);
 	struct ht_span copy = HT_SPAN(cut, payload.len);
 	enum ht_quic_rc rc = google ? ht_gquic_frames(&s, copy) : ht_quic_frames(&s, copy);
