@@ -22,15 +22,18 @@
 // Bytes of a subject or issuer; a longer one is not told.
 #define HT_CERTIFICATE_MAX_NAME 2048
 
-// X(ID, name, help). records = cached + parsed + malformed + too_long.
+// X(ID, name, help). records = cached + parsed + malformed + too_long + no_memory.
 #define HT_CERTIFICATE_COUNTERS(X) \
 	X(RECORDS, "records", "records with certificates") \
 	X(CACHED, "cached", "their first certificate was read before") \
 	X(PARSED, "parsed", "it was read by libcrypto") \
 	X(MALFORMED, "malformed", "libcrypto refused it, or a length in the chain is wrong") \
 	X(TOO_LONG, "too_long", "it is longer than 16 KiB, or the chain than 64 KiB") \
+	X(NO_MEMORY, "no_memory", "there was no memory to read it") \
 	X(NAMES_LEFT_OUT, "names_left_out", \
-	  "names of certificates that were not told: too long, too many, or of no kind that is")
+	  "names in certificates that were not told: too long, too many, or neither a DNS name " \
+	  "nor " \
+	  "an address")
 
 enum ht_certificate_counter {
 #define X(id, name, help) HT_CERTIFICATE_##id,
