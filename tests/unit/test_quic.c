@@ -1562,10 +1562,233 @@ static void size_of_a_connection(void **state) {
 	assert_true(sizeof(struct ht_quic_conn) <= 512);
 }
 
+// --- The server's side
+
+// What is left of a hello of the id in `plain`, in V1.
+static struct ht_quic_past past_of(void) {
+	struct ht_quic_conn c = {0};
+	struct buf m;
+	struct ht_quic_past p;
+	message(&m, 300, 1);
+	assert_int_equal(give_part(&c, &plain, &m, 0, 300), HT_QUIC_MORE);
+	ht_quic_leave(&p, &c, 300);
+	ht_quic_drop(quic, &c);
+	return p;
+}
+
+static enum ht_quic_rc
+answer(struct ht_quic_answer *a, const struct ht_quic_past *p, struct ht_span d) {
+	uint8_t *cut = t_dup(d.p, d.len);
+	enum ht_quic_rc rc = ht_quic_answer(quic, a, p, HT_SPAN(cut, d.len));
+	free(cut);
+	return rc;
+}
+
+static const struct initial answering = {
+	.version = V1,
+	.key_id = {(const uint8_t *)"\x11\x22\x33\x44\x55\x66\x77\x88", 8},
+	.dcid = {(const uint8_t *)"cli", 3},
+	.scid = {(const uint8_t *)"server", 6},
+	.server = true,
+};
+
+static enum ht_quic_rc answer_part(
+	struct ht_quic_answer *a,
+	const struct ht_quic_past *p,
+	const struct initial *in,
+	const struct buf *msg,
+	size_t lo,
+	size_t hi
+) {
+	struct buf f = {.len = 0}, d = {.len = 0};
+	put_crypto(&f, msg, lo, hi);
+	seal(&d, in, &f);
+	return answer(a, p, span(&d));
+}
+
+static void expect_answer(const struct ht_quic_answer *a, const struct buf *msg) {
+	assert_int_equal(ht_ranges_prefix(&a->crypto.have), msg->len);
+	assert_memory_equal(a->crypto.buf, msg->p, msg->len);
+}
+
+// RFC 9001 A.3 and RFC 9369 A.3: a ServerHello of 90 bytes, by what is left of the client's hello.
+static void rfc_answers(void **state) {
+	(void)state;
+	static const struct {
+		uint32_t version;
+		const char *client, *server, *retry;
+	} cases[] = {
+		{V1, rfc9001_client, rfc9001_server, rfc9001_retry},
+		{V2, rfc9369_client, rfc9369_server, rfc9369_retry},
+	};
+	for (size_t i = 0; i < HT_ARRAY_LEN(cases); i++) {
+		struct ht_quic_conn c = {0};
+		struct ht_quic_answer a = {0}, r = {0};
+		struct ht_quic_past past;
+		uint8_t d[1500];
+		size_t n = t_unhex(d, sizeof(d), cases[i].client);
+		assert_int_equal(give(&c, HT_SPAN(d, n)), HT_QUIC_MORE);
+		ht_quic_leave(&past, &c, 241);
+		ht_quic_drop(quic, &c);
+		// The client's own Initial is none of the server's.
+		assert_int_equal(answer(&a, &past, HT_SPAN(d, n)), HT_QUIC_MORE);
+		assert_int_equal(a.undecryptable, 0);
+
+		n = t_unhex(d, sizeof(d), cases[i].server);
+		for (size_t len = 1; len < n; len++) {
+			(void)answer(&a, &past, HT_SPAN(d, len));
+			assert_false(a.opened);
+		}
+		assert_int_equal(answer(&a, &past, HT_SPAN(d, n)), HT_QUIC_MORE);
+		assert_true(a.opened);
+		assert_int_equal(a.version, cases[i].version);
+		assert_int_equal(a.packets, 1);
+		assert_int_equal(ht_ranges_prefix(&a.crypto.have), 90);
+		assert_memory_equal(a.crypto.buf, "\x02\x00\x00\x56\x03\x03\xee\xfc\xe7\xf7", 10);
+		// Once more: nothing new.
+		assert_int_equal(answer(&a, &past, HT_SPAN(d, n)), HT_QUIC_MORE);
+		assert_int_equal(a.packets, 1);
+
+		n = t_unhex(d, sizeof(d), cases[i].retry);
+		d[n - 1] ^= 1;
+		assert_int_equal(answer(&r, &past, HT_SPAN(d, n)), HT_QUIC_MORE);
+		assert_false(r.retry);
+		d[n - 1] ^= 1;
+		for (size_t len = 1; len < n; len++) {
+			(void)answer(&r, &past, HT_SPAN(d, len));
+			assert_false(r.retry);
+		}
+		assert_int_equal(answer(&r, &past, HT_SPAN(d, n)), HT_QUIC_MORE);
+		assert_true(r.retry);
+		assert_int_equal(r.retry_token_len, 5); // "token"
+		assert_int_equal(r.retry_cid_len, 8);
+		assert_memory_equal(r.retry_cid, "\xf0\x67\xa5\x50\x2a\x42\x62\xb5", 8);
+		// None behind an Initial of the server.
+		assert_int_equal(answer(&a, &past, HT_SPAN(d, n)), HT_QUIC_MORE);
+		assert_false(a.retry);
+		ht_quic_answer_drop(quic, &a);
+	}
+}
+
+static void answer_in_pieces(void **state) {
+	(void)state;
+	struct ht_quic_answer a = {0};
+	struct ht_quic_past past = past_of();
+	struct buf m;
+	message(&m, 900, 3);
+	struct initial in = answering;
+	in.pn = 1;
+	assert_int_equal(answer_part(&a, &past, &in, &m, 500, 900), HT_QUIC_MORE);
+	assert_int_equal(ht_ranges_prefix(&a.crypto.have), 0);
+	assert_int_equal(answer_part(&a, &past, &answering, &m, 0, 500), HT_QUIC_MORE);
+	expect_answer(&a, &m);
+	assert_int_equal(a.packets, 2);
+	// Another client's, and some that no key opens.
+	in.dcid = HT_SPAN_STR("cl2");
+	assert_int_equal(answer_part(&a, &past, &in, &m, 0, 900), HT_QUIC_MORE);
+	in = answering;
+	in.key_id = HT_SPAN_STR("another1");
+	assert_int_equal(answer_part(&a, &past, &in, &m, 0, 900), HT_QUIC_NO_KEY);
+	in = answering;
+	in.server = false; // sealed by the client's keys
+	assert_int_equal(answer_part(&a, &past, &in, &m, 0, 900), HT_QUIC_NO_KEY);
+	assert_int_equal(a.undecryptable, 2);
+	assert_int_equal(a.packets, 2);
+	ht_quic_answer_drop(quic, &a);
+}
+
+static void answer_in_another_version(void **state) {
+	(void)state;
+	struct ht_quic_answer a = {0};
+	struct ht_quic_past past = past_of();
+	struct buf m;
+	message(&m, 100, 3);
+	struct initial in = answering;
+	in.version = V2;
+	assert_int_equal(answer_part(&a, &past, &in, &m, 0, 100), HT_QUIC_MORE);
+	assert_int_equal(a.version, V2);
+	expect_answer(&a, &m);
+	ht_quic_answer_drop(quic, &a);
+}
+
+// A Retry behind the hello: the answer's keys come from the id in it. One by the keys of before is
+// opened, too.
+static void answer_behind_retry(void **state) {
+	(void)state;
+	struct ht_quic_answer a = {.retry = true, .retry_cid_len = 5};
+	struct ht_quic_past past = past_of();
+	struct buf m;
+	memcpy(a.retry_cid, "retry", 5);
+	message(&m, 100, 3);
+	struct initial in = answering;
+	in.key_id = HT_SPAN_STR("retry");
+	assert_int_equal(answer_part(&a, &past, &in, &m, 0, 50), HT_QUIC_MORE);
+	assert_int_equal(answer_part(&a, &past, &answering, &m, 50, 100), HT_QUIC_MORE);
+	expect_answer(&a, &m);
+	ht_quic_answer_drop(quic, &a);
+}
+
+static void answer_closes(void **state) {
+	(void)state;
+	struct ht_quic_answer a = {0};
+	struct ht_quic_past past = past_of();
+	struct buf f = {.len = 0}, d = {.len = 0};
+	put_byte(&f, 0x1c);
+	put_varint(&f, 0x128); // handshake_failure
+	put_varint(&f, 6);
+	put_varint(&f, 2);
+	put(&f, "no", 2);
+	seal(&d, &answering, &f);
+	assert_int_equal(answer(&a, &past, span(&d)), HT_QUIC_MORE);
+	assert_true(a.closed);
+	assert_int_equal(a.close_error, 0x128);
+	assert_int_equal(a.packets, 0);
+	assert_int_equal(a.crypto.have.num, 0);
+}
+
+static void answer_negotiates(void **state) {
+	(void)state;
+	static const char negotiation[] = "\x80\0\0\0\0\x03"
+					  "cli"
+					  "\x08\x11\x22\x33\x44\x55\x66\x77\x88"
+					  "\0\0\0\x01";
+	struct ht_quic_answer a = {0};
+	struct ht_quic_past past = past_of();
+	struct buf d = {.len = 0};
+	put(&d, negotiation, sizeof(negotiation) - 1);
+	assert_int_equal(answer(&a, &past, span(&d)), HT_QUIC_MORE);
+	assert_true(a.version_negotiation);
+	a = (struct ht_quic_answer){0};
+	d.p[12] ^= 1; // not the id the client sent to
+	assert_int_equal(answer(&a, &past, span(&d)), HT_QUIC_MORE);
+	assert_false(a.version_negotiation);
+}
+
+static void answer_is_bounded(void **state) {
+	(void)state;
+	struct ht_quic_answer a = {0};
+	struct ht_quic_past past = past_of();
+	struct buf f = {.len = 0}, d = {.len = 0};
+	put_byte(&f, 0x06);
+	put_varint(&f, 16384); // max_bytes
+	put_varint(&f, 1);
+	put_byte(&f, 0);
+	seal(&d, &answering, &f);
+	assert_int_equal(answer(&a, &past, span(&d)), HT_QUIC_LIMIT);
+	assert_int_equal(ht_arena_used(arena), 0);
+}
+
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		CASE(rfc_packets),
+		CASE(rfc_answers),
+		CASE(answer_in_pieces),
+		CASE(answer_in_another_version),
+		CASE(answer_behind_retry),
+		CASE(answer_closes),
+		CASE(answer_negotiates),
+		CASE(answer_is_bounded),
 		CASE(retry_that_answers_another),
 		CASE(every_version),
 		CASE(ids_and_token),
