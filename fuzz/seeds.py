@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Writes seed corpora of fuzz_tls, fuzz_stream, fuzz_upgrade, fuzz_carrier and fuzz_spool:  fuzz/seeds.py [tls] [stream] [upgrade] [carrier] [spool]
+"""Writes the seed corpora that no one writes by hand:  fuzz/seeds.py [TARGET...]
 
-The formats are those at the top of these files. Nothing here is drawn at random,
-so that a run changes only what was meant to change.
+The formats are those at the top of fuzz_TARGET.c. Nothing here is drawn at random,
+so that a run changes only what was meant to change. What servers say is taken from
+the captures of this project.
 """
 
 import os
@@ -231,12 +232,76 @@ def spool():
     yield "damaged-before-settled", damaged([3, 10, 20, 2], (62, 1), settled=2)
 
 
+def captured(name):
+    """(from the server, bytes) of each segment or datagram of a capture of pcaps/real/cases-answer.sh."""
+    with open(os.path.join(here, "..", "pcaps", name + ".pcap"), "rb") as f:
+        d = f.read()
+    at = 24
+    while at < len(d):
+        n = struct.unpack_from("<I", d, at + 8)[0]
+        frame = d[at + 16 : at + 16 + n]
+        at += 16 + n
+        if frame[12:14] != b"\x08\0":
+            continue
+        ip = frame[14 : 14 + struct.unpack_from("!H", frame, 16)[0]]
+        l4 = ip[20:]
+        payload = l4[l4[12] >> 4 << 2 :] if ip[9] == 6 else l4[8:]
+        if payload:
+            yield struct.unpack_from("!H", l4)[0] == 443, payload
+
+
+def said(name, server):
+    """One side of a capture with one connection."""
+    return b"".join(p for from_server, p in captured(name) if from_server == server)
+
+
+def messages(stream):
+    """The bodies of the handshake messages in clear at the beginning of a stream, by type."""
+    hs, found = b"", {}
+    while stream[:1] == b"\x16":
+        n = struct.unpack_from("!H", stream, 3)[0]
+        hs, stream = hs + stream[5 : 5 + n], stream[5 + n :]
+    while len(hs) >= 4:
+        n = int.from_bytes(hs[1:4], "big")
+        found.setdefault(hs[0], hs[4 : 4 + n])
+        hs = hs[4 + n :]
+    return found
+
+
+def answer():
+    hello, server, client, dtls_server, dtls_client = (bytes([n]) for n in range(5))
+    whole = "answer-tls12-mtls-refused"
+    yield "hello-tls12", hello + messages(said(whole, True))[2]
+    yield "hello-tls13", hello + messages(said("answer-hrr", True))[2]
+    yield "hello-alpn", hello + w.server_hello13()[4:]
+    yield "server-tls12", server + w.v8(b"\x10\0\x40") + said(whole, True)
+    yield "server-tls10", server + w.v8(b"\xff") + said("answer-tls10", True)
+    yield "server-hrr", server + w.v8(b"\x03") + said("answer-hrr", True)[:1200]
+    yield "server-warning", server + w.v8(b"\0") + said("answer-alert-unknown-name", True)
+    yield "server-alert", server + w.v8(b"\0") + said("answer-alert-alpn", True)
+    for name, capture in (("certificate", whole), ("second-hello", "answer-hrr"), ("alert", "answer-unknown-ca")):
+        c = said(capture, False)
+        yield "client-" + name, client + w.v8(b"\x08") + c[5 + struct.unpack_from("!H", c, 3)[0] :][:1500]
+    flights = list(captured("answer-dtls12"))
+    yield "dtls-server", dtls_server + b"".join(w.v16(p) for from_server, p in flights if from_server)
+    yield "dtls-reversed", dtls_server + b"".join(w.v16(p) for from_server, p in flights[7:2:-1] if from_server)
+    yield "dtls-client", dtls_client + b"".join(w.v16(p) for from_server, p in flights if not from_server)
+
+
+def certificate():
+    for name in ("tls12-mtls-refused", "expired-cert", "tls10"):
+        yield name, messages(said("answer-" + name, True))[11][3:]
+
+
+SEEDS = {"tls": tls, "stream": stream, "upgrade": upgrade, "carrier": carrier, "answer": answer,
+         "certificate": certificate}
+
+
 def main():
-    writers = {"tls": tls, "stream": stream, "upgrade": upgrade, "carrier": carrier, "spool": spool}
-    for name in sys.argv[1:] or list(writers):
+    for name in sys.argv[1:] or SEEDS:
         folder = os.path.join(here, "corpus", name)
         os.makedirs(folder, exist_ok=True)
-        for seed, data in writers[name]():
+        for seed, data in SEEDS[name]():
             with open(os.path.join(folder, seed), "wb") as f:
                 f.write(data)
 

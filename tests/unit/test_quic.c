@@ -1650,10 +1650,10 @@ static void rfc_answers(void **state) {
 		assert_int_equal(a.packets, 1);
 
 		n = t_unhex(d, sizeof(d), cases[i].retry);
-		d[n - 1] ^= 1;
+		d[(n - 1) % sizeof(d)] ^= 1;
 		assert_int_equal(answer(&r, &past, HT_SPAN(d, n)), HT_QUIC_MORE);
 		assert_false(r.retry);
-		d[n - 1] ^= 1;
+		d[(n - 1) % sizeof(d)] ^= 1;
 		for (size_t len = 1; len < n; len++) {
 			(void)answer(&r, &past, HT_SPAN(d, len));
 			assert_false(r.retry);
