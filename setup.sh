@@ -10,9 +10,10 @@ set -eu
 cd "$(dirname "$0")"
 
 packages="gcc libc6-dev meson ninja-build pkg-config libpcap-dev libssl-dev zlib1g-dev libzstd-dev libxxhash-dev \
-	libck-dev libdpdk-dev dpdk libyaml-dev libmicrohttpd-dev libcap-ng-dev libseccomp-dev \
+	libck-dev libdpdk-dev dpdk libyaml-dev libmicrohttpd-dev libcap-ng-dev libseccomp-dev libfixbuf-dev \
 	build-essential debhelper"
 for_tests="libcmocka-dev python3 python3-prometheus-client python3-yaml tshark zstd gzip tcpdump tcpreplay iproute2 openssl curl \
+	libfixbuf-tools nfdump pmacct \
 	qemu-system-x86 busybox-static systemd systemd-container"
 servers=
 case "${1:-}" in

@@ -99,10 +99,10 @@ static void print_version(void) {
 #define BUILT(what) (HT_HAVE_##what ? "yes" : "no")
 	printf("hellotap %s (gzip %s, zstd %s, dpdk %s, configuration %s, metrics %s, capabilities "
 	       "%s, "
-	       "seccomp %s; libpcap %.*s; libcrypto %s; crypto: %s)\n",
+	       "seccomp %s, ipfix %s; libpcap %.*s; libcrypto %s; crypto: %s)\n",
 	       HT_VERSION, BUILT(ZLIB), BUILT(ZSTD), HT_DPDK_VERSION, BUILT(YAML),
-	       BUILT(MICROHTTPD), BUILT(CAPNG), BUILT(SECCOMP), (int)strcspn(pcap, " "), pcap,
-	       OpenSSL_version(OPENSSL_VERSION_STRING),
+	       BUILT(MICROHTTPD), BUILT(CAPNG), BUILT(SECCOMP), BUILT(IPFIX),
+	       (int)strcspn(pcap, " "), pcap, OpenSSL_version(OPENSSL_VERSION_STRING),
 	       crypto != NULL ? ht_crypto_name(crypto) : "refused by libcrypto");
 	ht_crypto_free(crypto);
 }
