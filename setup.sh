@@ -2,7 +2,8 @@
 # Installs what hellotap needs from Debian's packages, configures and builds it in build/.
 #
 #   ./setup.sh          what it takes to build, run, and make the Debian package
-#   ./setup.sh tests    also what the tests use: some 60 MB of servers, of which none is started, and 120 MB of QEMU
+#   ./setup.sh tests    also what the tests use: some 60 MB of servers, of which none is started, 120 MB of QEMU,
+#                       and 220 MB of Java and Maven, with which the test of Kafka fetches 45 MB of it into build/tests/kafka
 #   ./setup.sh ci       also what .ci/run uses (clang, the format check)
 #
 # As root, or with sudo. Running it again is harmless: what is there is left alone.
@@ -11,17 +12,18 @@ cd "$(dirname "$0")"
 
 packages="gcc libc6-dev meson ninja-build pkg-config libpcap-dev libssl-dev zlib1g-dev libzstd-dev libxxhash-dev \
 	libck-dev libdpdk-dev dpdk libyaml-dev libmicrohttpd-dev libcap-ng-dev libseccomp-dev libfixbuf-dev \
+	libprotobuf-c-dev protobuf-c-compiler librdkafka-dev \
 	build-essential debhelper"
-for_tests="libcmocka-dev python3 python3-prometheus-client python3-yaml tshark zstd gzip tcpdump tcpreplay iproute2 openssl curl \
-	libfixbuf-tools nfdump pmacct \
-	qemu-system-x86 busybox-static systemd systemd-container"
+for_tests="libcmocka-dev python3 python3-pip python3-prometheus-client python3-yaml tshark zstd gzip tcpdump tcpreplay iproute2 \
+	openssl curl libfixbuf-tools nfdump pmacct qemu-system-x86 busybox-static systemd systemd-container \
+	kcat protobuf-compiler python3-protobuf default-jre-headless maven"
 servers=
 case "${1:-}" in
 "") ;;
 tests) packages="$packages $for_tests" ;;
 ci) packages="$packages $for_tests clang llvm libclang-rt-14-dev clang-format-14 mandoc git lintian" ;;
 *)
-	sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 	;;
 esac

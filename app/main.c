@@ -9,6 +9,7 @@
 #include "ht_config.h"
 #include "options.h"
 #include "privileges.h"
+#include "protobuf.h"
 #include "replay.h"
 #include "services.h"
 #include "summary.h"
@@ -97,11 +98,11 @@ static void print_version(void) {
 	pcap += strcspn(pcap, "0123456789");
 	struct ht_crypto *crypto = ht_crypto_new();
 #define BUILT(what) (HT_HAVE_##what ? "yes" : "no")
-	printf("hellotap %s (gzip %s, zstd %s, dpdk %s, configuration %s, metrics %s, capabilities "
-	       "%s, "
-	       "seccomp %s, ipfix %s; libpcap %.*s; libcrypto %s; crypto: %s)\n",
+	printf("hellotap %s (gzip %s, zstd %s, dpdk %s, configuration %s, metrics %s, protobuf %s, "
+	       "kafka %s, ipfix %s, capabilities %s, seccomp %s; libpcap %.*s; libcrypto %s; crypto: %s)\n",
 	       HT_VERSION, BUILT(ZLIB), BUILT(ZSTD), HT_DPDK_VERSION, BUILT(YAML),
-	       BUILT(MICROHTTPD), BUILT(CAPNG), BUILT(SECCOMP), BUILT(IPFIX),
+	       BUILT(MICROHTTPD), BUILT(PROTOBUF), BUILT(KAFKA), BUILT(IPFIX), BUILT(CAPNG),
+	       BUILT(SECCOMP),
 	       (int)strcspn(pcap, " "), pcap, OpenSSL_version(OPENSSL_VERSION_STRING),
 	       crypto != NULL ? ht_crypto_name(crypto) : "refused by libcrypto");
 	ht_crypto_free(crypto);
@@ -142,6 +143,9 @@ int main(int argc, char **argv) {
 		return EXIT_DONE;
 	case ACTION_FIELDS_MD:
 		ht_print_fields_md(stdout);
+		return EXIT_DONE;
+	case ACTION_FIELDS_PROTO:
+		ht_print_proto(stdout);
 		return EXIT_DONE;
 	case ACTION_COUNTERS:
 		ht_print_counters(stdout);

@@ -311,7 +311,10 @@ void options_parse(struct options *o, int argc, char **argv) {
 			o->action = ACTION_VERSION;
 			return;
 		case OPT_FIELDS:
-			print_table(o, "fields", optarg, ACTION_FIELDS, ACTION_FIELDS_MD);
+			if (optarg != NULL && strcmp(optarg, "proto") == 0)
+				o->action = ACTION_FIELDS_PROTO;
+			else
+				print_table(o, "fields", optarg, ACTION_FIELDS, ACTION_FIELDS_MD);
 			return;
 		case OPT_COUNTERS:
 			print_table(o, "counters", optarg, ACTION_COUNTERS, ACTION_COUNTERS_MD);
@@ -459,7 +462,10 @@ void options_help(void) {
 	      "      --stats json     at the end, the whole ledger of counters on standard error\n"
 	      "  -q, --quiet          no progress line and no summary\n"
 	      "      --options[=md]   print the options of a configuration file and exit\n"
-	      "      --fields[=md]    print the table of record fields and exit\n"
+	      "      --fields[=md]    print the table of record fields and exit; --fields=proto: "
+	      "the "
+	      "schema\n"
+	      "                       of records in Protocol Buffers\n"
 	      "      --counters[=md]  print the counters of the ledger and exit\n"
 	      "      --services-table[=md]\n"
 	      "                       print the table of services by port in force and exit\n"

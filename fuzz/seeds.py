@@ -293,6 +293,49 @@ def certificate():
         yield name, messages(said("answer-" + name, True))[11][3:]
 
 
+def protobuf():
+    """Numbers are those of docs/hellotap.proto."""
+    def varint(v):
+        out = b""
+        while v >= 128:
+            out += bytes([v & 127 | 128])
+            v >>= 7
+        return out + bytes([v])
+
+    def number(n, v):
+        return varint(n << 3) + varint(v)
+
+    def fixed(n, v):
+        return varint(n << 3 | 1) + struct.pack("<q", v)
+
+    def data(n, *values):
+        return b"".join(varint(n << 3 | 2) + varint(len(v)) + v for v in values)
+
+    def packed(n, *values):
+        return data(n, b"".join(varint(v) for v in values))
+
+    kind, v4, v6 = 1, b"\xc0\0\2\1", b"\x20\1\x0d\xb8" + bytes(12)
+    hello = data(kind, b"hello") + fixed(2, 1763686800123456789) + data(6, v4) + number(7, 53124) + data(8, v6)
+    lists = packed(34, 0x1A1A, 0x1301, 5) + packed(39, 0, 255) + packed(55, 1, 63, 64, 16384, 1 << 30, (1 << 62) - 1)
+    names = data(30, b"h2", b"", b"\xff" * 255)
+    words = data(14, b"vlan:10", b"gre") + data(17, b"proxy-v2", b"smtp")
+    yield "hello", hello + data(13, b"1:LQU9qZlK=") + words + number(22, 1) + data(29, b"a.example\0\xff") + names + lists
+    yield "hello-ns", hello + number(2001, 1)
+    yield "hello-ssl2", hello + packed(34, 0x010080, 0x0700C0, 0xFF) + number(2002, 1)
+    yield "hello-not-packed", hello + number(34, 0x1301) + packed(34, 0x1302) + number(34, 0x1303)
+    yield "hello-sent-empty", hello + packed(2003, 14, 17, 30, 34, 39, 55)
+    yield "hello-backwards", names + number(7, 1) + data(6, v6) + data(kind, b"hello")
+    yield "hello-twice", hello + hello + lists + data(kind, b"event")
+    yield "flow", (data(kind, b"flow") + fixed(56, -(1 << 63)) + fixed(57, (1 << 63) - 1) + number(61, (1 << 64) - 1)
+                   + number(94, 2) + number(87, 0) + number(88, (1 << 64) - 1) + data(93, bytes(range(32)))
+                   + data(95, *[b"expired"] * 8) + data(2005, b"\0\0\1a"))
+    yield "event", data(kind, b"event") + data(10, b"\0\0\x5e\0\x53\1") + data(20, b"what it was concluded from")
+    yield "stats", data(kind, b"stats") + number(113, 7) + data(2004, b'{"frames":{"read":7}}')
+    yield "later-version", data(kind, b"aggregate") + number(300, 1) + fixed(301, 2) + data(302, b"x") + packed(2003, 300)
+    yield "too-many-words", data(kind, b"hello") + data(17, *[b"x"] * 9)
+    yield "length-beyond", hello + b"\xea\1\xff\xff\xff\xff\x0f"
+
+
 SEEDS = {"tls": tls, "stream": stream, "upgrade": upgrade, "carrier": carrier, "answer": answer,
          "certificate": certificate}
 

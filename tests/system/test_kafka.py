@@ -1,0 +1,382 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Records through a Kafka broker: a real one (Apache Kafka in KRaft mode) where Java and Maven are there, otherwise
+the one that librdkafka brings for tests. Which one it was is printed.
+
+usage: test_kafka.py SEND-RECORDS MOCK-BROKERS PCAPS SCHEMA FETCH-KAFKA FOLDER
+Kafka's jars are fetched into FOLDER, or HELLOTAP_KAFKA=FOLDER. HELLOTAP_KAFKA=mock: no real one.
+Skipped (77) without kcat.
+"""
+import base64
+import collections
+import glob
+import importlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+SEND, MOCK, PCAPS, SCHEMA, FETCH, FOLDER = (os.path.abspath(a) for a in sys.argv[1:7])
+WANTED = os.environ.get("HELLOTAP_KAFKA", "")
+JARS = os.path.abspath(WANTED) if WANTED not in ("", "mock") else FOLDER
+CAPTURES = sorted(glob.glob(os.path.join(PCAPS, "*.pcap*")))
+FEW = [os.path.join(PCAPS, n) for n in ("pq-shares.pcap", "firefox-tls13.pcapng", "firefox-tls13.pcap", "dtls12-hello.pcap")]
+FEW = [f for f in FEW if os.path.exists(f)]
+
+if shutil.which("kcat") is None:
+    print("SKIP: kcat is not installed")
+    sys.exit(77)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Apache:
+    """One node that is broker and controller. It keeps what it has when it is stopped, and starts with it again."""
+
+    name = "Apache Kafka"
+
+    def __init__(self, folder):
+        self.folder, self.process = folder, None
+        self.port, controller = free_port(), free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.config = os.path.join(folder, "server.properties")
+        with open(self.config, "w") as f:
+            f.write(f"""process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://{self.address}
+log.dirs={folder}/data
+num.partitions=3
+auto.create.topics.enable=true
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+""")
+        cluster = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
+        self.java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.config)
+
+    @staticmethod
+    def command(main, *args, heap="256m"):
+        return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", JARS + "/*", main, *args]
+
+    def java(self, main, *args):
+        return subprocess.run(self.command(main, *args), check=True, capture_output=True, timeout=120).stdout
+
+    def start(self):
+        with open(os.path.join(self.folder, "log"), "ab") as log:
+            self.process = subprocess.Popen(self.command("kafka.Kafka", self.config), stdout=log, stderr=log)
+
+    def wait(self):
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                break
+            if subprocess.run(["kcat", "-b", self.address, "-L", "-m", "2"], capture_output=True).returncode == 0:
+                return
+            time.sleep(0.3)
+        with open(os.path.join(self.folder, "log")) as log:
+            raise AssertionError("the broker did not start: " + log.read()[-2000:])
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def hang(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def close(self):
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+
+class Mock:
+    """Keeps what it has while it is down, too."""
+
+    name = "librdkafka's mock cluster"
+
+    def __init__(self, _):
+        self.process = subprocess.Popen([MOCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.address = self.process.stdout.readline().strip()
+        self.kill()
+
+    def tell(self, what):
+        self.process.stdin.write(what + "\n")
+        self.process.stdin.flush()
+
+    def start(self):
+        self.tell("up")
+
+    go_on = start
+
+    def wait(self):
+        time.sleep(0.2)
+
+    def kill(self):
+        self.tell("down")
+
+    hang = kill
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=20)
+
+
+def choose_broker():
+    if WANTED == "mock":
+        return Mock
+    fetched = subprocess.run([FETCH, JARS], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if fetched.returncode != 0:
+        print("no Apache Kafka: " + fetched.stdout.strip()[-300:])
+        return Mock
+    return Apache
+
+
+Message = collections.namedtuple("Message", "partition offset key value headers")
+
+
+class Kafka(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="kafka-")
+        kind = choose_broker()
+        print("broker: " + kind.name, file=sys.stderr)
+        cls.broker = kind(cls.folder)
+        cls.broker.start()
+        cls.broker.wait()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.broker.close()
+        shutil.rmtree(cls.folder)
+
+    def send(self, topic, captures, *options):
+        """Begins to send; expect() waits for the end."""
+        self.reference = os.path.join(self.folder, topic + ".jsonl")
+        return subprocess.Popen(
+            [SEND, f"kafka://{self.broker.address}/{topic}", "json=" + self.reference, *options, *captures],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+
+    def expect(self, process, timeout=150):
+        out, err = process.communicate(timeout=timeout)
+        self.assertEqual(process.returncode, 0, err)
+        counts = {k: int(v) for k, v in re.findall(r"(\w+) (\d+)", out)}
+        with open(self.reference, "rb") as f:
+            self.want = {n: line for n, line in enumerate(f.read().splitlines(), 1)}
+        self.assertEqual(counts["given"], len(self.want), out + err)
+        self.assertEqual(counts["delivered"] + counts["refused"], counts["given"], out + err)
+        self.assertEqual(counts["refused"], 0, out + err)
+        return counts, err
+
+    def read(self, topic):
+        """All of a topic, by kcat."""
+        done = subprocess.run(
+            ["kcat", "-q", "-C", "-b", self.broker.address, "-t", topic, "-o", "beginning", "-e", "-X", "check.crcs=true",
+             "-f", r"%p %o %K %S %h\n%k%s\n"], capture_output=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        data, at, messages = done.stdout, 0, []
+        while at < len(data):
+            end = data.index(b"\n", at)
+            partition, offset, key_len, length, headers = data[at:end].split(b" ", 4)
+            key_len, length = int(key_len), int(length)
+            key = data[end + 1 : end + 1 + max(key_len, 0)] if key_len >= 0 else None
+            start = end + 1 + max(key_len, 0)
+            messages.append(Message(int(partition), int(offset), key, data[start : start + length], headers))
+            at = start + length + 1
+        return messages
+
+    def expect_all(self, messages, sequence_of):
+        """Every record is there. Returns how many came more than once."""
+        times = collections.Counter(sequence_of(m) for m in messages)
+        missing = sorted(set(self.want) - set(times))
+        self.assertEqual(missing[:10], [], f"{len(missing)} of {len(self.want)} are not there")
+        self.assertEqual(set(times) - set(self.want), set())
+        last = {}
+        for m in sorted(messages):
+            n = sequence_of(m)
+            if times[n] == 1 and not any(t > 1 for t in times.values()):
+                self.assertGreater(n, last.get(m.partition, 0), "order within a partition")
+                last[m.partition] = n
+        return sum(t - 1 for t in times.values())
+
+    @staticmethod
+    def json_sequence(m):
+        return json.loads(m.value)["sequence"]
+
+    def expect_json(self, messages):
+        again = self.expect_all(messages, self.json_sequence)
+        where = {}
+        for m in messages:
+            self.assertEqual(m.value, self.want[self.json_sequence(m)])
+            r = json.loads(m.value)
+            self.assertEqual(m.headers, b"record=" + r["record"].encode())
+            self.assertEqual(m.key, r["community_id"].encode() if "community_id" in r else None)
+            if m.key is not None:
+                self.assertEqual(where.setdefault(m.key, m.partition), m.partition, "a key stays in its partition")
+        return again
+
+    def test_1_all_arrive_once(self):
+        counts, _ = self.expect(self.send("once", CAPTURES, "times=5"))
+        self.assertGreater(counts["given"], 1000)
+        self.assertEqual((counts["again"], counts["breaks"]), (0, 0))
+        messages = self.read("once")
+        self.assertEqual(self.expect_json(messages), 0)
+        self.assertGreater(len({m.partition for m in messages}), 1)
+
+    def test_2_read_by_kafkas_own_consumer(self):
+        if not isinstance(self.broker, Apache):
+            self.skipTest("no real broker")
+        counts, _ = self.expect(self.send("console", FEW))
+        out = self.broker.java(
+            "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", self.broker.address, "--topic", "console",
+            "--from-beginning", "--max-messages", str(counts["given"]), "--timeout-ms", "60000")
+        self.assertEqual(sorted(out.splitlines()), sorted(self.want.values()))
+
+    def test_3_broker_hangs(self):
+        p = self.send("hangs", FEW, "times=200", "per_second=500")
+        time.sleep(1)
+        self.broker.hang()
+        time.sleep(6)
+        self.broker.go_on()
+        counts, _ = self.expect(p)
+        again = self.expect_json(self.read("hangs"))
+        self.assertEqual(counts["breaks"], 0)
+        self.assertEqual(again, 0) # the producer is idempotent
+
+    def test_4_broker_is_killed_and_comes_back(self):
+        p = self.send("killed", FEW, "times=200", "per_second=500")
+        time.sleep(1)
+        self.broker.kill()
+        time.sleep(4)
+        self.broker.start()
+        counts, err = self.expect(p)
+        again = self.expect_json(self.read("killed"))
+        print(f"killed: {counts}, {again} came twice {err}", file=sys.stderr)
+        if counts["breaks"] == 0: # it may take long to start
+            self.assertEqual(again, 0)
+        self.assertLessEqual(again, counts["again"])
+
+    def test_5_broker_is_away_for_long(self):
+        p = self.send("long", FEW, "times=200", "per_second=500", "kafka=message.timeout.ms=3000")
+        time.sleep(1)
+        self.broker.kill()
+        time.sleep(8)
+        self.broker.start()
+        counts, err = self.expect(p)
+        again = self.expect_json(self.read("long"))
+        print(f"long: {counts}, {again} came twice", file=sys.stderr)
+        self.assertGreater(counts["breaks"], 0)
+        self.assertGreater(counts["again"], 0)
+        self.assertLessEqual(again, counts["again"])
+        self.assertIn(f"kafka://{self.broker.address}/long: ", err)
+
+    def test_6_broker_is_away_at_the_start(self):
+        self.broker.kill()
+        p = self.send("start", FEW, "times=10")
+        time.sleep(3)
+        self.assertIsNone(p.poll())
+        self.broker.start()
+        self.expect(p)
+        self.assertEqual(self.expect_json(self.read("start")), 0)
+
+    def test_7_protobuf_says_the_same_as_json(self):
+        Record = record_class(self.folder)
+        if Record is None:
+            self.skipTest("no protoc, or no google.protobuf")
+        self.expect(self.send("binary", CAPTURES, "encoding=protobuf", "key=none"))
+        messages = self.read("binary")
+        self.assertEqual(self.expect_all(messages, lambda m: Record.FromString(m.value).sequence), 0)
+        size = 0
+        for m in messages:
+            self.assertIsNone(m.key)
+            r = Record.FromString(m.value)
+            self.assertEqual(as_json(r), json.loads(self.want[r.sequence]))
+            size += len(m.value)
+        print(f"protobuf: {size} bytes, JSON: {sum(map(len, self.want.values()))}", file=sys.stderr)
+
+
+# --- protobuf as JSON, from docs/hellotap.proto and docs/fields.md alone
+
+
+def record_class(folder):
+    """hellotap.Record as Google's own implementation has it."""
+    try:
+        import google.protobuf  # noqa: F401
+    except ImportError:
+        return None
+    if shutil.which("protoc") is None:
+        return None
+    subprocess.run(["protoc", "-I", os.path.dirname(SCHEMA), "--python_out=" + folder, SCHEMA], check=True)
+    sys.path.insert(0, folder)
+    return importlib.import_module("hellotap_pb2").Record
+
+
+def text(data):
+    """docs/fields.md, "Text as sent"."""
+    data = data.replace(b"\\x", b"\\x5cx")
+    out, at = "", 0
+    while at < len(data):
+        for n in (1, 2, 3, 4):
+            try:
+                out += data[at : at + n].decode()
+                break
+            except UnicodeDecodeError:
+                pass
+        else:
+            out, n = out + f"\\x{data[at]:02x}", 1
+        at += n
+    return out
+
+
+def moment(ns, digits):
+    seconds, rest = divmod(ns, 10**9)
+    fraction = f".{rest:09d}"[: 1 + digits] if digits else ""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + fraction + "Z"
+
+
+HEX = {"quic_dcid", "quic_scid", "cert_serial", "cert_sha256"}
+
+
+def value_of(field, v, record):
+    if field.name.endswith("_ip"):
+        return socket.inet_ntop(socket.AF_INET if len(v) == 4 else socket.AF_INET6, v)
+    if field.name.endswith("_mac"):
+        return v.hex(":")
+    if field.name in HEX:
+        return v.hex()
+    if field.type == field.TYPE_BYTES:
+        return [text(x) for x in v] if field.label == field.LABEL_REPEATED else text(v)
+    if field.type == field.TYPE_SFIXED64:
+        return moment(v, 9 if record.ts_is_ns else 6)
+    if field.type == field.TYPE_INT64:
+        return moment(v * 10**9, 0)
+    return list(v) if field.label == field.LABEL_REPEATED else v
+
+
+def as_json(record):
+    extras = {"ts_is_ns", "ciphers_are_24_bit", "empty_lists", "stats_json"}
+    out = {f.name: value_of(f, v, record) for f, v in record.ListFields() if f.name not in extras}
+    for number in record.empty_lists:
+        out[record.DESCRIPTOR.fields_by_number[number].name] = []
+    return out
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1] + sys.argv[7:], verbosity=2)
