@@ -44,6 +44,7 @@ struct ht_queue {
 	size_t size; // of memory
 	struct ck_ring_buffer *slots; // of both rings
 	uint32_t room; // bytes of a chunk
+	uint32_t chunks;
 	_Alignas(CACHE_LINE) struct {
 		struct chunk *chunk; // NULL: none since the last was handed over
 		uint32_t len; // used of it
@@ -107,34 +108,56 @@ static bool want_chunk(struct ht_queue *q) {
 	return true;
 }
 
-// pack puts a record behind the others in the chunk.
-static bool pack(struct ht_queue *q, const struct ht_record *r) {
-	const uint32_t len = q->put.len;
-	const size_t n = ht_record_pack(q->put.chunk->bytes + len, q->room - len, r);
-	q->put.len = len + (uint32_t)n;
-	return n > 0;
+// pack puts a record behind the others in the chunk, behind its number where it has one.
+static inline bool pack(struct ht_queue *q, const struct ht_record *r, const uint64_t *number) {
+	const uint32_t len = q->put.len, before = number != NULL ? sizeof(*number) : 0;
+	uint8_t *const out = q->put.chunk->bytes + len;
+	if (q->room - len < before)
+		return false;
+	const size_t n = ht_record_pack(out + before, q->room - len - before, r);
+	if (n == 0)
+		return false;
+	if (number != NULL)
+		memcpy(out, number, sizeof(*number));
+	q->put.len = len + before + (uint32_t)n;
+	return true;
+}
+
+// offer is HT_OK, HT_FULL (no chunk is free) or HT_LIMIT (longer than a chunk).
+static inline enum ht_rc
+offer(struct ht_queue *q, const struct ht_record *r, const uint64_t *number) {
+	if (HT_UNLIKELY(!want_chunk(q)))
+		return HT_FULL;
+	if (HT_LIKELY(pack(q, r, number)))
+		return HT_OK;
+	// Once more, with a whole chunk.
+	if (q->put.len > 0) {
+		hand_over_filled(q);
+		if (!want_chunk(q))
+			return HT_FULL;
+		if (pack(q, r, number))
+			return HT_OK;
+	}
+	return HT_LIMIT;
 }
 
 void ht_queue_put(struct ht_queue *q, const struct ht_record *r) {
 	uint64_t *const counters = q->put.counters;
 	ht_stats_count(&counters[HT_QUEUE_RECORDS], 1);
-	if (HT_UNLIKELY(!want_chunk(q))) {
-		ht_stats_count(&counters[HT_QUEUE_LOST_QUEUE_FULL], 1);
-		return;
-	}
-	if (HT_LIKELY(pack(q, r)))
-		return;
-	// Once more, with a whole chunk.
-	if (q->put.len > 0) {
-		hand_over_filled(q);
-		if (!want_chunk(q)) {
-			ht_stats_count(&counters[HT_QUEUE_LOST_QUEUE_FULL], 1);
-			return;
-		}
-		if (pack(q, r))
-			return;
-	}
-	ht_stats_count(&counters[HT_QUEUE_LOST_TOO_LONG], 1);
+	const enum ht_rc rc = offer(q, r, NULL);
+	if (HT_UNLIKELY(rc != HT_OK))
+		ht_stats_count(
+			&counters
+				[rc == HT_FULL ? HT_QUEUE_LOST_QUEUE_FULL : HT_QUEUE_LOST_TOO_LONG],
+			1
+		);
+}
+
+enum ht_rc ht_queue_offer(struct ht_queue *q, const struct ht_record *r, uint64_t number) {
+	const enum ht_rc rc = offer(q, r, &number);
+	if (rc == HT_OK)
+		ht_stats_count(&q->put.counters[HT_QUEUE_RECORDS], 1);
+	return rc;
 }
 
 void ht_queue_finish(struct ht_queue *q) {
@@ -156,18 +179,47 @@ static void give_back(struct ht_queue *q, struct chunk *c) {
 	hand_over(&q->free, c);
 }
 
-const struct ht_record *ht_queue_get(struct ht_queue *q) {
+// Whether there is a record at q->get.at.
+static inline bool want_record(struct ht_queue *q) {
 	while (q->get.chunk == NULL || q->get.at == q->get.chunk->len) {
 		if (q->get.chunk != NULL)
 			give_back(q, q->get.chunk);
 		q->get.chunk = take(&q->full);
 		q->get.at = 0;
 		if (q->get.chunk == NULL)
-			return NULL;
+			return false;
 	}
+	return true;
+}
+
+const struct ht_record *ht_queue_get(struct ht_queue *q) {
+	if (!want_record(q))
+		return NULL;
 	q->get.at += (uint32_t)ht_record_unpack(&q->get.record, q->get.chunk->bytes + q->get.at);
 	ht_stats_count(&q->get.counters[HT_QUEUE_TAKEN], 1);
 	return &q->get.record;
+}
+
+bool ht_queue_take(struct ht_queue *q, struct ht_queue_item *out) {
+	if (!want_record(q))
+		return false;
+	const uint8_t *const at = q->get.chunk->bytes + q->get.at;
+	memcpy(&out->number, at, sizeof(out->number));
+	const size_t len = ht_record_unpack(&q->get.record, at + sizeof(out->number));
+	out->packed = HT_SPAN(at + sizeof(out->number), len);
+	out->record = &q->get.record;
+	q->get.at += (uint32_t)(sizeof(out->number) + len);
+	ht_stats_count(&q->get.counters[HT_QUEUE_TAKEN], 1);
+	return true;
+}
+
+bool ht_queue_is_empty(const struct ht_queue *q) {
+	return (q->get.chunk == NULL || q->get.at == q->get.chunk->len)
+	       && ck_ring_size(&q->full.ring) == 0;
+}
+
+bool ht_queue_is_half_full(const struct ht_queue *q) {
+	return 2 * ck_ring_size(&q->full.ring) >= q->chunks;
 }
 
 // --- both ---------------------------------------------------------------------------------------
@@ -196,6 +248,7 @@ struct ht_queue *ht_queue_new(const struct ht_queue_params *p) {
 	memset(q, 0, sizeof(*q));
 	q->size = (size_t)num * size;
 	q->room = size - (uint32_t)sizeof(struct chunk);
+	q->chunks = num;
 	q->slots = calloc(2 * (size_t)num_slots, sizeof(*q->slots));
 	q->memory
 		= mmap(NULL, q->size, PROT_READ | PROT_WRITE,

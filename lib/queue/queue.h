@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// queue: records on their way from one worker to the exporter, packed into chunks of a fixed
-// number. One thread puts, one gets; neither ever waits for the other. Uses base, stats, record.
+// queue: records on their way from one thread to another, from a worker to the exporter or from
+// there to an output, packed into chunks of a fixed number. One thread puts, one gets; neither ever
+// waits for the other. Uses base, stats, record.
 
 #pragma once
 
@@ -50,6 +51,14 @@ void ht_queue_free(struct ht_queue *q);
 // the chunk it is in is full.
 void ht_queue_put(struct ht_queue *q, const struct ht_record *r);
 
+// ht_queue_offer copies a record and a number that goes with it; nothing is counted as lost. A
+// queue has either records that were put or such that were offered.
+//   HT_OK     it is in
+//   HT_FULL   there is no room now
+//   HT_LIMIT  it is longer than a chunk
+HT_MUST_USE enum ht_rc
+ht_queue_offer(struct ht_queue *q, const struct ht_record *r, uint64_t number);
+
 // ht_queue_flush is for the end of each burst, and of each look at an interface that had no frame:
 // it lets the other side have what was put, unless that has chunks yet to begin with. So a record
 // waits for nothing when the exporter is idle, and chunks are filled when it is behind.
@@ -65,6 +74,22 @@ void ht_queue_finish(struct ht_queue *q);
 // knows by other means that it has returned (the thread was joined, a flag was read with acquire
 // order), none ever.
 HT_MUST_USE const struct ht_record *ht_queue_get(struct ht_queue *q);
+
+// What was offered.
+struct ht_queue_item {
+	uint64_t number;
+	struct ht_record *record; // the taker may add to it what it likes
+	struct ht_span packed; // the same record as ht_record_pack wrote it
+};
+
+// ht_queue_take does the same for a queue of what was offered. False: none now.
+HT_MUST_USE bool ht_queue_take(struct ht_queue *q, struct ht_queue_item *out);
+
+// ht_queue_is_empty tells whether the next one to take is not there yet.
+bool ht_queue_is_empty(const struct ht_queue *q);
+
+// ht_queue_is_half_full tells whether half of the chunks or more wait to be taken.
+bool ht_queue_is_half_full(const struct ht_queue *q);
 
 // --- any thread ---
 

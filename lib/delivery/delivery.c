@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "delivery_int.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WINDOW_BYTES (8u << 20) // several of the longest records
+#define ROOM_WAIT_NS (100ll * NS_PER_MS) // then it is looked whether waiting is over
+
+#define X(id, name, help) {"sink", name, help},
+const struct ht_counter ht_delivery_counters[HT_DELIVERY_NUM_CTRS] = {HT_DELIVERY_COUNTERS(X)};
+#undef X
+
+bool ht_delivery_balanced(const uint64_t c[HT_DELIVERY_NUM_CTRS]) {
+	uint64_t lost = 0;
+	for (unsigned i = HT_DELIVERY_LOST + 1; i < HT_DELIVERY_SPOOL_LEFT; i++)
+		lost += c[i];
+	return lost == c[HT_DELIVERY_LOST]
+	       && c[HT_DELIVERY_RECORDS] + c[HT_DELIVERY_RECOVERED]
+			  == c[HT_DELIVERY_DELIVERED] + lost + c[HT_DELIVERY_SPOOL_LEFT];
+}
+
+int64_t delivery_now(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+// Both threads lose records.
+void delivery_lose(struct ht_delivery *d, enum ht_delivery_counter why, uint64_t n) {
+	__atomic_fetch_add(&d->ctr[why], n, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&d->ctr[HT_DELIVERY_LOST], n, __ATOMIC_RELAXED);
+}
+
+void delivery_stamp(const struct ht_delivery *d, struct ht_record *r, uint64_t number) {
+	if (!d->stamped)
+		return;
+	ht_set(r, sensor_id, HT_SPAN(d->sensor_id, strlen(d->sensor_id)));
+	ht_set(r, sensor_run, d->run);
+	ht_set(r, sequence, number);
+}
+
+// --- the thread that puts -----------------------------------------------------------------------
+
+static void wake(struct ht_delivery *d) {
+	pthread_mutex_lock(&d->lock);
+	pthread_cond_signal(&d->wake);
+	pthread_mutex_unlock(&d->lock);
+}
+
+static bool may_wait(const struct ht_delivery *d) {
+	return d->block && !atomic_load_explicit(&d->give_up, memory_order_relaxed)
+	       && (d->interrupted == NULL || !*d->interrupted);
+}
+
+// Offers a record until there is room.
+static enum ht_rc wait_for_room(struct ht_delivery *d, const struct ht_record *r) {
+	enum ht_rc rc = HT_FULL;
+	atomic_store(&d->waiting, true);
+	while (may_wait(d) && (rc = ht_queue_offer(d->queue, r, d->number)) == HT_FULL) {
+		const int64_t until = delivery_now() + ROOM_WAIT_NS;
+		const struct timespec t = {
+			.tv_sec = (time_t)(until / NS_PER_S), .tv_nsec = (long)(until % NS_PER_S)};
+		pthread_mutex_lock(&d->lock);
+		pthread_cond_signal(&d->wake);
+		(void)pthread_cond_timedwait(&d->room, &d->lock, &t);
+		pthread_mutex_unlock(&d->lock);
+	}
+	atomic_store(&d->waiting, false);
+	return rc;
+}
+
+void ht_delivery_put(struct ht_delivery *d, const struct ht_record *r) {
+	if (!(ht_record_kind(r) & d->kinds))
+		return;
+	delivery_count(d, HT_DELIVERY_RECORDS, 1);
+	d->number++; // of each, also of one that is lost: the other side sees the gap
+	if (d->queue == NULL) {
+		delivery_give_now(d, r);
+		return;
+	}
+	enum ht_rc rc = ht_queue_offer(d->queue, r, d->number);
+	if (HT_UNLIKELY(rc == HT_FULL))
+		rc = wait_for_room(d, r);
+	if (HT_UNLIKELY(rc != HT_OK))
+		delivery_lose(
+			d, rc == HT_FULL ? HT_DELIVERY_LOST_QUEUE_FULL : HT_DELIVERY_LOST_TOO_LONG,
+			1
+		);
+}
+
+void ht_delivery_flush(struct ht_delivery *d) {
+	if (d->queue == NULL) {
+		delivery_flush_now(d);
+		return;
+	}
+	ht_queue_flush(d->queue);
+	if (atomic_load(&d->sleeping))
+		wake(d);
+}
+
+void ht_delivery_end(struct ht_delivery *d) {
+	if (atomic_load_explicit(&d->ended, memory_order_acquire))
+		return;
+	if (d->queue != NULL)
+		ht_queue_finish(d->queue);
+	if (!d->started) {
+		delivery_close(d);
+		return;
+	}
+	atomic_store_explicit(
+		&d->deadline, delivery_now() + d->options->linger_s * NS_PER_S, memory_order_release
+	);
+	wake(d);
+}
+
+// --- any thread ---------------------------------------------------------------------------------
+
+bool ht_delivery_ended(const struct ht_delivery *d) {
+	return atomic_load_explicit(&d->ended, memory_order_acquire);
+}
+
+void ht_delivery_give_up(struct ht_delivery *d) {
+	atomic_store_explicit(&d->give_up, true, memory_order_relaxed);
+}
+
+const uint64_t *ht_delivery_count(struct ht_delivery *d) {
+	if (d->queue == NULL && d->link != NULL)
+		delivery_settle(d);
+	return d->ctr;
+}
+
+bool ht_delivery_is_dead(const struct ht_delivery *d) {
+	return d->queue == NULL && d->link != NULL
+		       ? d->ops->is_dead(d->link)
+		       : atomic_load_explicit(&d->dead, memory_order_relaxed);
+}
+
+uint64_t ht_delivery_turns(const struct ht_delivery *d) {
+	return atomic_load_explicit(&d->turns, memory_order_relaxed);
+}
+
+bool ht_delivery_said(struct ht_delivery *d, char *out, size_t out_len) {
+	pthread_mutex_lock(&d->lock);
+	const bool some = d->has_said;
+	if (some)
+		snprintf(out, out_len, "%s", d->said);
+	d->has_said = false;
+	pthread_mutex_unlock(&d->lock);
+	return some;
+}
+
+const struct ht_sink_options *ht_delivery_options(const struct ht_delivery *d) {
+	return d->options;
+}
+
+const struct ht_link_ops *ht_delivery_ops(const struct ht_delivery *d) {
+	return d->ops;
+}
+
+const char *ht_delivery_verdict(const struct ht_delivery *d) {
+	return d->verdict[0] != '\0' ? d->verdict : NULL;
+}
+
+// --- its life -----------------------------------------------------------------------------------
+
+static unsigned wanted_kinds(const struct ht_delivery_params *p) {
+	const struct ht_option_texts *list = &p->options->records;
+	unsigned kinds = list->num > 0 ? 0 : HT_KINDS_ALL;
+	for (unsigned i = 0; i < list->num; i++)
+		kinds |= ht_kind_of(HT_SPAN(list->v[i], strlen(list->v[i])));
+	return kinds & p->kinds & p->ops->kinds;
+}
+
+static char *name_of_sensor(const struct ht_delivery_params *p) {
+	char host[HOST_NAME_MAX + 1] = "";
+	if (p->sensor_id == NULL)
+		gethostname(host, sizeof(host) - 1);
+	return strdup(p->sensor_id != NULL ? p->sensor_id : host);
+}
+
+static void init_locks(struct ht_delivery *d) {
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_cond_init(&d->wake, &attr);
+	pthread_cond_init(&d->room, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+static bool take_memory(struct ht_delivery *d, const struct ht_delivery_params *p) {
+	const struct ht_queue_params queue = {.bytes = d->options->queue_mib << 20};
+	d->sensor_id = name_of_sensor(p);
+	return d->sensor_id != NULL && (!d->threaded || (d->queue = ht_queue_new(&queue)) != NULL)
+	       && (!d->ops->again || window_init(&d->window, WINDOW_BYTES));
+}
+
+static enum ht_rc
+open_all(struct ht_delivery *d, const struct ht_delivery_params *p, char *err, size_t err_len) {
+	if (!take_memory(d, p)) {
+		snprintf(err, err_len, "%s: %s", d->options->to, strerror(ENOMEM));
+		return HT_ERROR;
+	}
+	if (d->options->spool != NULL) {
+		const enum ht_rc rc = delivery_spool_open(d, err, err_len);
+		d->wants_spool = rc == HT_MORE && p->successor;
+		if (rc != HT_OK && !d->wants_spool)
+			return HT_ERROR;
+	}
+	return d->ops->open(&d->link, d->options, err, err_len);
+}
+
+enum ht_rc ht_delivery_new(
+	struct ht_delivery **out, const struct ht_delivery_params *p, char *err, size_t err_len
+) {
+	const uint32_t when_full = p->options->when_full;
+	struct ht_delivery *d = aligned_alloc(_Alignof(struct ht_delivery), sizeof(*d));
+	if (d == NULL) {
+		snprintf(err, err_len, "%s: %s", p->options->to, strerror(ENOMEM));
+		return HT_ERROR;
+	}
+	memset(d, 0, sizeof(*d));
+	init_locks(d);
+	d->ops = p->ops;
+	d->options = ht_sink_copy(p->options);
+	d->kinds = wanted_kinds(p);
+	d->block = when_full == HT_FULL_BLOCK || (when_full == HT_FULL_AUTO && !p->live);
+	// Without a thread nothing could be given again.
+	d->threaded = p->threaded || p->ops->again || p->options->spool != NULL;
+	d->stamped = p->ops->url || p->sensor_id != NULL;
+	d->run = p->run;
+	d->interrupted = p->interrupted;
+	d->jitter = (uint64_t)delivery_now() ^ (uintptr_t)d;
+	enum ht_rc rc = HT_ERROR;
+	if (d->options == NULL)
+		snprintf(err, err_len, "%s: %s", p->options->to, strerror(ENOMEM));
+	else
+		rc = open_all(d, p, err, err_len);
+	if (rc != HT_OK) {
+		ht_delivery_free(d);
+		return rc;
+	}
+	*out = d;
+	return HT_OK;
+}
+
+bool ht_delivery_start(struct ht_delivery *d) {
+	sigset_t all, before;
+	if (!d->threaded || d->started)
+		return true;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	d->started = pthread_create(&d->thread, NULL, delivery_run, d) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return d->started;
+}
+
+void ht_delivery_free(struct ht_delivery *d) {
+	if (d == NULL)
+		return;
+	if (d->started)
+		pthread_join(d->thread, NULL);
+	if (d->link != NULL)
+		d->ops->close(d->link);
+	ht_spool_close(d->spool);
+	if (d->protobuf != NULL)
+		ht_protobuf_free(d->protobuf);
+	free(d->entry);
+	window_free(&d->window);
+	ht_queue_free(d->queue);
+	pthread_cond_destroy(&d->room);
+	pthread_cond_destroy(&d->wake);
+	pthread_mutex_destroy(&d->lock);
+	free(d->sensor_id);
+	free(d->options);
+	free(d);
+}

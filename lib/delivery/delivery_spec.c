@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Options of an output: behind the ? of a spec, copied, compared, checked.
+
+#include "config.h"
+#include "delivery.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void *at(const struct ht_option *o, const void *values) {
+	return (char *)(uintptr_t)values + o->offset;
+}
+
+const struct ht_link_ops *ht_link_of(const char *to) {
+	for (const struct ht_link_ops *const *k = ht_link_kinds; *k != NULL; k++) {
+		const size_t len = strlen((*k)->name);
+		if (strncmp(to, (*k)->name, len) != 0)
+			continue;
+		if ((*k)->url ? strncmp(to + len, "://", 3) == 0
+			      : to[len] == ':' || to[len] == '\0')
+			return *k;
+	}
+	return NULL;
+}
+
+// --- a spec -------------------------------------------------------------------------------------
+
+static const struct ht_option *option_of(const char *name, size_t len) {
+	for (unsigned i = 0; i < ht_sink_options_table.num; i++) {
+		const struct ht_option *o = &ht_sink_options_table.options[i];
+		if (strlen(o->name) == len && memcmp(o->name, name, len) == 0)
+			return o;
+	}
+	return NULL;
+}
+
+// The options of a spec, or NULL: a path may have a ? as well.
+static const char *options_in(const char *spec) {
+	const char *mark = strrchr(spec, '?');
+	const size_t len = mark != NULL ? strcspn(mark + 1, "=") : 0;
+	return mark != NULL && mark[1 + len] == '=' && option_of(mark + 1, len) != NULL ? mark
+											: NULL;
+}
+
+static unsigned hex(char c) {
+	return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+	       : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
+	       : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
+				      : 16;
+}
+
+// Decodes %XX in place. False: there is a % without two digits, or a zero.
+static bool decode(char *text) {
+	char *out = text;
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p != '%') {
+			*out++ = *p;
+			continue;
+		}
+		const unsigned high = hex(p[1]), low = high < 16 ? hex(p[2]) : 16;
+		if (low == 16 || high + low == 0)
+			return false;
+		*out++ = (char)(high << 4 | low);
+		p += 2;
+	}
+	*out = '\0';
+	return true;
+}
+
+struct reader {
+	struct ht_sink_options *to;
+	const char **texts; // room for the elements of lists that is left
+	const char *spec;
+	char *err;
+	size_t err_len;
+};
+
+static enum ht_rc wrong(const struct reader *r, const struct ht_option *o, const char *value) {
+	size_t n = (size_t)snprintf(r->err, r->err_len, "%s: %s=%s: ", r->spec, o->name, value);
+	if (n >= r->err_len)
+		return HT_BAD;
+	if (o->type == HT_OPTION_U32) {
+		snprintf(r->err + n, r->err_len - n, "must be %u to %u", o->least, o->most);
+		return HT_BAD;
+	}
+	n += (size_t)snprintf(r->err + n, r->err_len - n, "must be");
+	for (unsigned i = 0; o->choices[i] != NULL && n < r->err_len; i++)
+		n += (size_t
+		)snprintf(r->err + n, r->err_len - n, "%s %s", i > 0 ? " or" : "", o->choices[i]);
+	return HT_BAD;
+}
+
+static enum ht_rc
+read_number(const struct reader *r, const struct ht_option *o, const char *value) {
+	char *end;
+	errno = 0;
+	const unsigned long long v = strtoull(value, &end, 10);
+	if (*value < '0' || *value > '9' || *end != '\0' || errno != 0 || v < o->least
+	    || v > o->most)
+		return wrong(r, o, value);
+	*(uint32_t *)at(o, r->to) = (uint32_t)v;
+	return HT_OK;
+}
+
+static enum ht_rc
+read_choice(const struct reader *r, const struct ht_option *o, const char *value) {
+	for (uint32_t i = 0; o->choices[i] != NULL; i++)
+		if (strcmp(o->choices[i], value) == 0) {
+			*(uint32_t *)at(o, r->to) = i;
+			return HT_OK;
+		}
+	return wrong(r, o, value);
+}
+
+// The elements of all lists are in one array, each list's together: one that goes on is moved to
+// the end.
+static enum ht_rc read_list(struct reader *r, const struct ht_option *o, char *value) {
+	struct ht_option_texts *const list = at(o, r->to);
+	for (unsigned i = 0; i < list->num; i++)
+		r->texts[i] = list->v[i];
+	list->v = r->texts;
+	for (char *next; value != NULL; value = next) {
+		next = strchr(value, ',');
+		if (next != NULL)
+			*next++ = '\0';
+		if (!decode(value)) {
+			snprintf(
+				r->err, r->err_len, "%s: %s: %% wants two hex digits", r->spec,
+				o->name
+			);
+			return HT_BAD;
+		}
+		if (list->num == o->max) {
+			snprintf(
+				r->err, r->err_len, "%s: %s: more than %u", r->spec, o->name, o->max
+			);
+			return HT_BAD;
+		}
+		list->v[list->num++] = value;
+	}
+	r->texts += list->num;
+	return HT_OK;
+}
+
+static enum ht_rc read_one(struct reader *r, char *text) {
+	char *value = strchr(text, '=');
+	const size_t len = value != NULL ? (size_t)(value - text) : strlen(text);
+	const struct ht_option *o = option_of(text, len);
+	if (o == NULL || value == NULL || strcmp(o->name, "to") == 0) {
+		size_t n = (size_t)snprintf(
+			r->err, r->err_len,
+			"%s: %.*s: no NAME=VALUE of an output's options:", r->spec, (int)len, text
+		);
+		for (unsigned i = 1; i < ht_sink_options_table.num && n < r->err_len; i++)
+			n += (size_t)snprintf(
+				r->err + n, r->err_len - n, " %s",
+				ht_sink_options_table.options[i].name
+			);
+		return HT_BAD;
+	}
+	value++;
+	if (o->type == HT_OPTION_TEXTS)
+		return read_list(r, o, value);
+	if (!decode(value)) {
+		snprintf(r->err, r->err_len, "%s: %s: %% wants two hex digits", r->spec, o->name);
+		return HT_BAD;
+	}
+	if (o->type == HT_OPTION_U32)
+		return read_number(r, o, value);
+	if (o->type == HT_OPTION_CHOICE)
+		return read_choice(r, o, value);
+	*(const char **)at(o, r->to) = value;
+	return HT_OK;
+}
+
+// An option of a spec adds an element at least and copies a list at the most.
+static size_t list_room(const char *options) {
+	size_t elements = 1, num = 1;
+	for (const char *p = options; *p != '\0'; p++) {
+		elements += *p == ',' || *p == '&';
+		num += *p == '&';
+	}
+	return elements * num;
+}
+
+enum ht_rc
+ht_sink_parse(struct ht_sink_options **out, const char *spec, char *err, size_t err_len) {
+	const char *options = options_in(spec);
+	const size_t room
+		= options != NULL && strlen(options) < UINT16_MAX ? list_room(options) : 1;
+	struct ht_sink_options *const o
+		= calloc(1, sizeof(*o) + room * sizeof(char *) + strlen(spec) + 1);
+	if (o == NULL) {
+		snprintf(err, err_len, "%s: %s", spec, strerror(ENOMEM));
+		return HT_ERROR;
+	}
+	ht_config_defaults(&ht_sink_options_table, o);
+	struct reader r = {o, (const char **)(o + 1), spec, err, err_len};
+	char *const text = strcpy((char *)(r.texts + room), spec);
+	enum ht_rc rc = HT_OK;
+	o->to = text;
+	if (options != NULL) {
+		char *next = text + (options - spec);
+		*next++ = '\0';
+		while (next != NULL && rc == HT_OK) {
+			char *const one = next;
+			next = strchr(one, '&');
+			if (next != NULL)
+				*next++ = '\0';
+			rc = read_one(&r, one);
+		}
+	}
+	if (rc != HT_OK) {
+		free(o);
+		return rc;
+	}
+	*out = o;
+	return HT_OK;
+}
+
+// --- copies -------------------------------------------------------------------------------------
+
+struct room {
+	size_t texts, bytes;
+};
+
+static struct room room_of(const struct ht_sink_options *o) {
+	struct room n = {0};
+	for (unsigned i = 0; i < ht_sink_options_table.num; i++) {
+		const struct ht_option *p = &ht_sink_options_table.options[i];
+		const char *const *text = at(p, o);
+		const struct ht_option_texts *list = at(p, o);
+		if (p->type == HT_OPTION_TEXT && *text != NULL)
+			n.bytes += strlen(*text) + 1;
+		for (unsigned k = 0; p->type == HT_OPTION_TEXTS && k < list->num; k++) {
+			n.bytes += strlen(list->v[k]) + 1;
+			n.texts++;
+		}
+	}
+	return n;
+}
+
+static const char *copy_text(char **to, const char *text) {
+	char *const copy = *to;
+	*to = stpcpy(copy, text) + 1;
+	return copy;
+}
+
+struct ht_sink_options *ht_sink_copy(const struct ht_sink_options *o) {
+	const struct room n = room_of(o);
+	struct ht_sink_options *const c = malloc(sizeof(*c) + n.texts * sizeof(char *) + n.bytes);
+	if (c == NULL)
+		return NULL;
+	*c = *o;
+	const char **texts = (const char **)(c + 1);
+	char *bytes = (char *)(texts + n.texts);
+	for (unsigned i = 0; i < ht_sink_options_table.num; i++) {
+		const struct ht_option *p = &ht_sink_options_table.options[i];
+		const char **text = at(p, c);
+		struct ht_option_texts *list = at(p, c);
+		if (p->type == HT_OPTION_TEXT && *text != NULL)
+			*text = copy_text(&bytes, *text);
+		if (p->type != HT_OPTION_TEXTS)
+			continue;
+		for (unsigned k = 0; k < list->num; k++)
+			texts[k] = copy_text(&bytes, list->v[k]);
+		list->v = texts;
+		texts += list->num;
+	}
+	return c;
+}
+
+static void differs(void *ctx, const char *path, const struct ht_option *o) {
+	(void)path;
+	(void)o;
+	*(bool *)ctx = true;
+}
+
+bool ht_sink_same(const struct ht_sink_options *a, const struct ht_sink_options *b) {
+	bool different = false;
+	ht_config_changes(&ht_sink_options_table, a, b, differs, &different);
+	return !different;
+}
+
+// --- what goes together -------------------------------------------------------------------------
+
+// For which kinds of output an option is: their names begin so. What is not here is for all.
+static const struct {
+	const char *option;
+	const char *kinds[3];
+	bool files, collectors; // all that are no URL, or all that are
+} belongs[] = {
+	{"retry_max_s", {0}, false, true},	  {"spool", {0}, false, true},
+	{"spool_mib", {0}, false, true},	  {"rotate_mib", {0}, true, false},
+	{"rotate_s", {0}, true, false},		  {"compress", {0}, true, false},
+	{"tls_ca", {"ipfix+tls"}, false, false},  {"tls_cert", {"ipfix+tls"}, false, false},
+	{"tls_key", {"ipfix+tls"}, false, false}, {"tls_name", {"ipfix+tls"}, false, false},
+	{"profiles", {"ipfix"}, false, false},	  {"pen", {"ipfix"}, false, false},
+	{"domain", {"ipfix"}, false, false},	  {"template_s", {"ipfix+udp"}, false, false},
+	{"mtu", {"ipfix+udp"}, false, false},	  {"encoding", {"kafka"}, false, false},
+	{"key", {"kafka"}, false, false},	  {"kafka", {"kafka"}, false, false},
+};
+
+static bool takes(const struct ht_link_ops *ops, const char *option) {
+	for (size_t i = 0; i < HT_ARRAY_LEN(belongs); i++) {
+		if (strcmp(belongs[i].option, option) != 0)
+			continue;
+		bool yes = ops->url ? belongs[i].collectors : belongs[i].files;
+		for (unsigned k = 0; belongs[i].kinds[k] != NULL; k++)
+			yes = yes
+			      || strncmp(ops->name, belongs[i].kinds[k], strlen(belongs[i].kinds[k])
+				 ) == 0;
+		return yes;
+	}
+	return true;
+}
+
+struct misplaced {
+	const struct ht_link_ops *ops;
+	const char *option; // the first that does not go with it
+};
+
+static void set(void *ctx, const char *path, const struct ht_option *o) {
+	struct misplaced *m = ctx;
+	(void)path;
+	if (m->option == NULL && !takes(m->ops, o->name))
+		m->option = o->name;
+}
+
+enum ht_rc ht_sink_check(const struct ht_sink_options *o, char *err, size_t err_len) {
+	struct misplaced m = {ht_link_of(o->to), NULL};
+	struct ht_sink_options defaults = {0};
+	if (m.ops == NULL) {
+		size_t n = (size_t)snprintf(err, err_len, "%s: no such kind of output:", o->to);
+		for (unsigned i = 0; ht_link_kinds[i] != NULL && n < err_len; i++)
+			n += (size_t)snprintf(
+				err + n, err_len - n, "%s %s%s", i > 0 ? "," : "",
+				ht_link_kinds[i]->name, ht_link_kinds[i]->url ? "://" : "[:PATH]"
+			);
+		return HT_BAD;
+	}
+	for (unsigned i = 0; i < o->records.num; i++)
+		if (ht_kind_of(HT_SPAN(o->records.v[i], strlen(o->records.v[i]))) == 0) {
+			snprintf(
+				err, err_len,
+				"records: %s: hello, event, flow, aggregate or stats was expected",
+				o->records.v[i]
+			);
+			return HT_BAD;
+		}
+	ht_config_defaults(&ht_sink_options_table, &defaults);
+	ht_config_changes(&ht_sink_options_table, &defaults, o, set, &m);
+	if (m.option != NULL) {
+		snprintf(err, err_len, "%s: not for %s", m.option, m.ops->name);
+		return HT_BAD;
+	}
+	if (o->fsync != HT_FSYNC_NEVER && m.ops->url && o->spool == NULL) {
+		snprintf(err, err_len, "fsync: is for files, and for a spool");
+		return HT_BAD;
+	}
+	return m.ops->check(o, err, err_len);
+}

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is given next, in this order:
+//
+//   window   what the link had when it broke
+//   spool    while it has an entry, what comes from the queue goes in behind
+//   queue
+//
+// When the link breaks, the window moves into the spool, where there is one and it is empty: then
+// all records stand there in order. (While it is not empty it only has what is younger than the
+// window.) A link that is up but too slow has what the queue cannot hold put into the spool, too.
+
+#include "delivery_int.h"
+
+#include <stdio.h>
+
+#define TURN 1024u // records between two looks at all else
+#define UNSETTLED_MAX 65536u
+#define WAIT_MS 100 // at most, for whatever
+#define WAIT_NS (WAIT_MS * (int64_t)NS_PER_MS)
+#define SOON_MS 5 // for a link that has something to settle
+#define FIRST_RETRY_NS (100ll * NS_PER_MS)
+#define CONNECT_MAX_NS (30 * NS_PER_S)
+#define SAY_NS (10 * NS_PER_S)
+#define SPOOL_DRAIN_NS NS_PER_S
+
+// --- the link -----------------------------------------------------------------------------------
+
+void delivery_settle(struct ht_delivery *d) {
+	struct ht_settled now;
+	d->ops->settled(d->link, &now);
+	uint64_t delivered = now.delivered - d->settled.delivered;
+	uint64_t refused = now.refused - d->settled.refused;
+	delivery_count(d, HT_DELIVERY_BYTES, now.bytes - d->settled.bytes);
+	d->settled = now;
+	const uint64_t all = d->unsettled + d->spool_unsettled;
+	delivered = delivered < all ? delivered : all;
+	refused = refused < all - delivered ? refused : all - delivered;
+	if (delivered > 0) {
+		delivery_count(d, HT_DELIVERY_DELIVERED, delivered);
+		d->failures = 0;
+	}
+	if (refused > 0)
+		delivery_lose(d, HT_DELIVERY_LOST_REFUSED, refused);
+	const uint64_t n = delivered + refused;
+	const uint64_t first = n < d->unsettled ? n : d->unsettled;
+	d->unsettled -= first;
+	window_drop(&d->window, first);
+	delivery_spool_settle(d, n - first);
+}
+
+static void away(struct ht_delivery *d, int64_t now) {
+	const int64_t most = d->options->retry_max_s * NS_PER_S;
+	int64_t wait = FIRST_RETRY_NS;
+	for (unsigned i = 0; i < d->failures && wait < most; i++)
+		wait *= 2;
+	wait = wait < most ? wait : most;
+	// Sensors that lost the same collector do not come back all at once: 3/4 to 5/4 of it.
+	d->jitter = d->jitter * 6364136223846793005u + 1442695040888963407u;
+	wait = wait / 4 * 3 + (int64_t)((d->jitter >> 33) % (uint64_t)(wait / 2));
+	d->state = LINK_AWAY;
+	d->retry_at = now + wait;
+	d->failures += d->failures < UINT16_MAX;
+}
+
+static void broke(struct ht_delivery *d) {
+	delivery_settle(d);
+	away(d, delivery_now());
+	if (d->spool != NULL)
+		delivery_spool_rewind(d);
+	if (!d->ops->again && d->unsettled > 0)
+		delivery_lose(d, HT_DELIVERY_LOST_UNREACHABLE, d->unsettled);
+	d->unsettled = 0;
+	window_rewind(&d->window);
+	if (d->spool != NULL && !delivery_spool_busy(d))
+		(void)delivery_spool_move(d);
+}
+
+// Whether the link is up; it is waited for, a little.
+static bool connected(struct ht_delivery *d, int64_t now, int wait_ms) {
+	if (d->state == LINK_UP)
+		return true;
+	if (d->state == LINK_AWAY && now < d->retry_at)
+		return false;
+	if (d->state == LINK_AWAY)
+		d->connecting_since = now;
+	d->state = LINK_CONNECTING;
+	const enum ht_rc rc = d->ops->connect(d->link, wait_ms);
+	if (rc == HT_OK) {
+		d->state = LINK_UP;
+		delivery_count(d, HT_DELIVERY_CONNECTS, 1);
+	} else if (rc != HT_MORE || now - d->connecting_since > CONNECT_MAX_NS) {
+		if (rc == HT_MORE)
+			d->ops->break_off(d->link);
+		delivery_count(d, HT_DELIVERY_CONNECT_FAILURES, 1);
+		away(d, delivery_now());
+	}
+	return d->state == LINK_UP;
+}
+
+// --- giving -------------------------------------------------------------------------------------
+
+// The outcomes of what follows: HT_OK one was given, HT_MORE the link has no room now, HT_SKIP
+// there is none, HT_ERROR the link broke.
+
+static enum ht_rc give_again(struct ht_delivery *d) {
+	uint64_t number;
+	struct ht_span packed;
+	if (!window_again(&d->window, &number, &packed))
+		return HT_SKIP;
+	(void)ht_record_unpack(&d->record, packed.p);
+	delivery_stamp(d, &d->record, number);
+	const enum ht_rc rc = d->ops->give(d->link, &d->record);
+	if (rc != HT_OK)
+		return rc;
+	window_given(&d->window);
+	d->unsettled++;
+	delivery_count(d, HT_DELIVERY_SENT_AGAIN, 1);
+	return HT_OK;
+}
+
+static enum ht_rc give_spooled(struct ht_delivery *d) {
+	if (delivery_spool_get(d, &d->record) != HT_OK) {
+		if (!d->spool_read)
+			d->spool_read_at = delivery_now();
+		d->spool_read = !d->bad_entry || !d->has_entry;
+		return HT_SKIP;
+	}
+	const enum ht_rc rc = d->ops->give(d->link, &d->record);
+	if (rc == HT_OK)
+		delivery_spool_given(d);
+	return rc;
+}
+
+static bool want_item(struct ht_delivery *d) {
+	d->has_item = d->has_item || ht_queue_take(d->queue, &d->item);
+	return d->has_item;
+}
+
+static enum ht_rc give_queued(struct ht_delivery *d) {
+	if (!want_item(d))
+		return HT_SKIP;
+	if (d->ops->again && !window_has_room(&d->window, d->item.packed.len))
+		return HT_MORE;
+	delivery_stamp(d, d->item.record, d->item.number);
+	const enum ht_rc rc = d->ops->give(d->link, d->item.record);
+	if (rc != HT_OK)
+		return rc;
+	if (d->ops->again)
+		window_push(&d->window, d->item.number, d->item.packed);
+	d->has_item = false;
+	d->unsettled++;
+	return HT_OK;
+}
+
+static enum ht_rc give_next(struct ht_delivery *d) {
+	if (d->unsettled + d->spool_unsettled >= UNSETTLED_MAX)
+		return HT_MORE;
+	const enum ht_rc rc = give_again(d);
+	if (rc != HT_SKIP)
+		return rc;
+	return delivery_spool_busy(d) ? give_spooled(d) : give_queued(d);
+}
+
+// Some of the queue goes to the spool. False: there was none, or no room.
+static bool spool_some(struct ht_delivery *d) {
+	unsigned n = 0;
+	for (; n < TURN && want_item(d); n++) {
+		delivery_stamp(d, d->item.record, d->item.number);
+		if (delivery_spool_put(d, d->item.record) == HT_FULL) {
+			if (d->block)
+				break;
+			delivery_lose(d, HT_DELIVERY_LOST_SPOOL_FULL, 1);
+		}
+		d->has_item = false;
+	}
+	if (n < TURN)
+		delivery_spool_flush(d);
+	return n > 0;
+}
+
+// Whether what comes goes to the spool although the link is up: when the queue would not hold it,
+// and while older records are there. All that is there may be on its way: then a moment is worth
+// waiting for that to settle, since what follows needs no spool again.
+static bool through_spool(const struct ht_delivery *d) {
+	if (d->spool == NULL)
+		return false;
+	if (ht_queue_is_half_full(d->queue))
+		return true;
+	return delivery_spool_busy(d)
+	       && (!d->spool_read || delivery_now() - d->spool_read_at > SPOOL_DRAIN_NS);
+}
+
+// A link may take its time for each.
+static bool queue_calls(const struct ht_delivery *d, unsigned n) {
+	return d->spool != NULL && n % 64 == 63 && ht_queue_is_half_full(d->queue);
+}
+
+// Gives some, and has the link send. HT_OK: there is more to do at once; HT_SKIP: nothing to give;
+// HT_MORE: the link has no room.
+static enum ht_rc give_some(struct ht_delivery *d) {
+	enum ht_rc rc = HT_OK;
+	for (unsigned n = 0; n < TURN && rc == HT_OK && !queue_calls(d, n); n++)
+		rc = give_next(d);
+	if (rc != HT_ERROR && through_spool(d) && spool_some(d) && rc == HT_SKIP)
+		rc = HT_OK;
+	// A link that waits for more to fill a message would never settle what fills the window.
+	const int64_t begun = delivery_now();
+	if (rc == HT_ERROR
+	    || d->ops->poll(d->link, rc != HT_OK, rc == HT_MORE ? SOON_MS : 0) == HT_ERROR) {
+		broke(d);
+		return HT_OK;
+	}
+	const uint64_t unsettled = d->unsettled + d->spool_unsettled;
+	delivery_settle(d);
+	if (rc == HT_MORE && unsettled == d->unsettled + d->spool_unsettled
+	    && delivery_now() - begun < NS_PER_MS)
+		return HT_MORE;
+	return rc == HT_SKIP ? HT_SKIP : HT_OK;
+}
+
+// --- the thread ---------------------------------------------------------------------------------
+
+// pause_for waits until something may be to be done: the end, or, if `queue`, what comes from
+// there.
+static void pause_for(struct ht_delivery *d, int64_t ns, bool queue) {
+	struct timespec until;
+	const int64_t end = delivery_now() + ns;
+	until.tv_sec = (time_t)(end / NS_PER_S);
+	until.tv_nsec = (long)(end % NS_PER_S);
+	pthread_mutex_lock(&d->lock);
+	atomic_store(&d->sleeping, true);
+	if (!queue || ht_queue_is_empty(d->queue))
+		(void)pthread_cond_timedwait(&d->wake, &d->lock, &until);
+	atomic_store(&d->sleeping, false);
+	pthread_mutex_unlock(&d->lock);
+}
+
+// One line when it is away and one when it is back, as far as that is not too often.
+static void say(struct ht_delivery *d, int64_t now) {
+	const bool is_away = d->state != LINK_UP && d->failures > 0;
+	if (is_away == d->told_away || (d->told_at != 0 && now - d->told_at < SAY_NS))
+		return;
+	if (!is_away && d->state != LINK_UP)
+		return;
+	const char *error = d->ops->error(d->link);
+	pthread_mutex_lock(&d->lock);
+	if (is_away)
+		snprintf(
+			d->said, sizeof(d->said), "%s; records %s",
+			error != NULL ? error : d->options->to,
+			d->spool != NULL ? "go to the spool"
+			: d->block	 ? "wait"
+					 : "wait as far as there is room"
+		);
+	else
+		snprintf(d->said, sizeof(d->said), "%s: is back", d->options->to);
+	d->has_said = true;
+	pthread_mutex_unlock(&d->lock);
+	d->told_away = is_away;
+	d->told_at = now;
+}
+
+static void wake_putter(struct ht_delivery *d) {
+	if (!atomic_load(&d->waiting))
+		return;
+	pthread_mutex_lock(&d->lock);
+	pthread_cond_signal(&d->room);
+	pthread_mutex_unlock(&d->lock);
+}
+
+// Nothing is left to do, or no time.
+static bool is_over(struct ht_delivery *d, bool nothing_to_give) {
+	const int64_t deadline = atomic_load_explicit(&d->deadline, memory_order_acquire);
+	if (deadline == 0)
+		return false;
+	if (delivery_now() >= deadline)
+		return true;
+	if (d->wants_spool || d->has_item || !ht_queue_is_empty(d->queue))
+		return false;
+	if (d->spool != NULL && d->state != LINK_UP)
+		return d->failures > 0 && d->window.num == 0; // the next run sends it
+	if (!d->ops->url)
+		return nothing_to_give; // what is not settled now was torn: the disk is full
+	return d->unsettled + d->spool_unsettled + d->window.num == 0 && !delivery_spool_busy(d);
+}
+
+// False: there is more to do at once.
+static bool turn(struct ht_delivery *d) {
+	const int64_t now = delivery_now();
+	char err[256];
+	bool busy = false, no_room = false;
+	atomic_fetch_add_explicit(&d->turns, 1, memory_order_relaxed);
+	if (d->wants_spool) {
+		d->wants_spool = delivery_spool_open(d, err, sizeof(err)) != HT_OK;
+		if (d->wants_spool) {
+			pause_for(d, 20ll * NS_PER_MS, false);
+			return true;
+		}
+	}
+	const bool idle = !d->has_item && ht_queue_is_empty(d->queue);
+	if (connected(d, now, idle || d->spool == NULL ? SOON_MS : 0)) {
+		const enum ht_rc rc = give_some(d);
+		busy = rc == HT_OK;
+		no_room = rc == HT_MORE;
+	} else if (d->spool != NULL) {
+		busy = spool_some(d);
+	}
+	atomic_store_explicit(&d->dead, d->ops->is_dead(d->link), memory_order_relaxed);
+	wake_putter(d);
+	say(d, now);
+	if (busy)
+		return false;
+	if (no_room)
+		pause_for(d, NS_PER_MS, false);
+	else if (d->state == LINK_CONNECTING)
+		pause_for(d, NS_PER_MS, d->spool != NULL);
+	else if (d->state == LINK_AWAY)
+		pause_for(
+			d, d->retry_at - now < WAIT_NS ? d->retry_at - now : WAIT_NS,
+			d->spool != NULL && !d->has_item
+		);
+	else
+		pause_for(
+			d, d->unsettled + d->spool_unsettled > 0 ? SOON_MS * NS_PER_MS : WAIT_NS,
+			!delivery_spool_busy(d)
+		);
+	return !no_room;
+}
+
+void *delivery_run(void *delivery) {
+	struct ht_delivery *d = delivery;
+	pthread_setname_np(pthread_self(), "output");
+	while (!is_over(d, turn(d)))
+		;
+	delivery_close(d);
+	return NULL;
+}
+
+// --- without it ---------------------------------------------------------------------------------
+
+static bool given_up(const struct ht_delivery *d) {
+	return atomic_load_explicit(&d->give_up, memory_order_relaxed)
+	       || (d->interrupted != NULL && *d->interrupted);
+}
+
+void delivery_give_now(struct ht_delivery *d, const struct ht_record *r) {
+	enum ht_rc rc = HT_ERROR;
+	if (d->stamped) {
+		d->record = *r;
+		delivery_stamp(d, &d->record, d->number);
+		r = &d->record;
+	}
+	while (!connected(d, delivery_now(), WAIT_MS) && d->state == LINK_CONNECTING && !given_up(d)
+	)
+		;
+	while (d->state == LINK_UP && (rc = d->ops->give(d->link, r)) == HT_MORE && !given_up(d))
+		if ((rc = d->ops->poll(d->link, true, WAIT_MS)) == HT_ERROR)
+			break;
+	if (rc == HT_OK) {
+		d->unsettled++;
+		return;
+	}
+	delivery_lose(
+		d, rc == HT_MORE ? HT_DELIVERY_LOST_QUEUE_FULL : HT_DELIVERY_LOST_UNREACHABLE, 1
+	);
+	if (rc == HT_ERROR && d->state == LINK_UP)
+		broke(d);
+}
+
+void delivery_flush_now(struct ht_delivery *d) {
+	if (d->state == LINK_UP && d->ops->poll(d->link, true, 0) == HT_ERROR)
+		broke(d);
+	else
+		delivery_settle(d);
+}
+
+// --- the end ------------------------------------------------------------------------------------
+
+// What is on its way, as far as it is known: it may have arrived.
+static void close_window(struct ht_delivery *d) {
+	const enum ht_delivery_counter why
+		= d->ops->url ? HT_DELIVERY_LOST_UNREACHABLE : HT_DELIVERY_LOST_REFUSED;
+	if (d->spool != NULL)
+		delivery_spool_rewind(d);
+	if (!d->ops->again && d->unsettled > 0)
+		delivery_lose(d, why, d->unsettled);
+	d->unsettled = 0;
+	window_rewind(&d->window);
+	if (d->spool != NULL && delivery_spool_move(d) == HT_FULL)
+		delivery_lose(d, HT_DELIVERY_LOST_SPOOL_FULL, d->window.num);
+	else if (d->window.num > 0)
+		delivery_lose(d, why, d->window.num);
+}
+
+static void close_queue(struct ht_delivery *d) {
+	while (d->queue != NULL && want_item(d)) {
+		delivery_stamp(d, d->item.record, d->item.number);
+		if (d->spool == NULL)
+			delivery_lose(d, HT_DELIVERY_LOST_UNREACHABLE, 1);
+		else if (delivery_spool_put(d, d->item.record) == HT_FULL)
+			delivery_lose(d, HT_DELIVERY_LOST_SPOOL_FULL, 1);
+		d->has_item = false;
+	}
+}
+
+static void give_verdict(struct ht_delivery *d) {
+	const char *error = d->ops->error(d->link);
+	const char *sep = " (";
+	size_t n = 0;
+	// A file says how many, and why; or that it could not be closed.
+	if (!d->ops->url && error != NULL
+	    && d->ctr[HT_DELIVERY_LOST] == d->ctr[HT_DELIVERY_LOST_REFUSED])
+		snprintf(d->verdict, sizeof(d->verdict), "%s", error);
+	if (d->ctr[HT_DELIVERY_LOST] == 0 || d->verdict[0] != '\0')
+		return;
+	n += (size_t)snprintf(
+		d->verdict, sizeof(d->verdict), "%.400s: %llu record%s lost", d->options->to,
+		(unsigned long long)d->ctr[HT_DELIVERY_LOST],
+		d->ctr[HT_DELIVERY_LOST] == 1 ? "" : "s"
+	);
+	for (unsigned i = HT_DELIVERY_LOST + 1; i < HT_DELIVERY_SPOOL_LEFT; i++)
+		if (d->ctr[i] > 0) {
+			n += (size_t)snprintf(
+				d->verdict + n, sizeof(d->verdict) - n, "%s%s %llu", sep,
+				ht_delivery_counters[i].name + strlen("lost_"),
+				(unsigned long long)d->ctr[i]
+			);
+			sep = ", ";
+		}
+	if (d->ctr[HT_DELIVERY_LOST_SPOOL_FAILED] > 0 && d->spool_error[0] != '\0')
+		error = d->spool_error;
+	snprintf(
+		d->verdict + n, sizeof(d->verdict) - n, ")%s%s", error != NULL ? "; " : "",
+		error != NULL ? error : ""
+	);
+}
+
+void delivery_close(struct ht_delivery *d) {
+	if (d->state == LINK_UP)
+		(void)d->ops->poll(d->link, true, 0); // what it could not send is counted next
+	// A file system may find out only when a file is closed that it has no room.
+	if (!d->ops->url)
+		d->ops->break_off(d->link);
+	delivery_settle(d);
+	close_window(d);
+	close_queue(d);
+	delivery_spool_close(d);
+	give_verdict(d);
+	d->ops->close(d->link);
+	d->link = NULL;
+	atomic_store_explicit(&d->ended, true, memory_order_release);
+}

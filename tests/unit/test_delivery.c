@@ -1,0 +1,853 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "delivery.h"
+#include "spool.h"
+#include "t.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+// --- a link that does as it is told -------------------------------------------------------------
+
+#define GOT_MAX 200000u
+
+// What the test tells the link, and what came of it. The test reads and writes while the delivery's
+// thread does, so all of it is atomic.
+static struct script {
+	atomic_bool refuses_to_connect; // the collector is away
+	atomic_bool is_up; // what connect made of it
+	atomic_uint break_after; // give so many, then break; 0: never
+	atomic_uint settle_late; // so many stay unsettled until all are flushed away by the test
+	atomic_bool settle_nothing;
+	atomic_bool no_room; // takes none
+	atomic_uint refuse_each; // every n-th is refused
+	atomic_uint slow_us; // each takes so long
+	atomic_bool hangs; // give does not come back
+	atomic_uint given, connects, opened, closed;
+	// Settled: what the collector has.
+	atomic_uint num_got;
+	uint64_t got[GOT_MAX];
+	atomic_ullong got_run;
+	char sensor[64];
+} script;
+
+struct ht_link {
+	uint64_t held[GOT_MAX]; // given, not settled
+	unsigned num_held, since; // `since` the link is up
+	struct ht_settled settled;
+};
+
+static void begin_script(void) {
+	memset(&script, 0, sizeof(script));
+}
+
+static enum ht_rc link_check(const struct ht_sink_options *o, char *err, size_t err_len) {
+	(void)o;
+	(void)err;
+	(void)err_len;
+	return HT_OK;
+}
+
+static enum ht_rc
+link_open(struct ht_link **out, const struct ht_sink_options *o, char *err, size_t err_len) {
+	(void)o;
+	(void)err;
+	(void)err_len;
+	*out = calloc(1, sizeof(**out));
+	script.opened++;
+	return *out != NULL ? HT_OK : HT_ERROR;
+}
+
+static enum ht_rc link_connect(struct ht_link *l, int wait_ms) {
+	(void)wait_ms;
+	l->num_held = 0;
+	l->since = 0;
+	if (script.refuses_to_connect)
+		return HT_ERROR;
+	script.connects++;
+	script.is_up = true;
+	return HT_OK;
+}
+
+// What the collector has got is what it settled; what it had when it broke is there, too, now and
+// then: here half of it.
+static void arrive(struct ht_link *l, unsigned n, bool settle) {
+	for (unsigned i = 0; i < n; i++) {
+		const unsigned refuse_each = script.refuse_each;
+		if (refuse_each > 0 && l->held[i] % refuse_each == 0) {
+			l->settled.refused += settle;
+			continue;
+		}
+		const unsigned at = script.num_got;
+		assert_true(at < GOT_MAX);
+		script.got[at] = l->held[i];
+		script.num_got = at + 1;
+		l->settled.delivered += settle;
+	}
+	memmove(l->held, l->held + n, (l->num_held - n) * sizeof(l->held[0]));
+	l->num_held -= n;
+}
+
+static enum ht_rc link_broken(struct ht_link *l) {
+	arrive(l, l->num_held / 2, false);
+	l->num_held = 0;
+	script.is_up = false;
+	return HT_ERROR;
+}
+
+static enum ht_rc link_give(struct ht_link *l, const struct ht_record *r) {
+	const unsigned after = script.break_after;
+	while (script.hangs)
+		usleep(1000);
+	if (script.no_room)
+		return HT_MORE;
+	if (script.refuses_to_connect || (after > 0 && l->since == after))
+		return link_broken(l);
+	if (script.slow_us > 0)
+		usleep(script.slow_us);
+	assert_true(r->has & HT_HAS(frame));
+	if (r->has & HT_HAS(sequence)) {
+		script.got_run = r->sensor_run;
+		snprintf(
+			script.sensor, sizeof(script.sensor), "%.*s", (int)r->sensor_id.len,
+			(const char *)r->sensor_id.p
+		);
+		assert_int_equal(r->sequence, r->frame);
+	}
+	l->held[l->num_held++] = r->frame;
+	l->since++;
+	script.given++;
+	return HT_OK;
+}
+
+static enum ht_rc link_poll(struct ht_link *l, bool flush, int wait_ms) {
+	const unsigned late = script.settle_late;
+	(void)flush;
+	if (script.refuses_to_connect && l->num_held > 0)
+		return link_broken(l);
+	if (!script.settle_nothing && l->num_held > late)
+		arrive(l, l->num_held - late, true);
+	else if (wait_ms > 0)
+		usleep((unsigned)wait_ms * 1000);
+	return HT_OK;
+}
+
+static void link_settled(const struct ht_link *l, struct ht_settled *out) {
+	*out = l->settled;
+}
+
+static const char *link_error(const struct ht_link *l) {
+	(void)l;
+	return script.is_up ? NULL : "test://there: nobody there";
+}
+
+static void link_break_off(struct ht_link *l) {
+	l->num_held = 0;
+}
+
+static bool link_is_dead(const struct ht_link *l) {
+	(void)l;
+	return false;
+}
+
+static void link_close(struct ht_link *l) {
+	script.closed++;
+	free(l);
+}
+
+static const struct ht_link_ops test_link = {
+	.name = "test",
+	.help = "",
+	.url = true,
+	.again = true,
+	.kinds = HT_KIND_HELLO | HT_KIND_EVENT,
+	.check = link_check,
+	.open = link_open,
+	.connect = link_connect,
+	.give = link_give,
+	.poll = link_poll,
+	.settled = link_settled,
+	.error = link_error,
+	.break_off = link_break_off,
+	.is_dead = link_is_dead,
+	.close = link_close,
+};
+
+// --- deliveries ---------------------------------------------------------------------------------
+
+static struct ht_sink_options options(const char *spool) {
+	return (struct ht_sink_options){
+		.to = "test://there",
+		.when_full = HT_FULL_BLOCK,
+		.queue_mib = 1,
+		.linger_s = 5,
+		.retry_max_s = 1,
+		.spool = spool,
+		.spool_mib = 64,
+	};
+}
+
+static struct ht_delivery *
+start(const struct ht_link_ops *ops, const struct ht_sink_options *o, bool run) {
+	const struct ht_delivery_params p = {
+		.ops = ops,
+		.options = o,
+		.kinds = HT_KIND_HELLO | HT_KIND_FLOW,
+		.threaded = true,
+		.sensor_id = "here",
+		.run = 77,
+	};
+	struct ht_delivery *d = NULL;
+	char err[512] = "";
+	if (ht_delivery_new(&d, &p, err, sizeof(err)) != HT_OK)
+		fail_msg("%s", err);
+	if (run)
+		assert_true(ht_delivery_start(d));
+	return d;
+}
+
+static void put_kind(struct ht_delivery *d, const char *kind, uint64_t n) {
+	static const uint8_t text[300];
+	static struct ht_record r;
+	r.has = 0;
+	ht_set(&r, record, kind);
+	ht_set(&r, frame, n);
+	ht_set(&r, sni, HT_SPAN(text, sizeof(text)));
+	ht_delivery_put(d, &r);
+}
+
+static void put(struct ht_delivery *d, uint64_t first, uint64_t last) {
+	for (uint64_t n = first; n <= last; n++) {
+		put_kind(d, "hello", n);
+		if (n % 16 == 0)
+			ht_delivery_flush(d);
+	}
+	ht_delivery_flush(d);
+}
+
+static double now(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+// The exporter flushes each time it finds nothing to do.
+#define UNTIL(what) \
+	for (const double until = now() + 20; !(what); usleep(500)) { \
+		assert_true(now() < until); \
+		ht_delivery_flush(d); \
+	}
+
+static uint64_t ctr(struct ht_delivery *d, enum ht_delivery_counter id) {
+	return __atomic_load_n(&ht_delivery_count(d)[id], __ATOMIC_RELAXED);
+}
+
+static void finish(struct ht_delivery *d) {
+	ht_delivery_end(d);
+	for (const double until = now() + 20; !ht_delivery_ended(d); usleep(500))
+		assert_true(now() < until);
+	if (!ht_delivery_balanced(ht_delivery_count(d)))
+		for (unsigned i = 0; i < HT_DELIVERY_NUM_CTRS; i++)
+			print_message(
+				"%s %llu\n", ht_delivery_counters[i].name,
+				(unsigned long long)ht_delivery_count(d)[i]
+			);
+	assert_true(ht_delivery_balanced(ht_delivery_count(d)));
+	assert_int_equal(script.opened, script.closed);
+}
+
+// Each of first..last is there, the first times in order.
+static void expect_all_in_order(uint64_t first, uint64_t last) {
+	uint64_t next = first;
+	for (unsigned i = 0; i < script.num_got; i++) {
+		if (script.got[i] > next)
+			fail_msg(
+				"%u: %llu where at most %llu was to come", i,
+				(unsigned long long)script.got[i], (unsigned long long)next
+			);
+		next += script.got[i] == next;
+	}
+	assert_int_equal(next, last + 1);
+}
+
+static void expect_exactly(uint64_t first, uint64_t last) {
+	expect_all_in_order(first, last);
+	assert_int_equal(script.num_got, last - first + 1);
+}
+
+static char folder[] = "/tmp/delivery-XXXXXX";
+
+static int remove_all(const char *path) {
+	char command[256];
+	snprintf(command, sizeof(command), "rm -rf '%s'", path);
+	return system(command); // NOLINT: a folder that this test made
+}
+
+static const char *new_folder(void) {
+	strcpy(folder, "/tmp/delivery-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	return folder;
+}
+
+// --- tests --------------------------------------------------------------------------------------
+
+static void test_delivers(void **state) {
+	(void)state;
+	begin_script();
+	const struct ht_sink_options o = options(NULL);
+	struct ht_delivery *d = start(&test_link, &o, true);
+	put(d, 1, 5000);
+	finish(d);
+	expect_exactly(1, 5000);
+	assert_int_equal(ctr(d, HT_DELIVERY_DELIVERED), 5000);
+	assert_int_equal(ctr(d, HT_DELIVERY_CONNECTS), 1);
+	assert_int_equal(script.got_run, 77);
+	assert_string_equal(script.sensor, "here");
+	assert_null(ht_delivery_verdict(d));
+	ht_delivery_free(d);
+}
+
+// One record is not held back until more come.
+static void test_is_quick(void **state) {
+	(void)state;
+	begin_script();
+	const struct ht_sink_options o = options(NULL);
+	struct ht_delivery *d = start(&test_link, &o, true);
+	UNTIL(script.connects == 1)
+	usleep(50000); // it sleeps
+	double worst = 0;
+	for (unsigned n = 1; n <= 20; n++) {
+		const double begun = now();
+		put(d, n, n);
+		UNTIL(script.num_got == n)
+		worst = now() - begun > worst ? now() - begun : worst;
+		usleep(10000);
+	}
+	assert_true(worst < 0.09); // less than it sleeps
+	finish(d);
+	ht_delivery_free(d);
+}
+
+static void test_kinds(void **state) {
+	(void)state;
+	begin_script();
+	const char *only[] = {"event", "flow"};
+	struct ht_sink_options o = options(NULL);
+	struct ht_delivery *d = start(&test_link, &o, true);
+	put_kind(d, "event", 9); // is not made, as far as start() says
+	put_kind(d, "flow", 9); // the link cannot carry it
+	put_kind(d, "hello", 1);
+	put_kind(d, "hello", 2);
+	finish(d);
+	expect_exactly(1, 2);
+	assert_int_equal(ctr(d, HT_DELIVERY_RECORDS), 2);
+	ht_delivery_free(d);
+	begin_script();
+	o.records = (struct ht_option_texts){only, 2};
+	d = start(&test_link, &o, true);
+	put_kind(d, "hello", 1);
+	finish(d);
+	assert_int_equal(ctr(d, HT_DELIVERY_RECORDS), 0);
+	ht_delivery_free(d);
+}
+
+static void test_breaks(void **state) {
+	(void)state;
+	for (unsigned late = 0; late < 400; late += 133) {
+		begin_script();
+		script.break_after = 1500; // more than are given at a time
+		script.settle_late = late;
+		const struct ht_sink_options o = options(NULL);
+		struct ht_delivery *d = start(&test_link, &o, true);
+		put(d, 1, 5000);
+		script.settle_late = 0;
+		finish(d);
+		expect_all_in_order(1, 5000);
+		assert_int_equal(ctr(d, HT_DELIVERY_DELIVERED), 5000);
+		assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
+		assert_true(ctr(d, HT_DELIVERY_CONNECTS) >= 4);
+		assert_true(ctr(d, HT_DELIVERY_SENT_AGAIN) > 0);
+		ht_delivery_free(d);
+	}
+}
+
+// Where a link cannot give again, what was on its way is lost and counted.
+static void test_breaks_for_good(void **state) {
+	(void)state;
+	struct ht_link_ops once = test_link;
+	once.again = false;
+	begin_script();
+	script.settle_nothing = true;
+	const struct ht_sink_options o = options(NULL);
+	struct ht_delivery *d = start(&once, &o, true);
+	put(d, 1, 100);
+	UNTIL(script.given == 100)
+	script.refuses_to_connect = true;
+	UNTIL(ctr(d, HT_DELIVERY_LOST_UNREACHABLE) == 100)
+	script.refuses_to_connect = false;
+	script.settle_nothing = false;
+	put(d, 101, 200);
+	finish(d);
+	assert_int_equal(ctr(d, HT_DELIVERY_DELIVERED), 100);
+	assert_int_equal(script.got[script.num_got - 1], 200);
+	ht_delivery_free(d);
+}
+
+static void test_refuses(void **state) {
+	(void)state;
+	begin_script();
+	script.refuse_each = 10;
+	const struct ht_sink_options o = options(NULL);
+	struct ht_delivery *d = start(&test_link, &o, true);
+	put(d, 1, 1000);
+	finish(d);
+	assert_int_equal(ctr(d, HT_DELIVERY_DELIVERED), 900);
+	assert_int_equal(ctr(d, HT_DELIVERY_LOST_REFUSED), 100);
+	assert_string_equal(ht_delivery_verdict(d), "test://there: 100 records lost (refused 100)");
+	ht_delivery_free(d);
+}
+
+// Far more than the queue holds, to one that is slow: all of it arrives.
+static void test_block(void **state) {
+	(void)state;
+	begin_script();
+	script.slow_us = 10;
+	const struct ht_sink_options o = options(NULL);
+	struct ht_delivery *d = start(&test_link, &o, true);
+	put(d, 1, 20000);
+	finish(d);
+	expect_exactly(1, 20000);
+	ht_delivery_free(d);
+}
+
+static void test_drop(void **state) {
+	(void)state;
+	begin_script();
+	script.no_room = true;
+	struct ht_sink_options o = options(NULL);
+	o.when_full = HT_FULL_DROP;
+	struct ht_delivery *d = start(&test_link, &o, true);
+	const double begun = now();
+	put(d, 1, 20000);
+	assert_true(now() - begun < 2);
+	const uint64_t lost = ctr(d, HT_DELIVERY_LOST_QUEUE_FULL);
+	assert_true(lost > 1000 && lost < 20000);
+	script.no_room = false;
+	UNTIL(script.num_got == 20000 - lost)
+	expect_exactly(1, 20000 - lost);
+	put(d, 20001, 20001); // numbers go on: the gap shows (link_give)
+	finish(d);
+	assert_int_equal(script.got[script.num_got - 1], 20001);
+	ht_delivery_free(d);
+}
+
+// Who waits for room can be told to wait no more.
+static void *give_up_soon(void *delivery) {
+	usleep(200000);
+	ht_delivery_give_up(delivery);
+	return NULL;
+}
+
+static void test_gives_up(void **state) {
+	(void)state;
+	begin_script();
+	script.refuses_to_connect = true;
+	struct ht_sink_options o = options(NULL);
+	o.linger_s = 0;
+	struct ht_delivery *d = start(&test_link, &o, true);
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, give_up_soon, d), 0);
+	const double begun = now();
+	put(d, 1, 20000);
+	assert_true(now() - begun > 0.1 && now() - begun < 5);
+	pthread_join(thread, NULL);
+	finish(d);
+	assert_true(ctr(d, HT_DELIVERY_LOST_QUEUE_FULL) > 0);
+	assert_true(ctr(d, HT_DELIVERY_LOST_UNREACHABLE) > 0);
+	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 20000);
+	ht_delivery_free(d);
+}
+
+static void test_never_connects(void **state) {
+	(void)state;
+	begin_script();
+	script.refuses_to_connect = true;
+	struct ht_sink_options o = options(NULL);
+	o.linger_s = 1;
+	struct ht_delivery *d = start(&test_link, &o, true);
+	char said[512];
+	UNTIL(ht_delivery_said(d, said, sizeof(said)))
+	assert_string_equal(said, "test://there: nobody there; records wait");
+	put(d, 1, 100);
+	usleep(1000000);
+	// 0, 0.1, 0.3, 0.7 s: not often, not seldom.
+	const uint64_t tries = ctr(d, HT_DELIVERY_CONNECT_FAILURES);
+	assert_true(tries >= 2 && tries <= 7);
+	assert_false(ht_delivery_said(d, said, sizeof(said)));
+	const double begun = now();
+	finish(d);
+	assert_true(now() - begun >= 0.9 && now() - begun < 2);
+	assert_int_equal(ctr(d, HT_DELIVERY_LOST_UNREACHABLE), 100);
+	assert_string_equal(
+		ht_delivery_verdict(d), "test://there: 100 records lost (unreachable 100); "
+					"test://there: nobody there"
+	);
+	ht_delivery_free(d);
+}
+
+// What is on its way when time is up is lost, as far as is known.
+static void test_never_settles(void **state) {
+	(void)state;
+	begin_script();
+	script.settle_nothing = true;
+	struct ht_sink_options o = options(NULL);
+	o.linger_s = 1;
+	struct ht_delivery *d = start(&test_link, &o, true);
+	put(d, 1, 100);
+	const double begun = now();
+	finish(d);
+	assert_true(now() - begun < 2);
+	assert_int_equal(ctr(d, HT_DELIVERY_LOST_UNREACHABLE), 100);
+	ht_delivery_free(d);
+}
+
+// --- with a spool -------------------------------------------------------------------------------
+
+static void test_spool_while_away(void **state) {
+	(void)state;
+	begin_script();
+	script.refuses_to_connect = true;
+	struct ht_sink_options o = options(new_folder());
+	struct ht_delivery *d = start(&test_link, &o, true);
+	put(d, 1, 20000); // more than the queue holds
+	script.refuses_to_connect = false;
+	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 20000)
+	put(d, 20001, 21000);
+	finish(d);
+	expect_exactly(1, 21000);
+	assert_int_equal(ctr(d, HT_DELIVERY_SENT_AGAIN), 0);
+	assert_int_equal(ctr(d, HT_DELIVERY_SPOOL_LEFT), 0);
+	ht_delivery_free(d);
+	remove_all(folder);
+}
+
+static void test_spool_breaks(void **state) {
+	(void)state;
+	for (unsigned late = 0; late < 400; late += 133) {
+		begin_script();
+		script.break_after = 1497;
+		script.settle_late = late;
+		struct ht_sink_options o = options(new_folder());
+		struct ht_delivery *d = start(&test_link, &o, true);
+		put(d, 1, 6000);
+		UNTIL(ctr(d, HT_DELIVERY_DELIVERED) + late >= 6000)
+		script.settle_late = 0;
+		finish(d);
+		expect_all_in_order(1, 6000);
+		assert_int_equal(ctr(d, HT_DELIVERY_DELIVERED), 6000);
+		ht_delivery_free(d);
+		remove_all(folder);
+	}
+}
+
+// The next run sends what is left, before anything of its own.
+static void test_spool_left(void **state) {
+	(void)state;
+	begin_script();
+	struct ht_sink_options o = options(new_folder());
+	struct ht_delivery *d = start(&test_link, &o, true);
+	script.settle_nothing = true;
+	put(d, 1, 500);
+	UNTIL(script.given == 500)
+	script.refuses_to_connect = true;
+	put(d, 501, 3000);
+	const double begun = now();
+	finish(d);
+	assert_true(now() - begun < 4); // it does not wait for the collector
+	const uint64_t left = ctr(d, HT_DELIVERY_SPOOL_LEFT);
+	assert_int_equal(left, 3000);
+	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
+	ht_delivery_free(d);
+	script.refuses_to_connect = false;
+	script.settle_nothing = false;
+	d = start(&test_link, &o, true);
+	put(d, 1, 10); // numbers begin anew
+	finish(d);
+	assert_int_equal(ctr(d, HT_DELIVERY_RECOVERED), left);
+	assert_int_equal(ctr(d, HT_DELIVERY_DELIVERED), left + 10);
+	script.num_got -= 10;
+	expect_all_in_order(1, 3000);
+	assert_int_equal(script.got[script.num_got], 1);
+	ht_delivery_free(d);
+	remove_all(folder);
+}
+
+// A collector that is there and too slow: the spool takes what the queue cannot hold.
+static void test_spool_too_slow(void **state) {
+	(void)state;
+	begin_script();
+	struct ht_sink_options o = options(new_folder());
+	o.when_full = HT_FULL_DROP;
+	struct ht_delivery *d = start(&test_link, &o, true);
+	put(d, 1, 10);
+	UNTIL(script.num_got == 10)
+	script.settle_late = 100;
+	script.slow_us = 50;
+	for (unsigned n = 11; n <= 20010; n += 100) {
+		put(d, n, n + 99);
+		usleep(1000);
+	}
+	script.settle_late = 0;
+	script.slow_us = 0;
+	finish(d);
+	expect_exactly(1, 20010);
+	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
+	ht_delivery_free(d);
+	remove_all(folder);
+}
+
+static void test_spool_stalled(void **state) {
+	(void)state;
+	begin_script();
+	struct ht_sink_options o = options(new_folder());
+	o.when_full = HT_FULL_DROP;
+	script.settle_nothing = true;
+	struct ht_delivery *d = start(&test_link, &o, true);
+	put(d, 1, 100);
+	UNTIL(script.given == 100)
+	script.no_room = true;
+	for (unsigned n = 101; n <= 20100; n += 100) {
+		put(d, n, n + 99);
+		usleep(1000);
+	}
+	script.refuses_to_connect = true; // and it breaks: the window is older than the spool
+	script.no_room = false;
+	UNTIL(!script.is_up)
+	script.refuses_to_connect = false;
+	script.settle_nothing = false;
+	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 20100)
+	finish(d);
+	expect_all_in_order(1, 20100);
+	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
+	ht_delivery_free(d);
+	remove_all(folder);
+}
+
+static void test_spool_full(void **state) {
+	(void)state;
+	for (unsigned block = 0; block < 2; block++) {
+		begin_script();
+		script.refuses_to_connect = true;
+		struct ht_sink_options o = options(new_folder());
+		o.when_full = block ? HT_FULL_BLOCK : HT_FULL_DROP;
+		o.spool_mib = 1;
+		struct ht_delivery *d = start(&test_link, &o, true);
+		pthread_t thread;
+		if (block)
+			assert_int_equal(pthread_create(&thread, NULL, give_up_soon, d), 0);
+		for (unsigned n = 1; n <= 20000; n += 100) {
+			put(d, n, n + 99);
+			if (!block)
+				usleep(1000);
+		}
+		if (block)
+			pthread_join(thread, NULL);
+		finish(d);
+		assert_true(ctr(d, HT_DELIVERY_SPOOL_LEFT) > 500);
+		assert_true(ctr(d, HT_DELIVERY_LOST_SPOOL_FULL) > 500);
+		assert_int_equal(ctr(d, HT_DELIVERY_LOST_QUEUE_FULL) > 0, block);
+		ht_delivery_free(d);
+		remove_all(folder);
+	}
+}
+
+// One that takes another's place waits until that has left the spool; what it left is sent first.
+static void test_spool_of_another(void **state) {
+	(void)state;
+	begin_script();
+	struct ht_sink_options o = options(new_folder());
+	script.refuses_to_connect = true;
+	struct ht_delivery *old = start(&test_link, &o, true);
+	put(old, 1, 100);
+	const struct ht_delivery_params p = {
+		.ops = &test_link,
+		.options = &o,
+		.kinds = HT_KIND_HELLO,
+		.threaded = true,
+		.successor = true,
+	};
+	struct ht_delivery *d;
+	char err[512];
+	struct ht_delivery_params stranger = p;
+	stranger.successor = false;
+	assert_int_equal(ht_delivery_new(&d, &stranger, err, sizeof(err)), HT_ERROR);
+	assert_int_equal(ht_delivery_new(&d, &p, err, sizeof(err)), HT_OK);
+	assert_true(ht_delivery_start(d));
+	put(d, 1, 10);
+	usleep(100000);
+	ht_delivery_end(old);
+	UNTIL(ht_delivery_ended(old))
+	script.refuses_to_connect = false;
+	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 110)
+	finish(d);
+	script.num_got -= 10;
+	expect_exactly(1, 100);
+	assert_int_equal(script.got[100], 1);
+	ht_delivery_free(old);
+	ht_delivery_free(d);
+	remove_all(folder);
+}
+
+// --- inline, and not started --------------------------------------------------------------------
+
+static void test_inline(void **state) {
+	(void)state;
+	struct ht_link_ops file = test_link;
+	file.again = file.url = false;
+	const struct ht_sink_options o = options(NULL);
+	const struct ht_delivery_params p = {.ops = &file, .options = &o, .kinds = HT_KINDS_ALL};
+	struct ht_delivery *d;
+	char err[512];
+	begin_script();
+	assert_int_equal(ht_delivery_new(&d, &p, err, sizeof(err)), HT_OK);
+	assert_true(ht_delivery_start(d));
+	script.break_after = 3000; // no file does that; it is counted all the same
+	put(d, 1, 5000);
+	finish(d);
+	assert_true(script.num_got > 0);
+	assert_true(ctr(d, HT_DELIVERY_LOST_UNREACHABLE) > 0);
+	assert_int_equal(ctr(d, HT_DELIVERY_RECORDS), 5000);
+	assert_string_equal(script.sensor, ""); // no name was set: records are as they are
+	ht_delivery_free(d);
+}
+
+static void test_not_started(void **state) {
+	(void)state;
+	begin_script();
+	const struct ht_sink_options o = options(NULL);
+	struct ht_delivery *d = start(&test_link, &o, false);
+	put(d, 1, 10);
+	finish(d);
+	assert_int_equal(ctr(d, HT_DELIVERY_LOST_UNREACHABLE), 10);
+	ht_delivery_free(d);
+	ht_delivery_free(NULL);
+}
+
+// --- options ------------------------------------------------------------------------------------
+
+static void test_parse(void **state) {
+	(void)state;
+	struct ht_sink_options *o;
+	char err[512];
+	assert_int_equal(ht_sink_parse(&o, "json:/a?b?queue=1", err, sizeof(err)), HT_OK);
+	assert_string_equal(o->to, "json:/a?b?queue=1"); // no option is called so
+	assert_int_equal(o->queue_mib, 16);
+	free(o);
+	assert_int_equal(
+		ht_sink_parse(
+			&o,
+			"kafka://b1,b2/t?records=hello,flow&when_full=block&queue_mib=3&key=s%6ei&"
+			"kafka=a=1%2C2&spool=/x%26y&kafka=b=,c=3",
+			err, sizeof(err)
+		),
+		HT_OK
+	);
+	assert_string_equal(o->to, "kafka://b1,b2/t");
+	assert_int_equal(o->records.num, 2);
+	assert_string_equal(o->records.v[1], "flow");
+	assert_int_equal(o->when_full, HT_FULL_BLOCK);
+	assert_int_equal(o->queue_mib, 3);
+	assert_string_equal(o->key, "sni");
+	assert_string_equal(o->spool, "/x&y");
+	assert_int_equal(o->kafka.num, 3);
+	assert_string_equal(o->kafka.v[0], "a=1,2");
+	assert_string_equal(o->kafka.v[1], "b=");
+	assert_string_equal(o->kafka.v[2], "c=3");
+	struct ht_sink_options *copy = ht_sink_copy(o);
+	assert_true(ht_sink_same(o, copy));
+	free(o);
+	assert_string_equal(copy->kafka.v[2], "c=3");
+	copy->queue_mib++;
+	free(copy);
+}
+
+static void test_parse_wrong(void **state) {
+	(void)state;
+	static const struct {
+		const char *spec, *says;
+	} cases[] = {
+		{"json?queue_mib=0", "json?queue_mib=0: queue_mib=0: must be 1 to 1024"},
+		{"json?queue_mib=-1", "json?queue_mib=-1: queue_mib=-1: must be 1 to 1024"},
+		{"json?queue_mib=", "json?queue_mib=: queue_mib=: must be 1 to 1024"},
+		{"json?compress=zip", "json?compress=zip: compress=zip: must be none or zstd"},
+		{"json?key=%4", "json?key=%4: key: % wants two hex digits"},
+		{"json?key=%00", "json?key=%00: key: % wants two hex digits"},
+		{"json?records=%gg", "json?records=%gg: records: % wants two hex digits"},
+		{"json?records=a,b,c,d,e,f", "json?records=a,b,c,d,e,f: records: more than 5"},
+		{"json?key=a&eggs=1", "json?key=a&eggs=1: eggs: no NAME=VALUE of an output's "
+				      "options: records when_full "},
+		{"json?key=a&", "json?key=a&: : no NAME=VALUE"},
+		{"json?key=a&spool", "json?key=a&spool: spool: no NAME=VALUE"},
+		{"json?to=a", "json?to=a: to: no NAME=VALUE"},
+	};
+	for (size_t i = 0; i < HT_ARRAY_LEN(cases); i++) {
+		struct ht_sink_options *o;
+		char err[512];
+		assert_int_equal(ht_sink_parse(&o, cases[i].spec, err, sizeof(err)), HT_BAD);
+		if (strncmp(err, cases[i].says, strlen(cases[i].says)) != 0)
+			fail_msg("%s", err);
+		char small[20];
+		assert_int_equal(ht_sink_parse(&o, cases[i].spec, small, sizeof(small)), HT_BAD);
+	}
+}
+
+static void test_check(void **state) {
+	(void)state;
+	static const struct {
+		const char *spec, *says;
+	} cases[] = {
+		{"json:/x?rotate_s=10&compress=zstd&queue_mib=4", NULL},
+		{"csv:-", NULL},
+		{"jsonx", "jsonx: no such kind of output: json[:PATH], csv[:PATH], table[:PATH]"},
+		{"json://x", NULL}, // a path
+		{"json?records=hello,x", "records: x: hello, event, flow, aggregate or stats was "
+					 "expected"},
+		{"json?spool=/x", "spool: not for json"},
+		{"csv?tls_ca=/x", "tls_ca: not for csv"},
+	};
+	for (size_t i = 0; i < HT_ARRAY_LEN(cases); i++) {
+		struct ht_sink_options *o;
+		char err[512] = "";
+		assert_int_equal(ht_sink_parse(&o, cases[i].spec, err, sizeof(err)), HT_OK);
+		const enum ht_rc rc = ht_sink_check(o, err, sizeof(err));
+		assert_int_equal(rc, cases[i].says == NULL ? HT_OK : HT_BAD);
+		if (cases[i].says != NULL
+		    && strncmp(err, cases[i].says, strlen(cases[i].says)) != 0)
+			fail_msg("%s", err);
+		free(o);
+	}
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_delivers),	cmocka_unit_test(test_is_quick),
+		cmocka_unit_test(test_kinds),		cmocka_unit_test(test_breaks),
+		cmocka_unit_test(test_breaks_for_good), cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_block),		cmocka_unit_test(test_drop),
+		cmocka_unit_test(test_gives_up),	cmocka_unit_test(test_never_connects),
+		cmocka_unit_test(test_never_settles),	cmocka_unit_test(test_spool_while_away),
+		cmocka_unit_test(test_spool_breaks),	cmocka_unit_test(test_spool_left),
+		cmocka_unit_test(test_spool_too_slow),	cmocka_unit_test(test_spool_stalled),
+		cmocka_unit_test(test_spool_full),	cmocka_unit_test(test_spool_of_another),
+		cmocka_unit_test(test_inline),		cmocka_unit_test(test_not_started),
+		cmocka_unit_test(test_parse),		cmocka_unit_test(test_parse_wrong),
+		cmocka_unit_test(test_check),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
