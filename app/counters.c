@@ -4,9 +4,9 @@
 
 #include "aggregate.h"
 #include "capture_dpdk.h"
+#include "delivery.h"
 #include "queue.h"
 #include "sensor.h"
-#include "sinks.h"
 #include "telemetry.h"
 #include "worker.h"
 
@@ -75,10 +75,11 @@ static const struct place behind[] = {
 	 "What becomes of flow records where aggregates are wanted (docs/aggregate.md). At the "
 	 "end\n"
 	 "told + folded = keys + others; the flows of all that was told are those of the records."},
-	{"An output", sink_counters, SINK_NUM_COUNTERS, "sinks[]", "sink, output",
-	 "records = delivered + lost, once it is closed. The ledger may also have `sinks_gone`: "
-	 "the\n"
-	 "same, summed over outputs that a reload has taken away."},
+	{"An output", ht_delivery_counters, HT_DELIVERY_NUM_CTRS, "sinks[]", "sink, output",
+	 "records + recovered = delivered + lost + spool_left, once it is closed, and lost = the "
+	 "sum\n"
+	 "of those that begin so. The ledger may also have `sinks_gone`: the same, summed over\n"
+	 "outputs that a reload has taken away."},
 	{"Besides", besides, HT_ARRAY_LEN(besides), "", NULL,
 	 "What a ledger says that is no counter."},
 };

@@ -120,6 +120,28 @@ static void look_at_links(struct engine *e) {
 	}
 }
 
+static void say_line(void *engine, const char *line) {
+	engine_say(engine, "%s", line);
+}
+
+// An output that hangs is no reason to start the program again: all others, and the capture, go on.
+static void look_at_outputs(struct engine *e) {
+	if (e->handed)
+		return; // which ones there are is about to change
+	struct sinks *k = e->exporter.sinks;
+	sinks_tell(k, say_line, e);
+	for (unsigned i = 0; i < k->num; i++) {
+		struct sink *s = &k->v[i];
+		char who[256];
+		snprintf(who, sizeof(who), "the output %s", s->name);
+		if (s->d != NULL && ht_delivery_turns(s->d) > 0)
+			(void)stalled(
+				e, who, ht_delivery_turns(s->d), &s->seen_turns, &s->seen_at,
+				&s->stalled
+			);
+	}
+}
+
 static void look_at_threads(struct engine *e) {
 	bool well = true;
 	for (unsigned i = 0; i < e->num_workers; i++) {
@@ -142,9 +164,10 @@ static void look_at_threads(struct engine *e) {
 	}
 	struct exporter *x = &e->exporter;
 	const uint64_t turns = atomic_load_explicit(&x->turns, memory_order_relaxed);
-	if (stalled(e, "the thread that writes records", turns, &x->seen_turns, &x->seen_at,
-		    &x->stalled))
+	if (stalled(e, "the thread that gives records to the outputs", turns, &x->seen_turns,
+		    &x->seen_at, &x->stalled))
 		well = false;
+	look_at_outputs(e);
 	if (well)
 		(void)notify_alive(&e->notify);
 }
@@ -181,6 +204,8 @@ static void watch(struct engine *e, const sigset_t *signals) {
 		look_at_threads(e);
 		look_at_links(e);
 		engine_retire(e);
+		if (e->leaving != NULL && !e->handed)
+			engine_leave(e);
 		if (e->reopen)
 			engine_reopen(e);
 		if (atomic_load_explicit(&e->exporter.dead, memory_order_relaxed)) {
@@ -212,6 +237,42 @@ static bool wait_until(const atomic_bool *done, int64_t deadline) {
 	return true;
 }
 
+// An output that blocks holds the exporter up for as long as it may take to deliver what is there;
+// then it is told to wait no more.
+static bool end_exporter(struct engine *e) {
+	struct exporter *x = &e->exporter;
+	struct sinks *k = e->handed ? NULL : x->sinks; // else which ones it has is not known
+	const uint32_t linger = k != NULL ? sinks_linger(k) : 0;
+	bool ended = wait_until(
+		&x->done, clock_ns(CLOCK_MONOTONIC) + (linger + EXPORTER_END_S) * NS_PER_S
+	);
+	if (!ended && k != NULL) {
+		sinks_give_up(k);
+		ended = wait_until(&x->done, clock_ns(CLOCK_MONOTONIC) + NS_PER_S);
+	}
+	if (ended)
+		pthread_join(x->thread, NULL);
+	return ended;
+}
+
+// All that the outputs have is delivered, as far as they take it in time.
+static void end_outputs(struct engine *e) {
+	struct sinks *k = e->exporter.sinks;
+	if (k == NULL || e->dropped_exporter)
+		return;
+	for (bool waits = true; waits;) {
+		sinks_tell(k, say_line, e);
+		if (e->leaving != NULL)
+			engine_leave(e);
+		waits = e->leaving != NULL && !sinks_ended(e->leaving);
+	}
+	e->dropped_output = e->leaving != NULL;
+	sinks_end(k);
+	sinks_wait(k);
+	sinks_tell(k, say_line, e);
+	e->dropped_output = !sinks_close(k, k) || e->dropped_output;
+}
+
 // What is there is read and written, then the threads end. One that does not is left behind.
 static void stop(struct engine *e) {
 	(void)notify_stopping(&e->notify, "reading what is there");
@@ -234,33 +295,26 @@ static void stop(struct engine *e) {
 	look_at_threads(e);
 	struct exporter *x = &e->exporter;
 	atomic_store_explicit(&x->stop, true, memory_order_release);
-	if (x->started) {
-		if (wait_until(&x->done, clock_ns(CLOCK_MONOTONIC) + EXPORTER_END_S * NS_PER_S)) {
-			pthread_join(x->thread, NULL);
-		} else {
-			engine_say(
-				e,
-				"records cannot be written, and are lost: an output takes nothing"
-			);
-			e->dropped_exporter = true;
-		}
+	if (x->started && !end_exporter(e)) {
+		engine_say(
+			e, "records cannot be given to the outputs, and are lost: one takes nothing"
+		);
+		e->dropped_exporter = true;
 	}
 	engine_retire(e);
+	end_outputs(e);
 	if (e->sources.dpdk != NULL)
 		(void)ht_dpdk_look(e->sources.dpdk);
-	e->ok = e->ok && !e->dropped_worker && !e->dropped_exporter;
+	e->ok = e->ok && !e->dropped_worker && !e->dropped_exporter && !e->dropped_output;
 }
 
 static void tell(struct engine *e) {
 	struct ledger l;
 	struct sinks *k = e->exporter.sinks;
 	engine_count(e, &l);
-	if (!e->dropped_exporter)
-		sinks_close(k, NULL);
 	ledger_sinks(&l, k);
-	// What a thread that was left behind has not written is lost.
-	for (unsigned i = 0; e->dropped_exporter && i < l.num_sinks; i++)
-		l.sinks[i].lost = l.sinks[i].records - l.sinks[i].delivered;
+	if (e->dropped_exporter || e->dropped_output)
+		ledger_give_up(&l, k);
 	l.left = l.queue[HT_QUEUE_RECORDS] - l.queue[HT_QUEUE_TAKEN]
 		 - l.queue[HT_QUEUE_LOST_QUEUE_FULL] - l.queue[HT_QUEUE_LOST_TOO_LONG];
 	if (!e->dropped_exporter)

@@ -25,13 +25,12 @@ struct engine {
 	struct exporter exporter;
 	struct sources sources;
 	struct telemetry *telemetry;
-	struct ht_option_texts outputs; // those in use
-	char *output_names[MAX_SINKS];
+	struct sinks *leaving; // sets that others took the place of, and that are ending
 	struct notify notify;
 	struct summary sum;
 	atomic_bool open; // all that the run reads and writes
 	bool ok;
-	bool dropped_exporter, dropped_worker; // did not end, and runs still
+	bool dropped_exporter, dropped_worker, dropped_output; // did not end, and runs still
 	bool handed; // the exporter has others to go on with, and has not given the old ones back
 	bool reopen; // outputs are to be opened again when it has
 	unsigned down; // bit i: interface i was told to be down
@@ -61,7 +60,7 @@ void engine_close(struct engine *e);
 void engine_reload(struct engine *e);
 // engine_reopen opens the outputs again, or notes that it is to be done.
 void engine_reopen(struct engine *e);
-// engine_retire takes away the outputs that the exporter is done with.
+// engine_retire has the outputs end that the exporter is done with.
 void engine_retire(struct engine *e);
-// engine_note_outputs notes which outputs are in use.
-void engine_note_outputs(struct engine *e, const struct sinks *k);
+// engine_leave closes those of them that have ended, and starts what waited for it.
+void engine_leave(struct engine *e);

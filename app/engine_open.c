@@ -99,7 +99,7 @@ static bool start_workers(struct engine *e) {
 }
 
 bool engine_start(struct engine *e) {
-	if (!start_workers(e))
+	if (!sinks_start(e->exporter.sinks, NULL) || !start_workers(e))
 		return false;
 	e->exporter.workers = e->workers;
 	e->exporter.num_workers = e->num_workers;
@@ -128,16 +128,15 @@ static bool set_up(struct engine *e, enum ht_rc *status) {
 	e->sources.num_workers = e->num_workers;
 	if (!sources_open(&e->sources) || !drop_privileges(e))
 		return false;
+	const unsigned how = SINKS_LIVE | (o->config != NULL ? SINKS_APPEND : 0);
 	struct sinks *k = calloc(1, sizeof(*k));
-	if (k == NULL
-	    || (*status
-		= sinks_open(k, o, &o->outputs, SINKS_LIVE | (o->config != NULL ? SINKS_APPEND : 0))
-	       ) != HT_OK) {
+	struct sinks_list list;
+	if (k == NULL || (*status = sinks_list(&list, o)) != HT_OK
+	    || (*status = sinks_open(k, o, &list, how, NULL, NULL)) != HT_OK) {
 		free(k);
 		return false;
 	}
 	e->exporter.sinks = k;
-	engine_note_outputs(e, k);
 	return pipeline_open(&e->exporter.pipeline, o, k);
 }
 
@@ -170,7 +169,7 @@ bool engine_open(struct engine *e, enum ht_rc *status) {
 }
 
 void engine_close(struct engine *e) {
-	if (e->dropped_worker || e->dropped_exporter)
+	if (e->dropped_worker || e->dropped_exporter || e->dropped_output)
 		_exit(1); // they may still use all of it
 	telemetry_free(e->telemetry);
 	sources_close(&e->sources);
@@ -179,14 +178,10 @@ void engine_close(struct engine *e) {
 		ht_queue_free(e->workers[i].queue);
 	}
 	free(e->workers);
-	if (e->exporter.sinks != NULL) {
-		sinks_close(e->exporter.sinks, NULL);
-		sinks_free_names(e->exporter.sinks);
-		free(e->exporter.sinks);
-	}
+	if (e->exporter.sinks != NULL)
+		sinks_free(e->exporter.sinks);
+	free(e->exporter.sinks);
 	pipeline_close(&e->exporter.pipeline);
 	notify_close(&e->notify);
-	for (unsigned i = 0; i < e->outputs.num; i++)
-		free(e->output_names[i]);
 	free(e);
 }

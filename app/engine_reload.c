@@ -5,43 +5,44 @@
 #include "engine_int.h"
 
 #include <stdlib.h>
+#include <time.h>
+
+#define LEAVE_MS 20 // that it may take to end, when nothing hinders it
 
 static void changed(void *engine, const char *path, const struct ht_option *o) {
 	engine_say(engine, o->reload ? "%s: changed" : "%s: changed, which takes a restart", path);
 }
 
-// The outputs that are in use.
-void engine_note_outputs(struct engine *e, const struct sinks *k) {
-	for (unsigned i = 0; i < e->outputs.num; i++)
-		free(e->output_names[i]);
-	e->outputs = (struct ht_option_texts){.v = (const char **)e->output_names};
-	for (unsigned i = 0; i < k->num; i++)
-		if ((e->output_names[e->outputs.num] = strdup(k->names[i])) != NULL)
-			e->outputs.num++;
+// What to open: what the file has now, or the command line had.
+static bool open_list(struct engine *e, struct sinks *next, struct sinks_list *list) {
+	// The kinds of record take a restart.
+	return sinks_open(next, e->o, list, SINKS_LIVE | SINKS_APPEND, e->exporter.sinks, NULL)
+	       == HT_OK;
 }
 
-// Files are opened again in any case: whoever rotates them has moved the old ones away. While the
-// exporter has not taken over those of the last time, it waits.
+// Files are opened again in any case: whoever rotates them has moved the old ones away. Collectors
+// stay connected, if nothing is set anew for them. While the exporter has not taken over those of
+// the last time, it waits.
 void engine_reopen(struct engine *e) {
 	const struct options *o = e->o;
+	struct sinks_list list;
 	e->reopen = e->handed;
 	if (e->reopen)
 		return;
-	const struct ht_option_texts *wanted
-		= o->from_file != NULL && !o->outputs_given ? &o->from_file->outputs : &o->outputs;
-	const unsigned how = SINKS_LIVE | SINKS_APPEND;
 	struct sinks *next = calloc(1, sizeof(*next));
-	bool ok = next != NULL && sinks_open(next, o, wanted, how) == HT_OK;
+	bool ok = next != NULL
+		  && sinks_list(&list, o->from_file != NULL && !o->outputs_given ? o->from_file : o)
+			     == HT_OK
+		  && open_list(e, next, &list);
 	if (!ok) {
 		engine_say(e, "outputs stay as they are");
-		ok = next != NULL && sinks_open(next, o, &e->outputs, how) == HT_OK;
+		ok = next != NULL && sinks_list_again(&list, e->exporter.sinks) == HT_OK
+		     && open_list(e, next, &list);
 	}
 	if (!ok) {
 		free(next);
 		return;
 	}
-	engine_note_outputs(e, next);
-	next->kinds = o->kinds; // the kinds of record take a restart
 	e->handed = true;
 	atomic_store_explicit(&e->exporter.next, next, memory_order_release);
 }
@@ -66,7 +67,7 @@ void engine_reload(struct engine *e) {
 	engine_announce(e, false);
 }
 
-// The exporter has gone on with other sinks.
+// The exporter has gone on with other sinks. The old ones end by themselves, at their pace.
 void engine_retire(struct engine *e) {
 	struct sinks *old
 		= atomic_exchange_explicit(&e->exporter.retired, NULL, memory_order_acquire);
@@ -74,8 +75,31 @@ void engine_retire(struct engine *e) {
 		return;
 	e->handed = false;
 	telemetry_sinks(e->telemetry, e->exporter.sinks);
-	sinks_free_names(old);
-	free(old);
+	sinks_succeed(e->exporter.sinks, old);
+	sinks_end(old);
+	old->next = e->leaving;
+	e->leaving = old;
+	engine_leave(e);
 	if (!e->o->quiet)
 		engine_say(e, "outputs opened again");
+}
+
+void engine_leave(struct engine *e) {
+	// A file is written on at once, if it can be.
+	for (unsigned i = 0; e->leaving != NULL && i < LEAVE_MS && !sinks_ended(e->leaving); i++) {
+		const struct timespec t = {.tv_nsec = 1000000};
+		nanosleep(&t, NULL);
+	}
+	for (struct sinks **at = &e->leaving; *at != NULL;) {
+		struct sinks *const old = *at;
+		if (!sinks_close(old, e->exporter.sinks)) {
+			at = &old->next;
+			continue;
+		}
+		*at = old->next;
+		sinks_free(old);
+		free(old);
+	}
+	if (!sinks_start(e->exporter.sinks, e->leaving))
+		e->ok = false;
 }

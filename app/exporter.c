@@ -12,8 +12,8 @@
 #define SHORT_NS 200000 // a sleep when there was nothing; it grows to LONG_NS
 #define LONG_NS 5000000
 
-static void publish(struct exporter *x) {
-	sinks_publish(x->sinks);
+static void flush(struct exporter *x) {
+	sinks_flush(x->sinks);
 	atomic_store_explicit(&x->dead, sinks_all_dead(x->sinks), memory_order_relaxed);
 }
 
@@ -48,8 +48,7 @@ static void change_sinks(struct exporter *x) {
 	struct sinks *next = atomic_exchange_explicit(&x->next, NULL, memory_order_acq_rel);
 	if (next == NULL)
 		return;
-	sinks_close(x->sinks, next);
-	sinks_publish(next);
+	sinks_flush(x->sinks);
 	struct sinks *const old = x->sinks;
 	x->sinks = next;
 	x->pipeline.sinks = next;
@@ -79,13 +78,11 @@ static void run(struct exporter *x) {
 		}
 		atomic_fetch_add_explicit(&x->turns, 1, memory_order_relaxed);
 		change_sinks(x);
+		flush(x);
 		if (some) {
 			sleep_ns = SHORT_NS;
-			publish(x);
 			continue;
 		}
-		sinks_flush(x->sinks);
-		publish(x);
 		if (last)
 			return;
 		const struct timespec t = {.tv_nsec = sleep_ns};

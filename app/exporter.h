@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// exporter: the thread that takes the records out of the workers' queues and gives them to the
-// sinks. Only it touches a sink while it runs.
+// exporter: the thread that takes the records out of the workers' queues and puts them into those
+// of the sinks. Only it puts records while it runs.
 
 #pragma once
 
@@ -24,7 +24,7 @@ struct exporter {
 	atomic_ullong turns;
 	atomic_bool done;
 	atomic_bool dead; // nobody reads any sink
-	_Atomic(struct sinks *) retired; // closed ones, for the engine, which puts NULL there
+	_Atomic(struct sinks *) retired; // the old ones, for the engine, which puts NULL there
 
 	// Set up by the engine, then the exporter's alone.
 	struct worker *workers;
@@ -32,7 +32,7 @@ struct exporter {
 	struct sinks *sinks; // the engine may look when it has taken `retired`
 	struct pipeline pipeline; // to the sinks
 	struct ht_tally *tally; // hellos by protocol, version and service; NULL: not counted
-	void (*stats)(void *engine, int64_t ts); // writes a stats record to the sinks
+	void (*stats)(void *engine, int64_t ts); // gives a stats record to the sinks
 	void *engine;
 
 	// The engine's.

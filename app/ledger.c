@@ -2,16 +2,36 @@
 
 #include "ledger.h"
 
+#include "export.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
 void ledger_sinks(struct ledger *l, const struct sinks *k) {
 	l->num_sinks = k->num;
-	l->sinks_gone = k->gone;
+	l->made = k->made;
+	memset(l->sinks_gone, 0, sizeof(l->sinks_gone));
+	ht_stats_sum(l->sinks_gone, k->gone, HT_DELIVERY_NUM_CTRS);
 	for (unsigned i = 0; i < k->num; i++) {
-		l->sink_names[i] = k->names[i];
-		l->sinks[i] = sinks_stats(k, i);
+		l->sink_names[i] = k->v[i].name;
+		sinks_count(k, i, l->sinks[i]);
+	}
+}
+
+void ledger_give_up(struct ledger *l, const struct sinks *k) {
+	for (unsigned i = 0; i < k->num; i++) {
+		uint64_t *const c = l->sinks[i];
+		if (k->v[i].d == NULL || k->v[i].lent)
+			continue;
+		const uint64_t in = c[HT_DELIVERY_RECORDS] + c[HT_DELIVERY_RECOVERED];
+		const uint64_t out = c[HT_DELIVERY_DELIVERED] + c[HT_DELIVERY_LOST];
+		fprintf(stderr,
+			"hellotap: %s: takes nothing: %" PRIu64
+			" records cannot be written, and are lost\n",
+			k->v[i].name, in > out ? in - out : 0);
+		c[HT_DELIVERY_LOST] += in > out ? in - out : 0;
+		c[HT_DELIVERY_LOST_UNREACHABLE] += in > out ? in - out : 0;
 	}
 }
 
@@ -70,8 +90,8 @@ bool ledger_balanced(const struct ledger *l) {
 	     && a[HT_AGGREGATE_TOLD] + a[HT_AGGREGATE_FOLDED]
 			== a[HT_AGGREGATE_KEYS] + a[HT_AGGREGATE_OTHERS];
 	for (unsigned i = 0; i < l->num_sinks; i++)
-		ok = ok && l->sinks[i].records == l->sinks[i].delivered + l->sinks[i].lost;
-	return ok;
+		ok = ok && ht_delivery_balanced(l->sinks[i]);
+	return ok && ht_delivery_balanced(l->sinks_gone);
 }
 
 // --- JSON ---------------------------------------------------------------------------------------
@@ -174,28 +194,20 @@ static void put_sensor(const uint64_t *counters, FILE *to) {
 	fputc('}', to);
 }
 
-static void put_sink(const struct ht_sink_stats *s, FILE *to) {
-	const char *sep = "";
-#define X(id, name, field, help) \
-	fprintf(to, "%s\"%s\":%" PRIu64, sep, name, s->field); \
-	sep = ",";
-	SINK_COUNTERS(X)
-#undef X
-	fputc('}', to);
-}
-
 static void put_sinks(const struct ledger *l, FILE *to) {
 	fputs(",\"sinks\":[", to);
 	for (unsigned i = 0; i < l->num_sinks; i++) {
 		fprintf(to, "%s{\"sink\":\"", i > 0 ? "," : "");
 		put_text(l->sink_names[i], to);
 		fputs("\",", to);
-		put_sink(&l->sinks[i], to);
+		put_block(ht_delivery_counters, l->sinks[i], HT_DELIVERY_NUM_CTRS, to);
+		fputc('}', to);
 	}
 	fputc(']', to);
-	if (l->sinks_gone.records > 0) {
+	if (l->sinks_gone[HT_DELIVERY_RECORDS] + l->sinks_gone[HT_DELIVERY_RECOVERED] > 0) {
 		fputs(",\"sinks_gone\":{", to);
-		put_sink(&l->sinks_gone, to);
+		put_block(ht_delivery_counters, l->sinks_gone, HT_DELIVERY_NUM_CTRS, to);
+		fputc('}', to);
 	}
 }
 
@@ -223,7 +235,17 @@ void ledger_json(const struct ledger *l, int64_t ts, bool end, FILE *to) {
 	fputc('}', to);
 }
 
+// Records that were lost on their way: to all outputs, and to each.
+static uint64_t records_lost(const struct ledger *l) {
+	uint64_t lost = l->queue[HT_QUEUE_LOST_QUEUE_FULL] + l->queue[HT_QUEUE_LOST_TOO_LONG]
+			+ l->sinks_gone[HT_DELIVERY_LOST];
+	for (unsigned i = 0; i < l->num_sinks; i++)
+		lost += l->sinks[i][HT_DELIVERY_LOST];
+	return lost;
+}
+
 void ledger_record(const struct ledger *l, int64_t ts, struct sinks *k) {
+	static struct ht_record r; // of the only thread that puts
 	char *text = NULL;
 	size_t len = 0;
 	FILE *to = open_memstream(&text, &len);
@@ -231,6 +253,17 @@ void ledger_record(const struct ledger *l, int64_t ts, struct sinks *k) {
 		return;
 	ledger_json(l, ts, false, to);
 	fclose(to);
-	sinks_write_line(k, HT_SPAN(text, len));
+	r.has = 0;
+	ht_set(&r, record, ht_kind_names[HT_KIND_BIT_STATS]);
+	if (ts != INT64_MIN) {
+		ht_set(&r, ts, ts);
+		r.ts_is_ns = true;
+	}
+	ht_set(&r, frames_read, l->capture.frames);
+	ht_set(&r, frames_lost, l->capture.kernel_dropped + l->capture.if_dropped);
+	ht_set(&r, records_made, l->live ? l->queue[HT_QUEUE_RECORDS] : l->made);
+	ht_set(&r, records_lost, records_lost(l));
+	r.stats_json = HT_SPAN(text, len);
+	sinks_write(k, &r);
 	free(text);
 }

@@ -31,21 +31,25 @@ struct ledger {
 	// The sinks.
 	unsigned num_sinks;
 	const char *sink_names[MAX_SINKS];
-	struct ht_sink_stats sinks[MAX_SINKS];
-	struct ht_sink_stats sinks_gone;
+	uint64_t sinks[MAX_SINKS][HT_DELIVERY_NUM_CTRS];
+	uint64_t sinks_gone[HT_DELIVERY_NUM_CTRS];
+	uint64_t made; // replay: records that were given to them
 };
 
-// ledger_sinks notes the sinks and what became of their records. For who owns them.
+// ledger_sinks notes the sinks and what became of their records. For who puts records into them.
 void ledger_sinks(struct ledger *l, const struct sinks *k);
 
 // ledger_pipeline notes what became of flow records on their way.
 void ledger_pipeline(struct ledger *l, const struct pipeline *p);
 
+// ledger_give_up counts what outputs that hang have not delivered as lost, and says so.
+void ledger_give_up(struct ledger *l, const struct sinks *k);
+
 // ledger_json writes one object: groups, then names. `ts` is ns since the epoch, INT64_MIN: none.
 // With `end`, when all has stopped, "balanced" tells whether every sum holds.
 void ledger_json(const struct ledger *l, int64_t ts, bool end, FILE *to);
 
-// ledger_record writes it as a stats record to the sinks that take one.
+// ledger_record gives it as a stats record to the sinks. For the thread that puts.
 void ledger_record(const struct ledger *l, int64_t ts, struct sinks *k);
 
 // ledger_unread is how many frames a port has received that no worker has read: at the end, those

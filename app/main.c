@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -33,35 +34,44 @@ static void on_signal(int sig) {
 static int replay(const struct options *o) {
 	struct sinks sinks;
 	struct pipeline pipeline;
+	struct sinks_list list;
 	struct ledger l = {0};
 	struct summary sum;
-	const enum ht_rc rc = sinks_open(
-		&sinks, o, &o->outputs, o->config != NULL && !o->outputs_given ? SINKS_APPEND : 0
-	);
+	enum ht_rc rc = sinks_list(&list, o);
+	if (rc == HT_OK)
+		rc = sinks_open(
+			&sinks, o, &list, o->config != NULL && !o->outputs_given ? SINKS_APPEND : 0,
+			NULL, &stop
+		);
 	if (rc != HT_OK)
 		return rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
 	if (!pipeline_open(&pipeline, o, &sinks)) {
-		sinks_close(&sinks, NULL);
-		sinks_free_names(&sinks);
+		sinks_free(&sinks);
 		return EXIT_FAILED;
 	}
 	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));
-	bool ok = replay_run(o, &pipeline, &sum, &l, &stop);
+	bool ok = sinks_start(&sinks, NULL) && replay_run(o, &pipeline, &sum, &l, &stop);
 	summary_clear(&sum);
 	ledger_pipeline(&l, &pipeline);
 	if (o->kinds & HT_KIND_STATS) {
 		ledger_sinks(&l, &sinks);
 		ledger_record(&l, INT64_MIN, &sinks);
 	}
-	sinks_close(&sinks, NULL);
+	sinks_end(&sinks);
+	sinks_wait(&sinks);
+	const bool closed = sinks_close(&sinks, &sinks);
 	ledger_sinks(&l, &sinks);
+	if (!closed)
+		ledger_give_up(&l, &sinks);
 	if (!o->quiet)
 		summary_print(&sum, &l, stderr);
 	if (o->stats_json) {
 		ledger_json(&l, INT64_MIN, true, stderr);
 		fputc('\n', stderr);
 	}
-	sinks_free_names(&sinks);
+	if (!closed)
+		_exit(EXIT_FAILED); // a thread that hangs uses all of it
+	sinks_free(&sinks);
 	pipeline_close(&pipeline);
 	return ok && !sinks.failed ? EXIT_DONE : EXIT_FAILED;
 }
@@ -83,6 +93,9 @@ static int run(struct options *o) {
 		perror("hellotap: getrandom");
 		return EXIT_FAILED;
 	}
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	o->run = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	signal(SIGPIPE, SIG_IGN); // a sink whose reader went away counts what it loses
 	if (o->inputs.num == 0)
 		return live(o);

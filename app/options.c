@@ -3,7 +3,7 @@
 #include "options.h"
 
 #include "config.h"
-#include "export.h"
+#include "delivery.h"
 #include "ht_config.h"
 
 #include <errno.h>
@@ -24,6 +24,7 @@ enum {
 	OPT_FIELDS,
 	OPT_COUNTERS,
 	OPT_STATS,
+	OPT_SENSOR_ID,
 	OPT_JA4_R,
 	OPT_SERVICES,
 	OPT_SERVICES_TABLE,
@@ -234,6 +235,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 		{"fields", optional_argument, NULL, OPT_FIELDS},
 		{"counters", optional_argument, NULL, OPT_COUNTERS},
 		{"stats", required_argument, NULL, OPT_STATS},
+		{"sensor-id", required_argument, NULL, OPT_SENSOR_ID},
 		{"ja4-r", no_argument, NULL, OPT_JA4_R},
 		{"services", required_argument, NULL, OPT_SERVICES},
 		{"services-table", optional_argument, NULL, OPT_SERVICES_TABLE},
@@ -283,6 +285,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 		case 'o':
 			add(o, &outputs, optarg);
 			o->outputs_given = true;
+			o->sinks.num = 0;
 			break;
 		case 'f':
 			o->filter = optarg;
@@ -366,6 +369,9 @@ void options_parse(struct options *o, int argc, char **argv) {
 				usage(o, "--stats %s: only 'json' is known", optarg);
 			o->stats_json = true;
 			break;
+		case OPT_SENSOR_ID:
+			o->sensor_id = optarg;
+			break;
 		case OPT_JA4_R:
 			o->sensor.ja4_r = true;
 			break;
@@ -438,10 +444,15 @@ void options_help(void) {
 	      "Output\n"
 	      "  -o, --output SINK    where records go; several are fed side by side:\n",
 	      stdout);
-	for (const struct ht_sink_ops *const *k = ht_sink_kinds; *k != NULL; k++)
+	for (const struct ht_link_ops *const *k = ht_link_kinds; *k != NULL; k++)
 		printf("                         %-14s %s\n", (*k)->name, (*k)->help);
-	fputs("                       SINK:PATH writes to a file; without it, to standard output.\n"
-	      "                       Default: table on a terminal, json otherwise\n"
+	fputs("                       KIND:PATH writes to a file; without it, to standard output.\n"
+	      "                       Default: table on a terminal, json otherwise. Options stand "
+	      "behind a ?,\n"
+	      "                       with %XX for bytes of a value that would end it:\n"
+	      "                         json:PATH?rotate_mib=100&compress=zstd\n"
+	      "                       --options has them all, as the section 'sinks'\n"
+	      "      --sensor-id NAME name of this sensor, in each record\n"
 	      "      --records LIST   kinds of record: hello, event, flow, aggregate, stats "
 	      "(default:\n"
 	      "                       hello,event)\n"

@@ -76,7 +76,10 @@ struct options {
 	struct ht_dpdk_params dpdk;
 	struct workers_options workers;
 	struct steering_options steering;
-	struct ht_option_texts outputs;
+	struct ht_option_texts outputs; // with options behind a ?, or
+	struct ht_option_sections sinks; // of struct ht_sink_options: both count
+	const char *sensor_id; // NULL: none is told in files
+	uint64_t run; // when the program began, in ms since the epoch
 	struct ht_option_texts services; // files
 	struct ht_option_texts record_kinds;
 	const char *filter;

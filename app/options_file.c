@@ -2,7 +2,7 @@
 // The configuration file: its sections, and what must hold between them.
 
 #include "config.h"
-#include "export.h"
+#include "delivery.h"
 #include "options.h"
 #include "privileges.h"
 
@@ -168,8 +168,9 @@ static const struct ht_option service_list[] = {
 		.most = 3600,
 		.reload = true,
 		.help
-		= "seconds without a turn after which a worker, or the thread that writes records, "
-		  "is told to be stalled, and the service manager's watchdog is no longer fed",
+		= "seconds without a turn after which a worker, or the thread that gives records "
+		  "to the outputs, is told to be stalled, and the service manager's watchdog is "
+		  "no longer fed; an output that hangs is told, too, and all else goes on",
 	},
 	{
 		.name = "end_after_idle_s",
@@ -279,7 +280,25 @@ static const struct ht_option root_list[] = {
 		.reload = true,
 		.help
 		= "where records go: json:PATH, csv:PATH, table:PATH; without a path, to standard "
-		  "output. Files are appended to, and opened again at SIGHUP",
+		  "output; or a collector, KIND://... (hellotap --help has the kinds). Options "
+		  "stand behind a ?: json:PATH?rotate_mib=100&compress=zstd. Files are appended "
+		  "to, and opened again at SIGHUP",
+	},
+	{
+		.name = "sinks",
+		.type = HT_OPTION_SECTIONS,
+		.offset = P(sinks),
+		.sub = &ht_sink_options_table,
+		.max = MAX_SINKS,
+		.reload = true,
+		.help = "further outputs, with what is set for each; 8 in all",
+	},
+	{
+		.name = "sensor_id",
+		.type = HT_OPTION_TEXT,
+		.offset = P(sensor_id),
+		.help = "name of this sensor, in each record; without it, collectors get the name "
+			"of the host, and files none",
 	},
 	{
 		.name = "stats_interval_s",
@@ -431,18 +450,83 @@ static void check_aggregate(const struct options *o, struct ht_config_errors *e)
 	complain(e, o, key ? (const void *)&a->key.v[which] : &a->grace_s, text);
 }
 
-static void check_outputs(const struct options *o, struct ht_config_errors *e) {
-	for (unsigned i = 0; i < o->outputs.num; i++) {
-		if (!ht_sink_known(o->outputs.v[i]))
-			complain(
-				e, o, &o->outputs.v[i],
-				"outputs: json, csv or table was expected, with a :PATH or without"
-			);
-		for (unsigned k = 0; k < i; k++)
-			if (strcmp(o->outputs.v[i], o->outputs.v[k]) == 0
-			    && strstr(o->outputs.v[i], ":/dev/") == NULL)
-				complain(e, o, &o->outputs.v[i], "outputs: is there twice");
+// Whether two outputs can only write over each other.
+static bool same_output(const struct ht_sink_options *a, const struct ht_sink_options *b) {
+	const struct ht_link_ops *ops = ht_link_of(a->to);
+	return strcmp(a->to, b->to) == 0 && strstr(a->to, ":/dev/") == NULL && ops != NULL
+	       && (!ops->url || (a->spool != NULL && b->spool != NULL));
+}
+
+// Where the option stands that an error begins with; otherwise the first.
+static const void *culprit(const struct ht_sink_options *s, const char *err) {
+	for (unsigned i = 0; i < ht_sink_options_table.num; i++) {
+		const struct ht_option *option = &ht_sink_options_table.options[i];
+		const size_t len = strlen(option->name);
+		if (strncmp(err, option->name, len) == 0 && err[len] == ':')
+			return (const char *)s + option->offset;
 	}
+	return &s->to;
+}
+
+struct outputs {
+	struct ht_sink_options *v[2 * MAX_SINKS];
+	const void *where[2 * MAX_SINKS];
+	unsigned num;
+};
+
+static void
+check_output(const struct options *o, struct ht_config_errors *e, struct outputs *all, unsigned i) {
+	const unsigned sections = o->outputs.num;
+	struct ht_sink_options *const s = all->v[i];
+	char err[512];
+	if (ht_sink_check(s, err, sizeof(err)) != HT_OK) {
+		if (i < sections)
+			ht_config_complain(
+				e, ht_config_where(o->loaded, all->where[i]), "outputs: %s", err
+			);
+		else
+			ht_config_complain(
+				e, ht_config_where(o->loaded, culprit(all->where[i], err)),
+				"sinks[%u].%s%s", i - sections,
+				culprit(s, err) == &s->to && strncmp(err, "to:", 3) != 0 ? "to: "
+											 : "",
+				err
+			);
+	}
+	for (unsigned k = 0; k < i; k++)
+		if (all->v[k] != NULL && same_output(s, all->v[k])) {
+			complain(
+				e, o, all->where[i],
+				i < sections ? "outputs: is there twice" : "sinks: is there twice"
+			);
+			break;
+		}
+}
+
+static void check_outputs(const struct options *o, struct ht_config_errors *e) {
+	const struct ht_sink_options *sinks = o->sinks.v;
+	struct outputs all = {0};
+	char err[512];
+	for (unsigned i = 0; i < o->outputs.num; i++, all.num++) {
+		all.where[all.num] = &o->outputs.v[i];
+		if (ht_sink_parse(&all.v[all.num], o->outputs.v[i], err, sizeof(err)) == HT_OK)
+			continue;
+		all.v[all.num] = NULL;
+		ht_config_complain(
+			e, ht_config_where(o->loaded, &o->outputs.v[i]), "outputs: %s", err
+		);
+	}
+	for (unsigned i = 0; i < o->sinks.num; i++, all.num++) {
+		all.where[all.num] = &sinks[i];
+		all.v[all.num] = ht_sink_copy(&sinks[i]);
+	}
+	if (all.num > MAX_SINKS)
+		complain(e, o, &o->sinks, "sinks: with outputs, more than 8");
+	for (unsigned i = 0; i < all.num; i++)
+		if (all.v[i] != NULL)
+			check_output(o, e, &all, i);
+	for (unsigned i = 0; i < all.num; i++)
+		free(all.v[i]);
 }
 
 // What EAL is told by options of their own, and what would end it or make it another's.

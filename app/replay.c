@@ -13,6 +13,11 @@ static void emit(void *user, const struct ht_record *r) {
 	pipeline_put(user, r);
 }
 
+static void say(void *sum, const char *line) {
+	summary_clear(sum);
+	fprintf(stderr, "hellotap: %s\n", line);
+}
+
 static void add(struct ledger *l, const struct ht_capture_stats *one) {
 	l->sources++;
 	l->capture.frames += one->frames;
@@ -51,6 +56,8 @@ static bool read_one(
 		if (++tick % 64 == 0) {
 			ops->stats(c, &st);
 			summary_progress(sum, file, &st);
+			sinks_flush(pipeline->sinks);
+			sinks_tell(pipeline->sinks, say, sum);
 		}
 	}
 	ops->stats(c, &st);

@@ -2,22 +2,30 @@
 
 #include "sinks.h"
 
+#include "clock.h"
 #include "pipeline.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#define X(id, name, field, help) {"sink", name, help},
-const struct ht_counter sink_counters[SINK_NUM_COUNTERS] = {SINK_COUNTERS(X)};
-#undef X
-
-// What a sink writes to: its path, or NULL for standard output.
+// What a file is written to: its path, or NULL for standard output and for what is no file.
 static const char *destination(const char *spec) {
 	const char *colon = strchr(spec, ':');
-	return colon == NULL || strcmp(colon + 1, "-") == 0 ? NULL : colon + 1;
+	const struct ht_link_ops *ops = ht_link_of(spec);
+	return (ops != NULL && ops->url) || colon == NULL || colon[1] == '\0'
+			       || strcmp(colon + 1, "-") == 0
+		       ? NULL
+		       : colon + 1;
+}
+
+static bool is_standard_output(const char *spec) {
+	const struct ht_link_ops *ops = ht_link_of(spec);
+	return ops != NULL && !ops->url && destination(spec) == NULL;
 }
 
 // Both are the same regular file. What does not exist yet is nobody's.
@@ -27,6 +35,11 @@ static bool same_file(const char *a, const char *b) {
 	       && x.st_ino == y.st_ino;
 }
 
+// A file may be made later, when its first record comes.
+static bool same_destination(const char *a, const char *b) {
+	return same_file(a, b) || (strcmp(a, b) == 0 && access(a, F_OK) != 0);
+}
+
 static bool is_one_of(const char *path, const struct ht_option_texts *files) {
 	for (unsigned i = 0; i < files->num; i++)
 		if (same_file(path, files->v[i]))
@@ -34,169 +47,372 @@ static bool is_one_of(const char *path, const struct ht_option_texts *files) {
 	return false;
 }
 
+// --- lists --------------------------------------------------------------------------------------
+
+static void list_free(struct sinks_list *l) {
+	for (unsigned i = 0; i < l->num; i++)
+		free(l->v[i]);
+	l->num = 0;
+}
+
+static enum ht_rc list_add(struct sinks_list *l, struct ht_sink_options *o) {
+	if (o == NULL) {
+		fputs("hellotap: no memory\n", stderr);
+		return HT_ERROR;
+	}
+	if (l->num == MAX_SINKS) {
+		fprintf(stderr, "hellotap: %s: more than %u outputs\n", o->to, MAX_SINKS);
+		free(o);
+		return HT_BAD;
+	}
+	l->v[l->num++] = o;
+	return HT_OK;
+}
+
+static enum ht_rc list_parse(struct sinks_list *l, const char *spec) {
+	struct ht_sink_options *o;
+	char err[512];
+	const enum ht_rc rc = ht_sink_parse(&o, spec, err, sizeof(err));
+	if (rc == HT_OK)
+		return list_add(l, o);
+	fprintf(stderr, "hellotap: %s\n", err);
+	return rc;
+}
+
+enum ht_rc sinks_list(struct sinks_list *l, const struct options *o) {
+	const struct ht_sink_options *sinks = o->sinks.v;
+	enum ht_rc rc = HT_OK;
+	l->num = 0;
+	for (unsigned i = 0; i < o->outputs.num && rc == HT_OK; i++)
+		rc = list_parse(l, o->outputs.v[i]);
+	for (unsigned i = 0; i < o->sinks.num && rc == HT_OK; i++)
+		rc = list_add(l, ht_sink_copy(&sinks[i]));
+	if (rc != HT_OK)
+		list_free(l);
+	return rc;
+}
+
+enum ht_rc sinks_list_again(struct sinks_list *l, const struct sinks *k) {
+	enum ht_rc rc = HT_OK;
+	l->num = 0;
+	for (unsigned i = 0; i < k->num && rc == HT_OK; i++)
+		rc = list_add(l, ht_sink_copy(k->v[i].options));
+	if (rc != HT_OK)
+		list_free(l);
+	return rc;
+}
+
+// --- what goes together -------------------------------------------------------------------------
+
 // Opening a sink may empty its file: that must be no file to read.
-static bool destinations_ok(const struct options *o, const struct ht_option_texts *outputs) {
-	for (unsigned i = 0; i < outputs->num; i++) {
-		const char *spec = outputs->v[i], *path = destination(spec);
-		const char *what = NULL;
-		if (path != NULL && is_one_of(path, &o->inputs))
-			what = "the capture to read";
-		else if (path != NULL && is_one_of(path, &o->services))
-			what = "a table of services to read";
-		else if (path != NULL && o->config != NULL && same_file(path, o->config))
-			what = "the configuration";
-		if (what != NULL) {
-			fprintf(stderr, "hellotap: %s: is %s\n", spec, what);
+static bool destination_ok(const struct options *o, const char *to) {
+	const char *const path = destination(to);
+	const char *what = NULL;
+	if (path == NULL)
+		return true;
+	if (is_one_of(path, &o->inputs))
+		what = "the capture to read";
+	else if (is_one_of(path, &o->services))
+		what = "a table of services to read";
+	else if (o->config != NULL && same_file(path, o->config))
+		what = "the configuration";
+	if (what != NULL)
+		fprintf(stderr, "hellotap: %s: is %s\n", to, what);
+	return what == NULL;
+}
+
+static bool options_ok(const struct options *o, const struct sinks_list *l) {
+	for (unsigned i = 0; i < l->num; i++) {
+		char err[512];
+		const char *const to = l->v[i]->to;
+		if (!destination_ok(o, to))
 			return false;
-		}
+		if (ht_sink_check(l->v[i], err, sizeof(err)) == HT_OK)
+			continue;
+		if (ht_link_of(to) == NULL)
+			fprintf(stderr, "hellotap: %s\n", err);
+		else
+			fprintf(stderr, "hellotap: %s: %s\n", to, err);
+		return false;
 	}
 	return true;
 }
 
 // Two outputs that write to one file, by whatever names, would write over each other; so would two
-// to standard output, whatever that is.
-static bool all_different(const struct sinks *k) {
-	struct stat a, b;
-	for (unsigned i = 0; i < k->num; i++)
+// to standard output, whatever that is, and two with one spool.
+static bool all_different(const struct sinks_list *l) {
+	for (unsigned i = 0; i < l->num; i++)
 		for (unsigned n = 0; n < i; n++) {
-			const bool both_out = destination(k->names[i]) == NULL
-					      && destination(k->names[n]) == NULL;
-			const bool one_file = fstat(ht_sink_fd(k->s[i]), &a) == 0
-					      && fstat(ht_sink_fd(k->s[n]), &b) == 0
-					      && S_ISREG(a.st_mode) && a.st_dev == b.st_dev
-					      && a.st_ino == b.st_ino;
-			if (!both_out && !one_file)
-				continue;
-			fprintf(stderr, "hellotap: %s: writes where %s does\n", k->names[i],
-				k->names[n]);
-			return false;
+			const struct ht_sink_options *a = l->v[i], *b = l->v[n];
+			const char *x = destination(a->to), *y = destination(b->to);
+			if ((is_standard_output(a->to) && is_standard_output(b->to))
+			    || (x != NULL && y != NULL && same_destination(x, y))) {
+				fprintf(stderr, "hellotap: %s: writes where %s does\n", a->to,
+					b->to);
+				return false;
+			}
+			// Below its folder a spool is called as the output is.
+			if (a->spool != NULL && b->spool != NULL && strcmp(a->to, b->to) == 0
+			    && strcmp(a->spool, b->spool) == 0) {
+				fprintf(stderr, "hellotap: %s: is there twice, with one spool\n",
+					a->to);
+				return false;
+			}
 		}
 	return true;
 }
 
-static enum ht_rc open_one(struct sinks *k, const char *spec, const struct ht_sink_params *p) {
-	char err[512];
-	enum ht_rc rc = ht_sink_open(&k->s[k->num], spec, p, err, sizeof(err));
-	if (rc != HT_OK) {
-		fprintf(stderr, "hellotap: %s\n", err);
-		return rc;
+// --- opening ------------------------------------------------------------------------------------
+
+struct opening {
+	struct sinks *k;
+	const struct options *o;
+	unsigned how;
+	struct sinks *old; // or NULL
+	bool terminal; // standard output is one
+	struct ht_sink_run to_terminal, to_file;
+	const volatile sig_atomic_t *interrupted;
+};
+
+static void look_at_terminal(struct opening *p) {
+	struct winsize size = {0};
+	p->terminal = isatty(STDOUT_FILENO);
+	if (p->terminal)
+		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	const char *no_color = getenv("NO_COLOR"); // no-color.org: present and not empty
+	p->to_terminal = (struct ht_sink_run){
+		.key = p->o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_fields(&p->o->aggregate) : 0,
+		.color = p->terminal && (no_color == NULL || *no_color == '\0'),
+		.width = size.ws_col,
+	};
+	p->to_file = (struct ht_sink_run){
+		.key = p->to_terminal.key,
+		.fields = pipeline_fields(p->o),
+		.append = p->how & SINKS_APPEND,
+		.no_wait = p->how & SINKS_LIVE,
+	};
+}
+
+// A collector stays connected: the one that is set as this one is, and is in no other's place yet.
+static struct ht_delivery *take_over(struct opening *p, const struct ht_sink_options *o) {
+	for (unsigned i = 0; p->old != NULL && i < p->old->num; i++) {
+		struct sink *s = &p->old->v[i];
+		if (s->lent || !ht_delivery_ops(s->d)->url || !ht_sink_same(s->options, o))
+			continue;
+		s->lent = true;
+		return s->d;
 	}
-	k->names[k->num] = strdup(spec);
-	if (k->names[k->num++] != NULL)
-		return HT_OK;
-	fputs("hellotap: no memory\n", stderr);
-	return HT_ERROR;
+	return NULL;
+}
+
+static bool has_name(const struct sinks *k, const char *name) {
+	for (unsigned i = 0; k != NULL && i < k->num; i++)
+		if (strcmp(k->v[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static enum ht_rc open_one(struct opening *p, struct ht_sink_options *o) {
+	struct sink *const s = &p->k->v[p->k->num];
+	const struct ht_link_ops *ops = ht_link_of(o->to);
+	const bool live = p->how & SINKS_LIVE;
+	char err[512];
+	o->run = p->terminal && is_standard_output(o->to) ? p->to_terminal : p->to_file;
+	*s = (struct sink){.options = o, .name = o->to, .d = take_over(p, o)};
+	const struct ht_delivery_params params = {
+		.ops = ops,
+		.options = o,
+		.kinds = p->o->kinds,
+		.live = live,
+		.threaded = live || ops->url,
+		.successor = has_name(p->old, o->to),
+		.sensor_id = p->o->sensor_id,
+		.run = p->o->run,
+		.interrupted = p->interrupted,
+	};
+	if (s->d == NULL) {
+		const enum ht_rc rc = ht_delivery_new(&s->d, &params, err, sizeof(err));
+		if (rc != HT_OK) {
+			fprintf(stderr, "hellotap: %s\n", err);
+			return rc;
+		}
+	}
+	p->k->num++;
+	return HT_OK;
+}
+
+// What was taken over stays with the old set.
+static void take_back(struct opening *p) {
+	for (unsigned i = 0; i < p->k->num; i++)
+		for (unsigned n = 0; p->old != NULL && n < p->old->num; n++)
+			if (p->old->v[n].d == p->k->v[i].d) {
+				p->old->v[n].lent = false;
+				p->k->v[i].d = NULL;
+			}
 }
 
 enum ht_rc sinks_open(
 	struct sinks *k,
 	const struct options *o,
-	const struct ht_option_texts *outputs,
-	unsigned how
+	struct sinks_list *list,
+	unsigned how,
+	struct sinks *old,
+	const volatile sig_atomic_t *interrupted
 ) {
-	const bool terminal = isatty(STDOUT_FILENO);
-	const char *by_default[1] = {terminal ? "table" : "json"};
-	const struct ht_option_texts defaults = {.v = by_default, .num = 1};
-	const struct ht_option_texts *specs = outputs->num > 0 ? outputs : &defaults;
-	struct winsize size = {0};
+	struct opening p = {.k = k, .o = o, .how = how, .old = old, .interrupted = interrupted};
+	enum ht_rc rc = HT_OK;
+	unsigned opened = 0;
 	*k = (struct sinks){.kinds = o->kinds};
-	if (!destinations_ok(o, outputs))
-		return HT_BAD;
-	if (terminal)
-		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-	const char *no_color = getenv("NO_COLOR"); // no-color.org: present and not empty
-	const struct ht_sink_params to_terminal = {
-		.key = o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_fields(&o->aggregate) : 0,
-		.color = terminal && (no_color == NULL || *no_color == '\0'),
-		.width = size.ws_col,
-	};
-	const struct ht_sink_params to_file = {
-		.key = o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_fields(&o->aggregate) : 0,
-		.fields = pipeline_fields(o),
-		.append = how & SINKS_APPEND,
-		.no_wait = how & SINKS_LIVE,
-	};
-	for (unsigned i = 0; i < specs->num; i++) {
-		const char *spec = specs->v[i];
-		const enum ht_rc rc = open_one(
-			k, spec, terminal && destination(spec) == NULL ? &to_terminal : &to_file
-		);
-		if (rc != HT_OK) {
-			sinks_close(k, NULL);
-			sinks_free_names(k);
-			return rc;
-		}
+	look_at_terminal(&p);
+	if (list->num == 0)
+		rc = list_parse(list, p.terminal ? "table" : "json");
+	if (rc == HT_OK && !options_ok(o, list))
+		rc = HT_BAD;
+	for (; rc == HT_OK && opened < list->num; opened += rc == HT_OK)
+		rc = open_one(&p, list->v[opened]);
+	if (rc == HT_OK && !all_different(list))
+		rc = HT_BAD;
+	if (rc != HT_OK) {
+		take_back(&p);
+		sinks_free(k);
+		for (unsigned i = opened; i < list->num; i++)
+			free(list->v[i]);
 	}
-	if (all_different(k))
-		return HT_OK;
-	sinks_close(k, NULL);
-	sinks_free_names(k);
-	return HT_BAD;
+	list->num = 0;
+	return rc;
 }
 
-static void publish(struct sinks *k, unsigned i, const struct ht_sink_stats *s) {
-#define X(id, name, field, help) \
-	__atomic_store_n(&k->ctr[i][SINK_##id], s->field, __ATOMIC_RELAXED);
-	SINK_COUNTERS(X)
-#undef X
+static bool waits(const struct sinks *leaving, const char *name) {
+	for (; leaving != NULL; leaving = leaving->next)
+		for (unsigned i = 0; i < leaving->num; i++) {
+			const struct sink *s = &leaving->v[i];
+			if (s->d != NULL && !s->lent && strcmp(s->name, name) == 0
+			    && !ht_delivery_ended(s->d) && clock_ns(CLOCK_MONOTONIC) < s->ends_by)
+				return true;
+		}
+	return false;
 }
 
-static void add(struct ht_sink_stats *to, const struct ht_sink_stats *s) {
-#define X(id, name, field, help) to->field += s->field;
-	SINK_COUNTERS(X)
-#undef X
-}
-
-// Where the counts of sink i go on: the slot of the same name, or with those that are gone.
-static struct ht_sink_stats *successor(struct sinks *next, const char *name) {
-	for (unsigned i = 0; i < next->num; i++)
-		if (strcmp(next->names[i], name) == 0)
-			return &next->past[i];
-	return &next->gone;
-}
-
-void sinks_close(struct sinks *k, struct sinks *next) {
+bool sinks_start(struct sinks *k, const struct sinks *leaving) {
 	for (unsigned i = 0; i < k->num; i++) {
-		struct ht_sink_stats stats;
-		char err[512];
-		if (k->s[i] == NULL) // closed before
+		if (waits(leaving, k->v[i].name) || ht_delivery_start(k->v[i].d))
 			continue;
-		if (ht_sink_close(k->s[i], &stats, err, sizeof(err)) != HT_OK) {
-			fprintf(stderr, "hellotap: %s\n", err);
-			k->failed = true;
-		}
-		k->s[i] = NULL;
-		publish(k, i, &stats);
-		add(&k->past[i], &stats);
-		if (next != NULL)
-			add(successor(next, k->names[i]), &k->past[i]);
+		fprintf(stderr, "hellotap: %s: no thread for it\n", k->v[i].name);
+		return false;
 	}
-	if (next == NULL)
-		return;
-	add(&next->gone, &k->gone);
-	next->failed = next->failed || k->failed;
+	return true;
 }
 
-void sinks_free_names(struct sinks *k) {
+// --- closing ------------------------------------------------------------------------------------
+
+void sinks_end(struct sinks *k) {
+	for (unsigned i = 0; i < k->num; i++) {
+		struct sink *s = &k->v[i];
+		if (s->d == NULL || s->lent || s->ends)
+			continue;
+		s->ends = true;
+		s->ends_by = clock_ns(CLOCK_MONOTONIC)
+			     + (s->options->linger_s + SINKS_END_S) * NS_PER_S;
+		ht_delivery_end(s->d);
+	}
+}
+
+bool sinks_ended(const struct sinks *k) {
+	for (unsigned i = 0; i < k->num; i++) {
+		const struct sink *s = &k->v[i];
+		if (s->d != NULL && !s->lent && !ht_delivery_ended(s->d)
+		    && clock_ns(CLOCK_MONOTONIC) < s->ends_by)
+			return false;
+	}
+	return true;
+}
+
+uint32_t sinks_linger(const struct sinks *k) {
+	uint32_t most = 0;
 	for (unsigned i = 0; i < k->num; i++)
-		free(k->names[i]);
+		if (k->v[i].options->linger_s > most)
+			most = k->v[i].options->linger_s;
+	return most;
+}
+
+void sinks_give_up(struct sinks *k) {
+	for (unsigned i = 0; i < k->num; i++)
+		ht_delivery_give_up(k->v[i].d);
+}
+
+void sinks_wait(const struct sinks *k) {
+	while (!sinks_ended(k)) {
+		const struct timespec t = {.tv_nsec = 1000000};
+		nanosleep(&t, NULL);
+	}
+}
+
+// The exporter may look at the sums.
+static void add(uint64_t *to, const uint64_t *counters) {
+	for (unsigned i = 0; i < HT_DELIVERY_NUM_CTRS; i++)
+		__atomic_fetch_add(
+			&to[i], __atomic_load_n(&counters[i], __ATOMIC_RELAXED), __ATOMIC_RELAXED
+		);
+}
+
+// Where the counts of a sink go on: the slot of the same name, or with those that are gone.
+static uint64_t *successor(struct sinks *to, const char *name) {
+	for (unsigned i = 0; i < to->num; i++)
+		if (strcmp(to->v[i].name, name) == 0)
+			return to->v[i].past;
+	return to->gone;
+}
+
+void sinks_succeed(struct sinks *k, const struct sinks *old) {
+	add(k->gone, old->gone);
+	for (unsigned i = 0; i < old->num; i++)
+		add(successor(k, old->v[i].name), old->v[i].past);
+	k->failed = k->failed || old->failed;
+}
+
+static void close_one(struct sinks *k, struct sink *s, struct sinks *to) {
+	const char *verdict = ht_delivery_verdict(s->d);
+	if (verdict != NULL) {
+		fprintf(stderr, "hellotap: %s\n", verdict);
+		to->failed = true;
+	}
+	add(to == k ? s->past : successor(to, s->name), ht_delivery_count(s->d));
+	ht_delivery_free(s->d);
+	s->d = NULL;
+}
+
+bool sinks_close(struct sinks *k, struct sinks *to) {
+	bool all = true;
+	for (unsigned i = 0; i < k->num; i++) {
+		struct sink *s = &k->v[i];
+		if (s->d != NULL && !s->lent && ht_delivery_ended(s->d))
+			close_one(k, s, to);
+		all = all && (s->d == NULL || s->lent);
+	}
+	return all;
+}
+
+void sinks_free(struct sinks *k) {
+	for (unsigned i = 0; i < k->num; i++) {
+		if (!k->v[i].lent)
+			ht_delivery_free(k->v[i].d);
+		free(k->v[i].options);
+	}
 	k->num = 0;
 }
 
-struct ht_sink_stats sinks_stats(const struct sinks *k, unsigned i) {
-	struct ht_sink_stats s = {0};
-	if (k->s[i] != NULL)
-		ht_sink_stats(k->s[i], &s);
-	add(&s, &k->past[i]);
-	return s;
+// --- telling ------------------------------------------------------------------------------------
+
+void sinks_tell(struct sinks *k, void (*say)(void *ctx, const char *line), void *ctx) {
+	char line[512];
+	for (unsigned i = 0; i < k->num; i++)
+		if (k->v[i].d != NULL && ht_delivery_said(k->v[i].d, line, sizeof(line)))
+			say(ctx, line);
 }
 
-void sinks_publish(struct sinks *k) {
-	for (unsigned i = 0; i < k->num; i++) {
-		struct ht_sink_stats s;
-		if (k->s[i] == NULL)
-			continue;
-		ht_sink_stats(k->s[i], &s);
-		publish(k, i, &s);
-	}
+void sinks_count(const struct sinks *k, unsigned i, uint64_t total[HT_DELIVERY_NUM_CTRS]) {
+	memset(total, 0, HT_DELIVERY_NUM_CTRS * sizeof(*total));
+	ht_stats_sum(total, k->v[i].past, HT_DELIVERY_NUM_CTRS);
+	if (k->v[i].d != NULL)
+		ht_stats_sum(total, ht_delivery_count(k->v[i].d), HT_DELIVERY_NUM_CTRS);
 }

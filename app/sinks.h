@@ -1,87 +1,123 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// sinks: where the records of a run go.
+// sinks: where the records of a run go: a set of deliveries (delivery.h). One thread puts records:
+// the exporter, or the only one of a replay. All else is the first thread's.
 
 #pragma once
 
-#include "export.h"
+#include "delivery.h"
 #include "options.h"
 
-// What became of the records given to a sink: records = delivered + lost, once it is closed.
-#define SINK_COUNTERS(X) \
-	X(RECORDS, "records", records, "records given to it") \
-	X(DELIVERED, "delivered", delivered, "handed whole to the operating system") \
-	X(LOST, "lost", lost, "lost: a write failed (disk full, closed pipe ...)") \
-	X(BYTES, "bytes", bytes, "bytes written")
+#include <signal.h>
 
-enum {
-#define X(id, name, field, help) SINK_##id,
-	SINK_COUNTERS(X)
-#undef X
-		SINK_NUM_COUNTERS
+#define SINKS_END_S 5 // how long an output may take to end when the time of its linger_s is over
+
+struct sink {
+	struct ht_delivery *d; // NULL: it was closed
+	const char *name; // the spec without its options
+	struct ht_sink_options *options; // a copy; the name is in it
+	uint64_t past[HT_DELIVERY_NUM_CTRS]; // of those that had this name before, or of this one
+					     // when it is closed
+	bool lent; // it goes on in the set that took this one's place
+	bool ends; // ht_delivery_end was called
+	int64_t ends_by; // monotonic, ns: it is not waited for any longer
+	// Whether it hangs.
+	uint64_t seen_turns;
+	int64_t seen_at;
+	bool stalled;
 };
-extern const struct ht_counter sink_counters[SINK_NUM_COUNTERS];
 
 struct sinks {
 	unsigned kinds; // of record that are wanted
 	bool failed; // one of them, closed, has lost records: that was said
 	unsigned num;
-	struct ht_sink *s[MAX_SINKS];
-	char *names[MAX_SINKS];
-	// Written by sinks_publish, for others to read: of these sinks, without the past.
-	uint64_t ctr[MAX_SINKS][SINK_NUM_COUNTERS];
-	struct ht_sink_stats past[MAX_SINKS]; // of the one that had this name before, or of this
-					      // one when it is closed
-	struct ht_sink_stats gone; // of those that have no successor
+	struct sink v[MAX_SINKS];
+	uint64_t gone[HT_DELIVERY_NUM_CTRS]; // of those that have no successor
+	uint64_t made; // records that this set was given
+	struct sinks *next; // in a list of those that are ending
 };
 
 enum {
 	SINKS_APPEND = 1, // go on behind what a file has
-	SINKS_LIVE = 2, // do not wait for whoever reads a pipe
+	SINKS_LIVE = 2, // do not wait for whoever reads a pipe; drop what a queue cannot hold
 };
 
-// sinks_open opens `outputs`, or standard output where there are none; `how` is of the two above.
-// No two of them, nor a file that the options read, may be one regular file. On HT_BAD (usage) or
-// HT_ERROR it has said why, and nothing is left open.
+// What to open. The options are blocks of their own; sinks_open takes them over.
+struct sinks_list {
+	struct ht_sink_options *v[MAX_SINKS];
+	unsigned num;
+};
+
+// sinks_list makes a list of the outputs and sinks of some options. HT_BAD, HT_ERROR: it has said
+// why, and the list is empty. sinks_list_again makes one of those that are open.
+HT_MUST_USE enum ht_rc sinks_list(struct sinks_list *l, const struct options *o);
+HT_MUST_USE enum ht_rc sinks_list_again(struct sinks_list *l, const struct sinks *k);
+
+// sinks_open opens a list, or standard output where it is empty; `how` is of the two above. A
+// collector that `old` (or NULL) has open with the same options is taken over. No two of them, nor
+// a file that the options read, may be one regular file. On HT_BAD (usage) or HT_ERROR it has said
+// why, and nothing is left open but what `old` has. `interrupted` as for ht_delivery_params.
 HT_MUST_USE enum ht_rc sinks_open(
 	struct sinks *k,
 	const struct options *o,
-	const struct ht_option_texts *outputs,
-	unsigned how
+	struct sinks_list *list,
+	unsigned how,
+	struct sinks *old,
+	const volatile sig_atomic_t *interrupted
 );
 
-// sinks_close closes them and notes what became of their records in `next`, which goes on in their
-// place, or in k itself when next is NULL. Their names stay.
-void sinks_close(struct sinks *k, struct sinks *next);
-void sinks_free_names(struct sinks *k);
+// sinks_start starts their threads, but for those that wait for one of the same name in `leaving`
+// (a list) to end. False: the system has none for one of them, which was said.
+HT_MUST_USE bool sinks_start(struct sinks *k, const struct sinks *leaving);
+
+// sinks_end says that nothing more is put; those that were lent go on. sinks_ended tells whether
+// all are done, or not to be waited for any longer.
+void sinks_end(struct sinks *k);
+bool sinks_ended(const struct sinks *k);
+
+// sinks_close closes those that have ended, says what they lost, and adds what became of their
+// records to `to`: k itself, or the set that took its place. True: none is left.
+bool sinks_close(struct sinks *k, struct sinks *to);
+
+// sinks_succeed adds the sums of `old` to those of the set that took its place.
+void sinks_succeed(struct sinks *k, const struct sinks *old);
+
+// sinks_free frees a set that has been closed, and one that was opened and never used.
+void sinks_free(struct sinks *k);
+
+// sinks_linger is the longest linger_s of them, and sinks_give_up ends all waiting for room.
+uint32_t sinks_linger(const struct sinks *k);
+void sinks_give_up(struct sinks *k);
+
+// sinks_wait waits until all have ended.
+void sinks_wait(const struct sinks *k);
+
+// sinks_tell says what there is to say of them.
+void sinks_tell(struct sinks *k, void (*say)(void *ctx, const char *line), void *ctx);
+
+// --- the thread that puts ---
 
 static inline void sinks_write(struct sinks *k, const struct ht_record *r) {
 	if (!(ht_record_kind(r) & k->kinds))
 		return;
+	k->made++;
 	for (unsigned i = 0; i < k->num; i++)
-		ht_sink_write(k->s[i], r);
-}
-
-// sinks_write_line writes a line of JSON to those that take it.
-static inline void sinks_write_line(struct sinks *k, struct ht_span line) {
-	for (unsigned i = 0; i < k->num; i++)
-		(void)ht_sink_write_line(k->s[i], line);
+		ht_delivery_put(k->v[i].d, r);
 }
 
 static inline void sinks_flush(const struct sinks *k) {
 	for (unsigned i = 0; i < k->num; i++)
-		ht_sink_flush(k->s[i]);
+		ht_delivery_flush(k->v[i].d);
 }
+
+// --- any thread ---
 
 // Nothing is left to read for when every sink's reader went away.
 static inline bool sinks_all_dead(const struct sinks *k) {
 	for (unsigned i = 0; i < k->num; i++)
-		if (!ht_sink_is_dead(k->s[i]))
+		if (!ht_delivery_is_dead(k->v[i].d))
 			return false;
 	return true;
 }
 
-// sinks_stats is what became of the records of slot i so far, open or closed.
-struct ht_sink_stats sinks_stats(const struct sinks *k, unsigned i);
-
-// sinks_publish writes k->ctr.
-void sinks_publish(struct sinks *k);
+// sinks_count is what became of the records of slot i so far, open or closed.
+void sinks_count(const struct sinks *k, unsigned i, uint64_t total[HT_DELIVERY_NUM_CTRS]);

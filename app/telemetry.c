@@ -132,8 +132,9 @@ static void add_sinks(struct telemetry *t, struct sinks *k) {
 		char number[16];
 		snprintf(number, sizeof(number), "%u", i);
 		// The same one may be there twice: /dev/null.
-		const struct ht_label both[2] = {{"sink", k->names[i]}, {"output", number}};
-		add(t, &t->sinks[i], sink_counters, SINK_NUM_COUNTERS, k->ctr[i], both, 2);
+		const struct ht_label both[2] = {{"sink", k->v[i].name}, {"output", number}};
+		add(t, &t->sinks[i], ht_delivery_counters, HT_DELIVERY_NUM_CTRS,
+		    ht_delivery_count(k->v[i].d), both, 2);
 	}
 }
 

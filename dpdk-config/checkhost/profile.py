@@ -188,8 +188,10 @@ class Profile:
         self.cpus = [int(c) for c in workers.get("cpus") or []]
         self.interfaces = tree.get("interfaces") or []
         self.user = service.get("user") or None
-        # "json:PATH"; without a path, or with "-", it is standard output.
-        paths = [o.partition(":")[2] for o in tree.get("outputs") or []]
+        # "json:PATH", perhaps with options behind a ?; without a path, or with "-", it is standard output. What is
+        # "KIND://..." is no file.
+        specs = (tree.get("outputs") or []) + [s.get("to", "") for s in tree.get("sinks") or []]
+        paths = [re.sub(r"\?[a-z0-9_]+=[^?]*$", "", o).partition(":")[2] for o in specs if "://" not in o]
         self.outputs = [o for o in paths if o not in ("", "-")]
 
     @property

@@ -109,7 +109,7 @@ void ht_delivery_end(struct ht_delivery *d) {
 		return;
 	if (d->queue != NULL)
 		ht_queue_finish(d->queue);
-	if (!d->started) {
+	if (!ht_delivery_start(d) || !d->started) {
 		delivery_close(d);
 		return;
 	}

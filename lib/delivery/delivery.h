@@ -96,7 +96,8 @@ void ht_delivery_put(struct ht_delivery *d, const struct ht_record *r);
 void ht_delivery_flush(struct ht_delivery *d);
 
 // ht_delivery_end says that nothing more is put. It does not wait: what is there is delivered for
-// at most options->linger_s, then link and spool are closed. Without a thread that is done here.
+// at most options->linger_s, then link and spool are closed. Without a thread that is done here;
+// one that was not started yet is, for that.
 void ht_delivery_end(struct ht_delivery *d);
 
 // --- any thread ---

@@ -100,27 +100,6 @@ void ht_sink_write(struct ht_sink *s, const struct ht_record *r) {
 		s->ops->write(s, r);
 }
 
-bool ht_sink_write_line(struct ht_sink *s, struct ht_span line) {
-	if (s->ops != &ht_sink_json)
-		return false;
-	s->stats.records++;
-	if (s->len >= SINK_BATCH)
-		ht_sink_flush(s);
-	if (s->dead || s->len >= SINK_BATCH) {
-		s->stats.lost++;
-		return true;
-	}
-	if (line.len >= SINK_RECORD_MAX) {
-		sink_too_large(s);
-		return true;
-	}
-	char *const out = sink_room(s);
-	memcpy(out, line.p, line.len);
-	out[line.len] = '\n';
-	sink_commit(s, out + line.len + 1);
-	return true;
-}
-
 static void say_lost(const struct ht_sink *s, uint64_t lost, char *out, size_t out_len) {
 	snprintf(
 		out, out_len, "%s: %s: %" PRIu64 " record%s lost", s->spec,

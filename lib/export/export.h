@@ -56,10 +56,6 @@ bool ht_sink_known(const char *spec);
 // record that could not be written is counted in `lost`.
 void ht_sink_write(struct ht_sink *s, const struct ht_record *r);
 
-// ht_sink_write_line writes a line of JSON (without its end) as it is, where the sink takes such:
-// json. It is counted as a record. False, and nothing was done: the sink is of another kind.
-bool ht_sink_write_line(struct ht_sink *s, struct ht_span line);
-
 // ht_sink_flush hands what is buffered to the operating system.
 void ht_sink_flush(struct ht_sink *s);
 

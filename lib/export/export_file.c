@@ -135,6 +135,7 @@ open_file(struct ht_link **out, const struct ht_sink_options *o, char *err, size
 		.width = o->run.width,
 		.append = o->run.append,
 		.fields = o->run.fields,
+		.key = o->run.key,
 		.no_wait = o->run.no_wait,
 	};
 	const bool made = rotation(o) != NULL || o->compress != HT_COMPRESS_NONE;
@@ -247,24 +248,27 @@ static void close_file(struct ht_link *l) {
 }
 
 #define FILE_LINK \
-	.kinds = HT_KINDS_ALL, .check = check, .open = open_file, .connect = connect_file, \
-	.give = give, .poll = poll_file, .settled = settled, .error = error, \
-	.break_off = break_off, .is_dead = is_dead, .close = close_file
+	.check = check, .open = open_file, .connect = connect_file, .give = give, \
+	.poll = poll_file, .settled = settled, .error = error, .break_off = break_off, \
+	.is_dead = is_dead, .close = close_file
 
 const struct ht_link_ops ht_link_json = {
 	.name = "json",
 	.help = "JSON lines: one object a record (--fields lists the keys)",
+	.kinds = HT_KINDS_ALL,
 	FILE_LINK,
 };
 
 const struct ht_link_ops ht_link_csv = {
 	.name = "csv",
 	.help = "CSV with a header line (RFC 4180)",
+	.kinds = HT_KINDS_ALL & ~HT_KIND_STATS,
 	FILE_LINK,
 };
 
 const struct ht_link_ops ht_link_table = {
 	.name = "table",
 	.help = "one line a record, for people at a terminal",
+	.kinds = HT_KINDS_ALL & ~HT_KIND_STATS,
 	FILE_LINK,
 };

@@ -32,6 +32,7 @@ struct ht_sink_run {
 	bool append; // go on behind what a file has; otherwise it is emptied
 	bool no_wait; // a pipe that nobody reads is an error, not something to wait for
 	ht_fieldset fields; // that records given to it may have; 0: those of every kind
+	ht_fieldset key; // of aggregates, for the columns of the table; 0: the default key
 };
 
 struct ht_sink_options {

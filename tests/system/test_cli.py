@@ -317,6 +317,44 @@ class Outputs(unittest.TestCase):
         p = run("-r", pcap("quic-v1.pcap"), "-o", "json:/dev/null", "-o", "csv:/dev/null")
         self.assertEqual(p.returncode, 0)
 
+    def test_options_of_an_output(self):
+        """Behind a ?, each output its own; a ? that no option follows is part of the name."""
+        hellos, events, odd = (os.path.join(self.dir, n) for n in ("hellos", "events", "odd?name=1"))
+        p = run("-r", pcap("via-smtp.pcap"), "-o", f"json:{hellos}?records=hello&queue_mib=1", "-o",
+                f"json:{events}?records=event", "-o", "csv:" + odd, "--stats", "json")
+        self.assertEqual((p.returncode, p.stdout), (0, b""), p.stderr)
+        for path, kind in ((hellos, "hello"), (events, "event")):
+            with open(path) as f:
+                rs = [json.loads(line) for line in f]
+            self.assertEqual({r["record"] for r in rs}, {kind})
+            # Without --sensor-id a file has nothing of the sensor.
+            self.assertFalse({"sensor_id", "sensor_run", "sequence"} & set(rs[0]))
+        self.assertTrue(os.path.exists(odd))
+        self.assertTrue(ledger(p)["balanced"])
+        self.assertEqual(ledger(p)["sinks"][0]["sink"], "json:" + hellos)
+
+    def test_wrong_options_of_an_output(self):
+        cases = {
+            "json?queue_mib=0": "queue_mib=0: must be 1 to 1024",
+            "json?when_full=wait": "when_full=wait: must be auto or drop or block",
+            "json?queue_mib=1&eggs=2": "eggs: no NAME=VALUE of an output's options: records when_full queue_mib",
+            "json?records=hallo": "records: hallo: hello, event, flow, aggregate or stats was expected",
+            "json?records=%4": "records: % wants two hex digits",
+            "csv?tls_ca=/x": "tls_ca: not for csv",
+            "eggs:/x": "eggs:/x: no such kind of output: json[:PATH], csv[:PATH], table[:PATH]",
+        }
+        for spec, told in cases.items():
+            p = run("-r", pcap("quic-v1.pcap"), "-o", spec)
+            self.assertEqual((p.returncode, p.stdout), (2, b""), spec)
+            self.assertIn(told, p.stderr.decode())
+
+    def test_the_name_of_the_sensor(self):
+        rs = records(run("-r", pcap("via-smtp.pcap"), "-o", "json", "--sensor-id", "spän 1"))
+        self.assertEqual([r["sensor_id"] for r in rs], ["spän 1"] * len(rs))
+        self.assertEqual([r["sequence"] for r in rs], list(range(1, len(rs) + 1)))
+        self.assertEqual(len({r["sensor_run"] for r in rs}), 1)
+        self.assertLess(abs(rs[0]["sensor_run"] / 1000 - time.time()), 60)
+
     def test_no_escape_codes_but_on_a_terminal(self):
         self.assertNotIn(b"\x1b", run("-r", pcap("sni-odd.pcap"), "-o", "table").stdout)
 

@@ -244,45 +244,57 @@ class Outputs(FaultTest):
 
     def slow(self, path, **more):
         """One MiB for records that wait."""
-        config = dpdk("net_pcap0,rx_pcap=" + FLOWS.path, outputs=["json:" + path], **more)
-        config["workers"]["queue_mib"] = 1
+        config = dpdk("net_pcap0,rx_pcap=" + FLOWS.path, outputs=[f"json:{path}?queue_mib=1&linger_s=2"], **more)
         return self.sensor({**config, "service": {"stall_s": 1}})
 
     def test_nobody_reads_on(self):
-        """A reader that takes nothing costs records, which are counted, and neither the capture nor the end."""
+        """A reader that takes nothing costs its own records, which are counted, and neither the capture nor the end."""
         path, reader = self.fifo()
         self.addCleanup(os.close, reader)
         p = self.slow(path)
         self.assertTrue(p.has_taken(len(FLOWS.frames)))  # the capture goes on
-        self.assertTrue(p.saying("the thread that writes records is stalled: no turn for 1 s", 10), p.said())
+        self.assertTrue(p.saying(f"the output json:{path} is stalled: no turn for 1 s", 10), p.said())
         begun = time.monotonic()
         p.end()
         self.assertLess(time.monotonic() - begun, 20)
         self.balanced(p, status=1)
-        q = p.ledger["queue"]
-        self.assertEqual(q["records"], len(FLOWS.records))
-        self.assertGreater(q["lost_queue_full"], 0)
-        self.assertGreater(q["left"], 0)
-        self.assertIn(f"LOST: {q['lost_queue_full'] + q['left']} records", p.said())
+        self.assertEqual(p.ledger["queue"]["lost_queue_full"], 0)
+        self.assertEqual(self.sinks(p, "records"), len(FLOWS.records))
+        self.assertGreater(self.sinks(p, "lost_queue_full"), 0)
+        self.assertGreater(self.sinks(p, "lost_unreachable"), 0)
+        self.assertIn(f"json:{path}: takes nothing: {self.sinks(p, 'lost_unreachable')} records", p.said())
+
+    def test_nobody_reads_one_of_two(self):
+        """The other output has all of it."""
+        path, reader = self.fifo()
+        self.addCleanup(os.close, reader)
+        other = os.path.join(self.folder(), "other")
+        outputs = [f"json:{path}?queue_mib=1&linger_s=1", "json:" + other]
+        p = self.sensor(dpdk("net_pcap0,rx_pcap=" + FLOWS.path, outputs=outputs))
+        self.assertTrue(p.has_taken(len(FLOWS.frames)))
+        self.assertTrue(until(lambda: len(self.lines(other)) == len(FLOWS.records)), p.said())
+        p.end()
+        self.balanced(p, status=1)
+        self.same(what(self.lines(other)), what(FLOWS.records))
 
     def test_it_reads_on_after_all(self):
         """What was lost is lost, all the rest is delivered."""
         path, reader = self.fifo()
         p = self.slow(path)
         self.assertTrue(p.has_taken(len(FLOWS.frames)))
-        self.assertTrue(p.saying("the thread that writes records is stalled", 10), p.said())
+        self.assertTrue(p.saying(f"the output json:{path} is stalled", 10), p.said())
         got = []
         thread = threading.Thread(target=lambda: got.append(self.drain(reader)))
         thread.start()
-        self.assertTrue(p.saying("the thread that writes records goes on", 10), p.said())
+        self.assertTrue(p.saying(f"the output json:{path} goes on", 10), p.said())
         p.end()
         os.close(reader) if not thread.is_alive() else None
         thread.join(10)
-        q, records = p.ledger["queue"], parse(got[0].decode())
+        records = parse(got[0].decode())
         self.balanced(p, status=1)
-        self.assertGreater(q["lost_queue_full"], 0)
-        self.assertEqual(q["left"], 0)
-        self.assertEqual(len(records), q["records"] - q["lost_queue_full"])
+        self.assertGreater(self.sinks(p, "lost_queue_full"), 0)
+        self.assertEqual(self.sinks(p, "lost"), self.sinks(p, "lost_queue_full"))
+        self.assertEqual(len(records), self.sinks(p, "records") - self.sinks(p, "lost"))
         self.assertEqual(len(records), self.sinks(p, "delivered"))
 
     def drain(self, reader):

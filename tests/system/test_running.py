@@ -150,6 +150,29 @@ records: [hallo]
         for place in ("1:18: ", "3:9: ", "4:27: ", "5:11: "):
             self.assertIn(f"{path}:{place}", p.stderr)
 
+    def test_sinks(self):
+        text = """interfaces: [vb]
+outputs: ['json:/a?queue_mib=0', 'json:/b']
+sinks:
+- to: json:/b
+- to: csv:/c
+  spool: /d
+- to: eggs:/e
+- {to: json:/g, records: [hallo]}
+"""
+        path = self.write(text)
+        p = self.call("-c", path, "--check")
+        self.assertEqual(p.returncode, 2)
+        for line in ("2:11: outputs: json:/a?queue_mib=0: queue_mib=0: must be 1 to 1024\n", "4:7: sinks: is there twice\n",
+                     "6:10: sinks[1].spool: not for csv\n", "7:7: sinks[2].to: eggs:/e: no such kind of output: json",
+                     "8:26: sinks[3].records: hallo: hello, event, "):
+            self.assertIn(f"{path}:{line}", p.stderr)
+        p = self.call("-c", self.write("interfaces: [vb]\nsinks:\n- to: json:/f\n  queue_mib: 0\n"), "--check")
+        self.assertIn(":4:14: sinks[0].queue_mib: must be ", p.stderr)
+        sinks = "".join(f"- to: json:/{i}\n" for i in range(8))
+        p = self.call("-c", self.write(f"interfaces: [vb]\nsinks:\n{sinks}outputs: [json]\n"), "--check")
+        self.assertIn("with outputs, more than 8", p.stderr)
+
     def test_check(self):
         path = self.write("interfaces: [nope0]\noutputs: ['json:/nowhere/at/all']\n")
         p = self.call("-c", path, "--check")
@@ -226,6 +249,10 @@ class Reload(LiveTest):
         self.assertIn(f"{p.file}:2:18: ", said)
         # So it is with an output that cannot be opened.
         self.reload(p, {**config, "outputs": ["json:/nowhere/at/all"]}, "/nowhere/at/all", "outputs stay as they are\n")
+        # Sections do as well as texts.
+        sinks = {**config, "outputs": [], "sinks": [{"to": "json:" + other, "queue_mib": 3}]}
+        self.reload(p, sinks, "sinks: changed\n", "outputs opened again\n")
+        self.reload(p, {**config, "outputs": ["json:/nowhere/at/all"]}, "outputs stay as they are\n")
         # Those in use are opened again all the same: somebody may have moved the file away.
         moved = other + ".1"
         os.rename(other, moved)

@@ -400,6 +400,45 @@ static void a_stall_is_accounted_for(void **state) {
 	run_threads(false, MANY / 2, MANY / 2 - 10000, MANY - 1000);
 }
 
+// ---- records with a number beside them
+
+static void what_is_offered_has_its_number_and_none_is_lost(void **state) {
+	(void)state;
+	struct ht_queue *q = new_queue(SMALL);
+	struct ht_queue_item item;
+	struct numbered x;
+	uint64_t in = 0, out = 0;
+	assert_true(ht_queue_is_empty(q));
+	assert_false(ht_queue_take(q, &item));
+	for (unsigned round = 0; round < 5; round++) {
+		enum ht_rc rc = HT_OK;
+		while (rc == HT_OK) {
+			number(&x, in);
+			rc = ht_queue_offer(q, &x.r, in + 7);
+			in += rc == HT_OK;
+		}
+		assert_int_equal(rc, HT_FULL);
+		assert_true(ht_queue_is_half_full(q));
+		ht_queue_finish(q);
+		while (ht_queue_take(q, &item)) {
+			struct ht_record again;
+			assert_int_equal(item.number, out + 7);
+			expect_number(item.record, out);
+			assert_int_equal(ht_record_unpack(&again, item.packed.p), item.packed.len);
+			expect_number(&again, out++);
+		}
+		assert_int_equal(in, out);
+		assert_true(ht_queue_is_empty(q));
+		assert_false(ht_queue_is_half_full(q));
+	}
+	expect_counters(q, in, 0, 0, out); // nobody counts what was refused as lost
+	static uint8_t much[KIB * 64];
+	x.r.has = 0;
+	ht_set(&x.r, sni, HT_SPAN(much, sizeof(much)));
+	assert_int_equal(ht_queue_offer(q, &x.r, 1), HT_LIMIT);
+	ht_queue_free(q);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counters_have_names),
@@ -415,6 +454,7 @@ int main(void) {
 		cmocka_unit_test(a_million_records_cross_and_none_is_lost),
 		cmocka_unit_test(a_flood_is_accounted_for),
 		cmocka_unit_test(a_stall_is_accounted_for),
+		cmocka_unit_test(what_is_offered_has_its_number_and_none_is_lost),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
