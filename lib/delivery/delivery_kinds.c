@@ -2,6 +2,7 @@
 
 #include "delivery.h"
 #include "ipfix.h"
+#include "kafka.h"
 
 const struct ht_link_ops *const ht_link_kinds[] = {
 	&ht_link_json,
@@ -11,5 +12,6 @@ const struct ht_link_ops *const ht_link_kinds[] = {
 	&ht_link_ipfix_tcp,
 	&ht_link_ipfix_tls,
 	&ht_link_ipfix_udp,
+	&ht_link_kafka,
 	NULL,
 };
