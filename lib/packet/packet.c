@@ -172,6 +172,7 @@ static inline bool fast(struct ht_packet *out, const struct ht_frame *f) {
 			return false;
 		ht_key_ipv4(out->key.src, ip.p + 12);
 		ht_key_ipv4(out->key.dst, ip.p + 16);
+		out->ip_len = total;
 		return fast_l4(out, r, total - 20, proto);
 	}
 	if (type == 0x86dd) {
@@ -184,6 +185,7 @@ static inline bool fast(struct ht_packet *out, const struct ht_frame *f) {
 			return false;
 		memcpy(out->key.src, ip.p + 8, 16);
 		memcpy(out->key.dst, ip.p + 24, 16);
+		out->ip_len = 40 + len;
 		return fast_l4(out, r, len, proto);
 	}
 	return false;
@@ -204,6 +206,7 @@ enum ht_packet_end ht_packet_resume(struct ht_packet *out, struct ht_span payloa
 		.dst_mac = no_mac,
 		.out = out,
 	};
+	out->ip_len = out->fragment.header_len + w.wire;
 	return run(&w, ht_next_proto(&w, proto));
 }
 

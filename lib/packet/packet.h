@@ -107,6 +107,7 @@ struct ht_fragment {
 	bool more;
 	uint8_t proto; // of the payload; for IPv6 only the one at offset 0 counts
 	bool v6;
+	uint16_t header_len; // bytes of the IP packet before its payload, without this header
 	struct ht_span data; // this fragment's part of the payload
 };
 
@@ -124,6 +125,7 @@ struct ht_packet {
 	struct ht_span payload; // L4 payload as far as captured; for EAPOL the EAPOL header on
 	struct ht_fragment fragment;
 	struct ht_encap encap[HT_ENCAP_MAX];
+	uint32_t ip_len; // bytes of the innermost IP packet by its header, header included
 	uint8_t src_mac[6], dst_mac[6]; // innermost Ethernet; EAPOL only
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct ht_packet, fragment) <= 64, "up to the payload, a cache line");

@@ -92,6 +92,7 @@ static enum ht_layer fragment(struct ht_walk *w, struct ht_fragment f) {
 		return ht_walk_end(w, w->cut ? HT_PACKET_TRUNCATED : HT_PACKET_MALFORMED);
 	f.data = w->r.left;
 	f.v6 = w->v6;
+	f.header_len = (uint16_t)(w->out->ip_len - w->wire - (w->v6 ? 8 : 0));
 	w->out->fragment = f;
 	w->out->key.sport = w->out->key.dport = 0;
 	return ht_walk_end(w, HT_PACKET_FRAGMENT);
@@ -114,6 +115,7 @@ enum ht_layer ht_layer_ipv4(struct ht_walk *w) {
 
 	w->v6 = false;
 	w->ext = 0;
+	w->out->ip_len = total;
 	ht_key_ipv4(w->out->key.src, h.p + 12);
 	ht_key_ipv4(w->out->key.dst, h.p + 16);
 	uint16_t frag = ht_be16(h.p + 6);
@@ -144,6 +146,7 @@ enum ht_layer ht_layer_ipv6(struct ht_walk *w) {
 
 	w->v6 = true;
 	w->ext = 0;
+	w->out->ip_len = 40 + w->wire;
 	memcpy(w->out->key.src, h.p + 8, 16);
 	memcpy(w->out->key.dst, h.p + 24, 16);
 	return ht_next_proto(w, h.p[6]);

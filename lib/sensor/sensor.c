@@ -4,7 +4,7 @@
 
 #include "sensor.h"
 
-#include "sensor_int.h"
+#include "sensor_flows.h"
 
 #include <stdlib.h>
 
@@ -38,7 +38,8 @@ struct ht_sensor *ht_sensor_new(const struct ht_sensor_params *p) {
 		s->quic_by_dcid_mask = 2 * s->quic_by_dcid_mask + 1;
 	s->quic_by_dcid = calloc((size_t)s->quic_by_dcid_mask + 1, sizeof(s->quic_by_dcid[0]));
 	if (s->p.services == NULL || s->crypto == NULL || s->arena == NULL || s->flows == NULL
-	    || s->frag == NULL || s->past == NULL || s->quic_by_dcid == NULL || !hellos_new(s)) {
+	    || s->frag == NULL || s->past == NULL || s->quic_by_dcid == NULL || !hellos_new(s)
+	    || !flows_new(s)) {
 		ht_sensor_free(s);
 		return NULL;
 	}
@@ -55,13 +56,15 @@ struct ht_sensor *ht_sensor_new(const struct ht_sensor_params *p) {
 
 uint64_t ht_sensor_memory(const struct ht_sensor_params *p) {
 	const uint64_t flow = 68, hello = sizeof(struct hello) + sizeof(struct quic_past) + 8;
-	return p->max_flows * flow + p->max_hellos * hello + p->arena_bytes + p->fragment_bytes;
+	return p->max_flows * flow + p->max_hellos * hello + p->arena_bytes + p->fragment_bytes
+	       + flows_memory(p);
 }
 
 void ht_sensor_free(struct ht_sensor *s) {
 	if (s == NULL)
 		return;
 	hellos_free(s);
+	flows_free(s);
 	ht_fingerprinter_free(s->fingerprinter);
 	ht_quic_free(s->quic);
 	ht_flow_table_free(s->flows);
@@ -89,6 +92,8 @@ void flow_end(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open, enum 
 	count(s, f->hellos > 0		     ? HT_CTR_FLOW_HELLO
 		 : f->flags & FLOW_GAVE_DATA ? HT_CTR_FLOW_NO_HELLO
 					     : HT_CTR_FLOW_NO_DATA);
+	if (s->accounts != NULL)
+		flow_close(s, f, open);
 }
 
 void flow_renew(struct ht_sensor *s, struct ht_flow *f) {
@@ -102,11 +107,12 @@ void flow_renew(struct ht_sensor *s, struct ht_flow *f) {
 }
 
 // A packet of the flow came.
-static void flow_seen(struct ht_sensor *s, struct ht_flow *f) {
-	uint32_t now = ht_flow_ticks(s->now);
+static inline void flow_seen(struct ht_sensor *s, struct ht_flow *f, const bool accounts) {
+	const uint32_t now = ht_flow_ticks(s->now);
+	const uint32_t limit = accounts ? account_limit(s, f) : s->flow_idle_ticks;
 	// A jump back in time is another capture, and another connection.
 	int32_t age = (int32_t)(now - f->seen);
-	if (HT_UNLIKELY((age < 0 ? 0u - (uint32_t)age : (uint32_t)age) > s->flow_idle_ticks))
+	if (HT_UNLIKELY((age < 0 ? 0u - (uint32_t)age : (uint32_t)age) > limit))
 		flow_renew(s, f);
 	if (f->seen != now) { // the line stays clean for most packets of a busy flow
 		f->seen = now;
@@ -114,26 +120,36 @@ static void flow_seen(struct ht_sensor *s, struct ht_flow *f) {
 	}
 }
 
-// `likely` is what the prefetch found, or NULL.
-static struct ht_flow *
+// `likely` is what the prefetch found, or NULL. `accounts`, here and below: flow records are made.
+// What they cost is left out of the code for who makes none.
+static inline struct ht_flow *
 flow_of(struct ht_sensor *s,
 	const struct ht_packet *p,
 	struct ht_flow_ref ref,
-	struct ht_flow *likely) {
+	struct ht_flow *likely,
+	const bool accounts) {
 	struct ht_flow *f = likely;
 	if (f == NULL || !ht_flow_is(f, ref, &p->key, p->proto))
 		f = ht_flow_find(s->flows, ref, &p->key, p->proto);
 	if (f != NULL)
-		flow_seen(s, f);
+		flow_seen(s, f, accounts);
 	return f;
 }
 
 struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref) {
-	return flow_of(s, p, ref, NULL);
+	if (s->accounts == NULL)
+		return flow_of(s, p, ref, NULL, false);
+	struct ht_flow *f = flow_of(s, p, ref, NULL, true);
+	return f != NULL && udp_only_counted(f) ? NULL : f;
 }
 
 struct ht_flow *flow_make(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref) {
-	uint32_t now = ht_flow_ticks(s->now);
+	const uint32_t now = ht_flow_ticks(s->now);
+	if (s->accounts != NULL && p->proto == HT_IPPROTO_UDP) {
+		struct ht_flow *counted = ht_flow_find(s->flows, ref, &p->key, p->proto);
+		if (counted != NULL)
+			return counted;
+	}
 	struct ht_flow *f = ht_flow_victim(s->flows, ref, now);
 	if (f->state != HT_FLOW_FREE) {
 		if (f->state != HT_FLOW_DONE)
@@ -182,17 +198,78 @@ static bool wants_flow(struct ht_sensor *s, struct ht_packet *p) {
 	return p->end == HT_PACKET_EAPOL && eapol_wants(p);
 }
 
-static void payload_of(struct ht_sensor *s, const struct ht_packet *p, const struct wanted *w) {
+static inline bool
+wants(struct ht_sensor *s, struct ht_packet *p, struct wanted *w, const bool accounts) {
+	if (wants_flow(s, p))
+		return true;
+	w->counted_only = true;
+	return accounts && (p->end == HT_PACKET_TCP || p->end == HT_PACKET_UDP);
+}
+
+// A SYN on the ports of a connection that ended, of which nothing but packets was counted.
+static bool
+opens_behind_end(const struct ht_sensor *s, const struct ht_packet *p, const struct ht_flow *f) {
+	return f != NULL && (p->tcp_flags & (HT_TCP_SYN | HT_TCP_ACK)) == HT_TCP_SYN
+	       && f->dir[0] == DIR_NEW && f->dir[1] == DIR_NEW
+	       && account_closed(&s->accounts[f->slot]);
+}
+
+// Where flow records are made: a packet is first looked at for hellos, which may begin its flow (or
+// begin it anew), then counted.
+static void
+counted(struct ht_sensor *s,
+	const struct ht_packet *p,
+	const struct wanted *w,
+	struct ht_flow *f,
+	const struct sighting *at) {
+	if (p->proto == HT_IPPROTO_TCP) {
+		if (opens_behind_end(s, p, f))
+			flow_renew(s, f);
+		if (!w->counted_only)
+			tcp_packet(s, p, w->ref, f, at);
+		if (f == NULL)
+			f = flow_of(s, p, w->ref, NULL, true);
+		if (f == NULL)
+			f = flow_make(s, p, w->ref);
+	} else if (p->proto == HT_IPPROTO_UDP) {
+		if (!w->counted_only)
+			udp_packet(s, p, w->ref, at);
+		f = flow_of(s, p, w->ref, w->flow, true);
+		if (s->p.flows != HT_FLOWS_ALL && (f == NULL || udp_only_counted(f)))
+			return;
+		if (f == NULL) {
+			f = flow_make(s, p, w->ref);
+			flow_state(s, f, HT_FLOW_DONE); // nothing is expected of it
+		}
+		if (p->payload.len > 0)
+			f->flags |= FLOW_GAVE_DATA;
+	} else {
+		eapol_packet(s, p, w->ref, at);
+		return;
+	}
+	account_packet(s, f, p, w->ref.side, w->frame);
+}
+
+static inline void payload_of(
+	struct ht_sensor *s, const struct ht_packet *p, const struct wanted *w, const bool accounts
+) {
 	const struct ht_frame *f = w->frame;
 	struct ht_flow *flow = NULL;
 	s->now = f->ts;
 	if (p->proto == HT_IPPROTO_TCP) {
-		flow = flow_of(s, p, w->ref, w->flow);
+		flow = flow_of(s, p, w->ref, w->flow, accounts);
 		// The data of a decided flow: nearly every packet of a link ends here.
-		if (flow != NULL && (flow->flags & FLOW_DONE_TCP) && !begins_or_ends(p))
+		if (flow != NULL && (flow->flags & FLOW_DONE_TCP) && !begins_or_ends(p)) {
+			if (accounts)
+				account_packet(s, flow, p, w->ref.side, f);
 			return;
+		}
 	}
 	const struct sighting at = {f->ts, f->number, f->ts_is_ns, p->num_encap, p->encap};
+	if (accounts) {
+		counted(s, p, w, flow, &at);
+		return;
+	}
 	if (p->proto == HT_IPPROTO_TCP)
 		tcp_packet(s, p, w->ref, flow, &at);
 	else if (p->proto == HT_IPPROTO_UDP)
@@ -203,7 +280,8 @@ static void payload_of(struct ht_sensor *s, const struct ht_packet *p, const str
 
 // A fragment may complete a packet, which is then read like any other, tunnels and fragments in it
 // included. What the reassembly lends is good until its next call, so this is done frame by frame.
-static void fragment(struct ht_sensor *s, struct ht_packet *p, const struct ht_frame *f) {
+static void
+fragment(struct ht_sensor *s, struct ht_packet *p, const struct ht_frame *f, const bool accounts) {
 	for (unsigned depth = 0; p->end == HT_PACKET_FRAGMENT; depth++) {
 		struct ht_frag_whole whole;
 		enum ht_frag_end end = depth < HT_ENCAP_MAX ? ht_frag_add(s->frag, p, f->ts, &whole)
@@ -216,10 +294,11 @@ static void fragment(struct ht_sensor *s, struct ht_packet *p, const struct ht_f
 		ht_packet_resume(p, whole.payload, whole.proto);
 	}
 	count(s, frame_counter[p->end]);
-	if (!wants_flow(s, p))
+	struct wanted w = {.frame = f};
+	if (!wants(s, p, &w, accounts))
 		return;
-	const struct wanted w = {f, ht_flow_ref(s->flows, &p->key, p->proto), NULL};
-	payload_of(s, p, &w);
+	w.ref = ht_flow_ref(s->flows, &p->key, p->proto);
+	payload_of(s, p, &w, accounts);
 }
 
 // --- the burst ----------------------------------------------------------------------------------
@@ -230,11 +309,14 @@ static void fragment(struct ht_sensor *s, struct ht_packet *p, const struct ht_f
 #define FLOW_AHEAD 8
 #define HELLO_AHEAD 3
 
-static void flow_prefetch(struct ht_sensor *s, struct wanted *w) {
+static inline void flow_prefetch(struct ht_sensor *s, struct wanted *w, const bool accounts) {
 	w->flow = ht_flow_prefetch(s->flows, w->ref, ht_flow_ticks(w->frame->ts));
+	if (accounts && w->flow != NULL)
+		__builtin_prefetch(&s->accounts[w->flow - ht_flow_at(s->flows, 0)], 1);
 }
 
-static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
+static inline __attribute__((always_inline)) void
+burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num, const bool accounts) {
 	uint32_t ends[HT_PACKET_NUM_ENDS] = {0};
 	uint64_t bytes = 0;
 	unsigned n = 0;
@@ -247,16 +329,16 @@ static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
 		bytes += f[i].len;
 		*w = (struct wanted){.frame = &f[i]};
 		if (p->end != HT_PACKET_FRAGMENT) {
-			if (!wants_flow(s, p))
+			if (!wants(s, p, w, accounts))
 				continue;
 			w->ref = ht_flow_ref(s->flows, &p->key, p->proto);
 			ht_flow_prefetch_tags(s->flows, w->ref);
 		}
 		if (n++ >= FLOW_AHEAD)
-			flow_prefetch(s, w - FLOW_AHEAD);
+			flow_prefetch(s, w - FLOW_AHEAD, accounts);
 	}
 	for (unsigned i = n > FLOW_AHEAD ? n - FLOW_AHEAD : 0; i < n; i++)
-		flow_prefetch(s, &s->wanted[i]);
+		flow_prefetch(s, &s->wanted[i], accounts);
 
 	for (unsigned i = 0; i < n; i++) { // payload
 		struct ht_packet *p = &s->packets[i];
@@ -267,9 +349,9 @@ static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
 		s->now = w->frame->ts;
 		hellos_expire(s);
 		if (p->end == HT_PACKET_FRAGMENT)
-			fragment(s, p, w->frame);
+			fragment(s, p, w->frame, accounts);
 		else
-			payload_of(s, p, w);
+			payload_of(s, p, w, accounts);
 	}
 	s->now = f[num - 1].ts;
 	for (unsigned end = 0; end < HT_PACKET_NUM_ENDS; end++)
@@ -279,10 +361,24 @@ static void burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
 	ht_stats_count(&s->ctr[HT_CTR_PACKETS_BYTES], bytes);
 }
 
+// How far the sweep goes at most, in slots: in a burst, and when the host's clock says the time.
+#define SWEEP_BURST 4096
+#define SWEEP_TICK 65536
+
+static void burst_counted(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
+	burst(s, f, num, true);
+	// One frame with a wrong time ends nothing but what it meets.
+	flows_sweep(s, s->now < s->seen_last ? s->now : s->seen_last, SWEEP_BURST);
+	s->seen_last = s->now;
+}
+
 void ht_sensor_run(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
 	while (num > 0) {
 		unsigned n = num < BURST ? num : BURST;
-		burst(s, f, n);
+		if (HT_LIKELY(s->accounts == NULL))
+			burst(s, f, n, false);
+		else
+			burst_counted(s, f, n);
 		f += n;
 		num -= n;
 	}
@@ -292,6 +388,8 @@ void ht_sensor_tick(struct ht_sensor *s, int64_t now_ns) {
 	s->now = now_ns;
 	hellos_expire(s);
 	ht_frag_expire(s->frag, now_ns);
+	if (s->accounts != NULL)
+		flows_sweep(s, now_ns, SWEEP_TICK);
 }
 
 // What the reassembly counted since the last time. (That the capture ended is no time-out: what
@@ -311,6 +409,8 @@ void ht_sensor_finish(struct ht_sensor *s) {
 	count_fragmented(s);
 	hellos_expire(s);
 	hellos_end(s); // in the order of their last packet, not of the table's secret
+	if (s->accounts != NULL)
+		flows_end(s);
 	for (uint32_t i = 0; i < ht_flow_capacity(s->flows); i++) {
 		struct ht_flow *f = ht_flow_at(s->flows, i);
 		if (f->state == HT_FLOW_FREE)

@@ -18,7 +18,8 @@
 // Caps and time-outs: X(name, default, least, most, help). Each is a field of ht_sensor_params, an
 // option of the program and a line of its help.
 #define HT_SENSOR_OPTIONS(X) \
-	X(max_flows, 262144, 8, 1u << 28, "flows remembered at a time (68 bytes each)") \
+	X(max_flows, 262144, 8, 1u << 28, \
+	  "flows remembered at a time (68 bytes each; 136 with flow records)") \
 	X(max_hellos, 12288, 8, 1u << 24, "hellos in progress at a time (about 1.1 kB each)") \
 	X(max_hello_bytes, 65536, 512, 262144, \
 	  "bytes kept of one direction while its hello is put together") \
@@ -29,7 +30,11 @@
 	X(hello_idle_s, 120, 1, 86400, "seconds without a packet after which a hello is given up") \
 	X(flow_idle_s, 300, 1, 86400, \
 	  "seconds after which the same addresses and ports are a new flow") \
-	X(fragment_idle_s, 60, 1, 3600, "seconds a fragmented packet may take (RFC 8200 4.5)")
+	X(fragment_idle_s, 60, 1, 3600, "seconds a fragmented packet may take (RFC 8200 4.5)") \
+	X(flow_active_s, 300, 1, 86400, \
+	  "seconds after which a flow that goes on is told, and its next part begins") \
+	X(flow_bytes, 64u << 20, 1u << 20, 1u << 31, \
+	  "with flow records: memory for the hellos of flows, until those are told")
 
 enum ht_flows {
 	HT_FLOWS_NONE,
@@ -90,6 +95,7 @@ enum ht_incomplete {
 //   flows.begun    = the other flows counters
 //   datagrams.total = the other datagrams counters
 //   upgrades.begun = the other upgrades counters
+//   flow_records.ended = the other flow_records counters = flows.begun, where flow records are made
 // So it is at the end. Before it, what is still in progress has been counted as begun, and no more.
 #define HT_LEDGER(X) \
 	X(FRAMES, "frames", "total", "frames given to the sensor") \
@@ -122,6 +128,24 @@ enum ht_incomplete {
 	X(FLOW_NO_HELLO, "flows", "no_hello", \
 	  "ended flows that sent data, none of it a ClientHello") \
 	X(FLOW_NO_DATA, "flows", "no_data", "ended flows that sent no data") \
+	X(FLOWS_ENDED, "flow_records", "ended", \
+	  "ended flows, where flow records are made; the others say what was told of them") \
+	X(TOLD_END, "flow_records", "told_end", "both sides ended, or a RST or a new connection") \
+	X(TOLD_IDLE, "flow_records", "told_idle", "no packet for flow_idle_s") \
+	X(TOLD_FORCED, "flow_records", "told_forced", "the capture ended") \
+	X(TOLD_RESOURCES, "flow_records", "told_resources", "the table was full") \
+	X(TOLD_BEFORE, "flow_records", "told_before", \
+	  "all of it was told in parts, and nothing came after") \
+	X(NOT_TLS, "flow_records", "not_tls", \
+	  "not told: no ClientHello, and flow records are of TLS, DTLS and QUIC alone") \
+	X(NOT_FLOW, "flow_records", "not_flow", \
+	  "not told: conversations of EAP (802.1X, RADIUS), which are no TCP or UDP flows") \
+	X(PART_ACTIVE, "flow_parts", "active", \
+	  "flow records of flows that went on: flow_active_s was over") \
+	X(PART_RESOURCES, "flow_parts", "resources", \
+	  "flow records of flows that went on: flow_bytes was full") \
+	X(DETAILS_LOST, "tables", "flow_hellos_lost", \
+	  "hellos for which flow_bytes had no room: their flow is told without their fields") \
 	X(FLOWS_EVICTED, "tables", "flows_evicted", \
 	  "undecided flows given up since the table was full") \
 	X(HELLOS_EVICTED, "tables", "hellos_evicted", \

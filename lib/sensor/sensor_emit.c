@@ -234,6 +234,8 @@ emit(struct ht_sensor *s, const struct emission *e, enum ht_rc parsed, enum ht_i
 			ht_set(r, quic_user_agent, e->gquic->user_agent);
 	}
 	s->p.emit(s->p.user, r);
+	if (s->accounts != NULL)
+		flow_hello(s, e->flow->slot, e->client, e->at->ts, r);
 }
 
 const struct ht_hello *emit_hello(struct ht_sensor *s, const struct emission *e) {

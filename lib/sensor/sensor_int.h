@@ -12,6 +12,7 @@
 //   sensor_hellos.c  the pool of hellos in progress: oldest first, time-outs, eviction
 //   sensor_emit.c    a hello view and its circumstances -> a record
 //   sensor_event.c   event records
+//   sensor_flows.c   flow records: what was counted of a flow, and the hello that is told with it
 //   sensor_ledger.c  the table of counters and their sums
 
 #pragma once
@@ -160,6 +161,7 @@ struct wanted {
 	const struct ht_frame *frame;
 	struct ht_flow_ref ref;
 	struct ht_flow *flow; // what the lookup will find; a hint, or NULL
+	bool counted_only; // nothing but its flow record wants it
 };
 
 struct ht_sensor {
@@ -177,6 +179,18 @@ struct ht_sensor {
 	struct ht_frag *frag;
 	struct ht_frag_stats frag_told; // of them, what is in the ledger
 	struct ht_fingerprinter *fingerprinter;
+
+	// Where flow records are made; else `accounts` is NULL.
+	struct account *accounts; // of each slot of `flows`
+	struct details *details; // [0] is the ring's anchor
+	struct ht_arena *details_arena;
+	uint8_t *packed; // a record on its way into it
+	uint32_t *slots; // to put flows in order
+	uint32_t max_details, details_free;
+	int64_t flow_active_ns;
+	uint32_t linger_ticks;
+	uint32_t sweep_next; // the slot at which the sweep goes on
+	int64_t swept, seen_last; // times: of its last step, of the last burst
 
 	struct hello *hellos; // [0] is not used
 	struct hello_links *hello_links; // of the same indices
@@ -208,6 +222,7 @@ struct ht_sensor {
 
 	struct ht_hello view; // scratch of sensor_emit.c
 	struct ht_record record; // scratch of sensor_emit.c
+	struct ht_record flow_record; // scratch of sensor_flows.c
 	struct wanted wanted[BURST];
 	struct ht_packet packets[BURST]; // of `wanted`
 };
@@ -332,8 +347,9 @@ hello_prefetch(const struct ht_sensor *s, const struct ht_flow *f, uint8_t side)
 }
 
 // --- sensor.c ---
-// flow_find is NULL when the flow is not remembered. One that was silent for flow_idle_s is begun
-// anew. flow_make remembers it, letting go of another when the bucket is full.
+// flow_find is NULL when the flow is not remembered, or is for its flow record alone. One that was
+// silent for flow_idle_s is begun anew. flow_make remembers it, letting go of another when the
+// bucket is full.
 struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref);
 struct ht_flow *flow_make(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref);
 // flow_end counts what became of a flow and lets go of what is held for it. The slot stays.
@@ -377,6 +393,26 @@ void put_connection(
 	const struct sighting *at
 );
 void put_via(struct ht_record *r, const uint8_t *via, unsigned num);
+
+// --- sensor_flows.c ---
+bool flows_new(struct ht_sensor *s);
+void flows_free(struct ht_sensor *s);
+uint64_t flows_memory(const struct ht_sensor_params *p);
+// flow_hello notes a hello record of a flow; `client` is the side that sent it, `ts` when.
+void flow_hello(
+	struct ht_sensor *s,
+	uint32_t slot,
+	uint8_t client,
+	int64_t ts,
+	const struct ht_record *hello
+);
+// flow_close tells a flow that has ended. `open` is what ended it, as for flow_end.
+void flow_close(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open);
+// flows_sweep ends flows that fell silent: it goes on in its round through the table as far as it
+// should have come at `now`, by some slots at most.
+void flows_sweep(struct ht_sensor *s, int64_t now, uint32_t most);
+// flows_end ends all of them, in the order in which they began.
+void flows_end(struct ht_sensor *s);
 
 // --- sensor_event.c ---
 // emit_upgrade tells what became of an upgrade; `v` is NULL when that is not known. `said` is what

@@ -26,7 +26,7 @@ HT_UPGRADE_STATES(X)
 
 const char *ht_ledger_balance(const uint64_t counters[HT_NUM_CTRS]) {
 	static const char *const groups[]
-		= {"frames", "flows", "streams", "datagrams", "hellos", "upgrades"};
+		= {"frames", "flows", "streams", "datagrams", "hellos", "upgrades", "flow_records"};
 	for (size_t g = 0; g < HT_ARRAY_LEN(groups); g++) {
 		uint64_t total = 0, sum = 0;
 		bool first = true;
@@ -40,6 +40,9 @@ const char *ht_ledger_balance(const uint64_t counters[HT_NUM_CTRS]) {
 		if (total != sum)
 			return groups[g];
 	}
+	const uint64_t ended = counters[HT_CTR_FLOWS_ENDED];
+	if (ended != 0 && ended != counters[HT_CTR_FLOWS_BEGUN])
+		return "flow_records";
 	return NULL;
 }
 

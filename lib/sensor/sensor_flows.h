@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is counted of a flow, where flow records are made: sensor_flows.c tells it.
+
+#pragma once
+
+#include "sensor_int.h"
+
+// account.flags
+enum {
+	ACCOUNT_FIN = 1, // of side 0; shifted by one, of side 1
+	ACCOUNT_RST = 4,
+	ACCOUNT_SYN = 8, // who opened the connection is known
+	ACCOUNT_SYN_SIDE = 16, // the side that did
+	ACCOUNT_FIRST_SIDE = 32, // the side that sent the first packet
+	ACCOUNT_TLS = 64, // a hello was told
+	ACCOUNT_CLIENT_SIDE = 128, // the side that sent it
+	ACCOUNT_NS = 256, // the capture keeps nanoseconds
+};
+
+// One for each slot of the flow table, of the same index; a cache line. All zero: nothing was
+// counted. Packets, bytes, flags and times are those of the part that was not told yet.
+struct account {
+	int64_t start, end; // of its first packet and its last, undefined without any
+	uint64_t bytes[2];
+	struct {
+		uint64_t ip_bytes : 56;
+		uint64_t tcp_flags : 8;
+	} side[2];
+	uint32_t packets[2];
+	uint32_t details; // index in ht_sensor.details, 0: none
+	uint16_t told; // parts that were told
+	uint16_t flags;
+};
+_Static_assert(sizeof(struct account) == CACHE_LINE, "an account is a cache line");
+
+// What a flow record tells besides: a packed record of the last whole hello.
+struct details {
+	uint8_t *block; // NULL: there was no room
+	uint32_t size; // of the block
+	uint32_t flow; // slot
+	uint32_t older, newer; // index 0 is none, as in struct hello_links
+	uint32_t hellos, incomplete; // of this part
+	bool complete; // the hello in `block` is
+};
+
+// How long a TCP flow that has ended waits for stragglers: the last acknowledgement, what was sent
+// again.
+#define LINGER_NS 5000000000ll
+
+static inline bool account_closed(const struct account *a) {
+	const unsigned both = ACCOUNT_FIN | ACCOUNT_FIN << 1;
+	return (a->flags & both) == both || (a->flags & ACCOUNT_RST);
+}
+
+static inline bool account_empty(const struct account *a) {
+	return a->packets[0] == 0 && a->packets[1] == 0;
+}
+
+// account_limit is for how many ticks of silence a flow is still the same one.
+static inline uint32_t account_limit(const struct ht_sensor *s, const struct ht_flow *f) {
+	return account_closed(&s->accounts[f->slot]) ? s->linger_ticks : s->flow_idle_ticks;
+}
+
+// udp_only_counted: nothing but its packets is known of a UDP flow. For who looks for hellos there
+// is none.
+static inline bool udp_only_counted(const struct ht_flow *f) {
+	return f->proto == HT_IPPROTO_UDP && f->hellos == 0
+	       && (f->flags & (FLOW_QUIC | FLOW_DTLS | FLOW_CARRIED)) == 0;
+}
+
+static inline bool account_is_told(const struct ht_sensor *s, const struct account *a) {
+	return s->p.flows == HT_FLOWS_ALL || (a->flags & ACCOUNT_TLS);
+}
+
+// account_roll tells the part that ends before a packet at `ts`: flow_active_s is over, or a count
+// is full.
+void account_tell_active(struct ht_sensor *s, struct ht_flow *f);
+static inline bool account_is_full(const struct ht_sensor *s, const struct account *a, int64_t ts) {
+	int64_t age;
+	return !account_empty(a)
+	       && (__builtin_sub_overflow(ts, a->start, &age) || age >= s->flow_active_ns
+		   || a->packets[0] == UINT32_MAX || a->packets[1] == UINT32_MAX)
+	       && account_is_told(s, a);
+}
+static inline void account_roll(struct ht_sensor *s, struct ht_flow *f, int64_t ts) {
+	if (HT_UNLIKELY(account_is_full(s, &s->accounts[f->slot], ts)))
+		account_tell_active(s, f);
+}
+
+// account_tcp notes what a segment says of the connection.
+static inline void account_tcp(struct account *a, const struct ht_packet *p, uint8_t side) {
+	a->side[side].tcp_flags |= p->tcp_flags;
+	if (HT_LIKELY(!(p->tcp_flags & (HT_TCP_SYN | HT_TCP_FIN | HT_TCP_RST))))
+		return;
+	if (p->tcp_flags & HT_TCP_SYN) {
+		const bool opens = !(p->tcp_flags & HT_TCP_ACK);
+		if (!(a->flags & ACCOUNT_SYN))
+			a->flags |= ACCOUNT_SYN | (opens == side ? ACCOUNT_SYN_SIDE : 0);
+		if (opens) // again, after it was refused
+			a->flags &= (uint16_t) ~(ACCOUNT_RST | ACCOUNT_FIN | ACCOUNT_FIN << 1);
+	}
+	if (p->tcp_flags & HT_TCP_FIN)
+		a->flags |= (uint16_t)(ACCOUNT_FIN << side);
+	if (p->tcp_flags & HT_TCP_RST)
+		a->flags |= ACCOUNT_RST;
+}
+
+// account_packet counts a packet of the flow, behind everything else that it means.
+static inline void account_packet(
+	struct ht_sensor *s,
+	struct ht_flow *f,
+	const struct ht_packet *p,
+	uint8_t side,
+	const struct ht_frame *frame
+) {
+	struct account *a = &s->accounts[f->slot];
+	account_roll(s, f, frame->ts);
+	if (HT_UNLIKELY(account_empty(a))) {
+		a->start = a->end = frame->ts;
+		if (a->flags == 0 && a->told == 0)
+			a->flags = side * ACCOUNT_FIRST_SIDE;
+		a->flags |= frame->ts_is_ns * ACCOUNT_NS;
+	}
+	if (HT_UNLIKELY(frame->ts < a->start)) // out of order
+		a->start = frame->ts;
+	if (HT_LIKELY(frame->ts > a->end))
+		a->end = frame->ts;
+	a->packets[side] += a->packets[side] != UINT32_MAX;
+	a->bytes[side] += frame->len;
+	a->side[side].ip_bytes += p->ip_len;
+	if (p->proto == HT_IPPROTO_TCP)
+		account_tcp(a, p, side);
+}

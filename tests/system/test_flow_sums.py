@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Packets and bytes of flow records are those of tshark's conversations.
+
+    test_flow_sums.py PROGRAM TABLE [--quick] [CAPTURE...]
+
+Of each capture (without names: pcaps/ and, where HELLOTAP_CORPUS says where they are, the shared ones) the records
+of `--records flow --flows all` are summed up by addresses, ports and direction, and compared with `tshark -q -z
+conv,tcp -z conv,udp`. A conversation of tshark's is one of any TCP or UDP header in a frame, ours are of the innermost
+one: the datagrams of a tunnel are in tshark's table, too, and are left out here by their port. From 10,000 bytes on
+tshark tells thousands alone. Other differences stand in TABLE (NAME<tab>REASON), and all that stands there must be one.
+
+Exit status: 0 nothing unexplained, 1 differences, 77 no tshark here.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import fnmatch
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "pcap"))
+import truth  # noqa: E402
+
+# HT_UDP_TUNNELS of lib/packet/packet_int.h.
+TUNNELS = {1701, 2152, 3544, 4789, 4790, 5072, 5247, 6081, 6635, 8472, 37008}
+# A handful of the shipped captures, each of another kind.
+QUICK = [
+    "bad-checksums", "chromium-quic", "dtls-fragments", "encap-gre", "encap-qinq", "encap-vxlan", "firefox-tls13",
+    "hello-20k", "ipv4-fragments", "ipv6-fragments", "ports", "via-smtp",
+]  # fmt: skip
+UNITS = {"bytes": 1, "kB": 1000, "MB": 10**6, "GB": 10**9}
+LINE = re.compile(r"^(\S+):(\d+)\s+<->\s+(\S+):(\d+)\s+(\d+) (\d+) (\w+)\s+(\d+) (\d+) (\w+)\s")
+
+
+def ours(program, capture):
+    """(proto, from, to) -> [packets, bytes], and whether there are tunnels."""
+    out = subprocess.run(
+        [program, "-r", capture, "--records", "flow", "--flows", "all", "-o", "json", "--stats", "json", "-q"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    sums = collections.defaultdict(lambda: [0, 0])
+    balanced = False
+    for line in out.stderr.splitlines():
+        if line.startswith('{"record":"stats"'):
+            balanced = json.loads(line)["balanced"]
+    for line in out.stdout.splitlines():
+        r = json.loads(line)
+        ends = (r["src_ip"], r["src_port"]), (r["dst_ip"], r["dst_port"])
+        for (a, b), way in ((ends, "c2s"), (ends[::-1], "s2c")):
+            if r[way + "_packets"] > 0:
+                total = sums[(r["transport"], a, b)]
+                total[0] += r[way + "_packets"]
+                total[1] += r[way + "_bytes"]
+    return dict(sums), balanced
+
+
+def theirs(capture, name):
+    """(proto, from, to) -> [frames, bytes, unit]"""
+    args = [a for pattern, more in truth.TSHARK_ARGS if fnmatch.fnmatch(name, pattern) for a in more]
+    out = subprocess.run(
+        ["tshark", "-n", "-r", capture, "-q", "-z", "conv,tcp", "-z", "conv,udp", *args], capture_output=True, text=True
+    )
+    sums, proto = {}, None
+    for line in out.stdout.splitlines():
+        if line.endswith(" Conversations"):
+            proto = line.split()[0].lower()
+        m = LINE.match(line)
+        if m is None:
+            continue
+        a, b = (m[1], int(m[2])), (m[3], int(m[4]))
+        for key, frames, amount, unit in (((proto, b, a), m[5], m[6], m[7]), ((proto, a, b), m[8], m[9], m[10])):
+            if int(frames) > 0:
+                # Connections with the same ports are conversations of their own to tshark.
+                total = sums.setdefault(key, [0, 0, 1])
+                total[0] += int(frames)
+                total[1] += int(amount) * UNITS[unit]
+                total[2] = total[2] + UNITS[unit] - 1
+    return sums
+
+
+def compare(program, capture):
+    name = truth.SUFFIX.sub("", os.path.basename(capture))
+    mine, balanced = ours(program, capture)
+    tshark = theirs(capture, name)
+    differences = [] if balanced else ["the ledger does not balance"]
+    for key in sorted(mine.keys() | tshark.keys()):
+        text = "%s %s -> %s" % (key[0], "%s:%d" % key[1], "%s:%d" % key[2])
+        if key not in tshark:
+            differences.append("%s: %d packets, none to tshark" % (text, mine[key][0]))
+        elif key not in mine:
+            if key[0] != "udp" or not {key[1][1], key[2][1]} & TUNNELS:
+                differences.append("%s: tshark has %d frames, and no flow was told" % (text, tshark[key][0]))
+        else:
+            frames, amount, unit = tshark[key]
+            if mine[key][0] != frames or not amount <= mine[key][1] < amount + unit:
+                differences.append("%s: %s, tshark has %s" % (text, mine[key], tshark[key]))
+    return name, differences, len(mine)
+
+
+def captures(quick):
+    found = []
+    folders = [os.path.join(HERE, "..", "..", "pcaps")]
+    if not quick and "HELLOTAP_CORPUS" in os.environ:
+        folders.append(os.environ["HELLOTAP_CORPUS"])
+    for folder in folders:
+        for where, _, names in os.walk(folder):
+            found += [os.path.join(where, n) for n in names if truth.SUFFIX.search(n)]
+    if quick:
+        found = [f for f in found if truth.SUFFIX.sub("", os.path.basename(f)) in QUICK]
+    return sorted(found)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("table")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("captures", nargs="*")
+    args = parser.parse_args()
+    if shutil.which("tshark") is None:
+        print("no tshark here")
+        return 77
+    with open(args.table, encoding="utf-8") as f:
+        explained = dict(line.rstrip("\n").split("\t") for line in f if not line.startswith("#"))
+    names = args.captures or captures(args.quick)
+    bad = flows = different = 0
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for name, differences, num in pool.map(lambda c: compare(args.program, c), names):
+            flows += num
+            different += bool(differences)
+            if bool(differences) == (name in explained):
+                continue
+            bad += 1
+            print("%s:" % name, *(differences or ["explained, and no difference"]), sep="\n  ")
+    print("%d captures, %d directions of flows, %d captures with known differences" % (len(names), flows, different))
+    if not names or flows == 0:
+        return 1
+    return bad > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
