@@ -34,7 +34,13 @@
 	X(flow_active_s, 300, 1, 86400, \
 	  "seconds after which a flow that goes on is told, and its next part begins") \
 	X(flow_bytes, 64u << 20, 1u << 20, 1u << 31, \
-	  "with flow records: memory for the hellos of flows, until those are told")
+	  "with flow records: memory for the hellos of flows, until those are told") \
+	X(max_answers, 4096, 8, 1u << 24, \
+	  "with flow records: answers of servers read at a time (about 2 kB each)") \
+	X(max_answer_bytes, 32768, 1024, 262144, \
+	  "with flow records: bytes read of a server's answer, and of what the client says to it") \
+	X(answer_bytes, 16u << 20, 1u << 20, 1u << 30, \
+	  "with flow records: memory for the bytes of answers that are being read")
 
 enum ht_flows {
 	HT_FLOWS_NONE,
@@ -95,6 +101,7 @@ enum ht_incomplete {
 //   flows.begun    = the other flows counters
 //   datagrams.total = the other datagrams counters
 //   upgrades.begun = the other upgrades counters
+//   answers.begun = the other answers counters
 //   flow_records.ended = the other flow_records counters = flows.begun, where flow records are made
 // So it is at the end. Before it, what is still in progress has been counted as begun, and no more.
 #define HT_LEDGER(X) \
@@ -144,6 +151,16 @@ enum ht_incomplete {
 	  "flow records of flows that went on: flow_active_s was over") \
 	X(PART_RESOURCES, "flow_parts", "resources", \
 	  "flow records of flows that went on: flow_bytes was full") \
+	X(ANSWERS_BEGUN, "answers", "begun", \
+	  "connections whose server's answer was waited for; the others say how that ended") \
+	X(ANSWERS_OVER, "answers", "over", "all was read that both sides said in clear") \
+	X(ANSWERS_FLOW_ENDED, "answers", "flow_ended", \
+	  "the flow ended first, and was told with what was there") \
+	X(ANSWERS_EVICTED, "answers", "evicted", \
+	  "max_answers or flow_bytes was full: told with what was there") \
+	X(ANSWERS_LOST, "tables", "answers_lost", \
+	  "sides of answers of which the rest was not read: too long, no room, or cut by the " \
+	  "snap length") \
 	X(DETAILS_LOST, "tables", "flow_hellos_lost", \
 	  "hellos for which flow_bytes had no room: their flow is told without their fields") \
 	X(FLOWS_EVICTED, "tables", "flows_evicted", \

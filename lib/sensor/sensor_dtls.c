@@ -50,6 +50,7 @@ static void dtls_whole(
 		.hello_len = (uint32_t)m->body.len + 4,
 	};
 	emit_hello(s, &e);
+	answer_dtls(s, f, h->client);
 	if (f->hellos < UINT8_MAX)
 		f->hellos++;
 	dtls_set_done(f, h->client, h->dtls.done_seq);

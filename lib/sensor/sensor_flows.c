@@ -48,7 +48,7 @@ bool flows_new(struct ht_sensor *s) {
 	s->packed = ht_pages_new(HT_ARENA_MAX_BLOCK);
 	s->details_arena = ht_arena_new(s->p.flow_bytes);
 	return s->accounts != NULL && s->slots != NULL && s->details != NULL && s->packed != NULL
-	       && s->details_arena != NULL;
+	       && s->details_arena != NULL && answers_new(s);
 }
 
 void flows_free(struct ht_sensor *s) {
@@ -60,13 +60,15 @@ void flows_free(struct ht_sensor *s) {
 	ht_pages_free(s->details, details_bytes(s));
 	ht_pages_free(s->packed, HT_ARENA_MAX_BLOCK);
 	ht_arena_free(s->details_arena);
+	answers_free(s);
 }
 
 uint64_t flows_memory(const struct ht_sensor_params *p) {
 	if (p->flows == HT_FLOWS_NONE)
 		return 0;
 	return (uint64_t)p->max_flows * (sizeof(struct account) + sizeof(uint32_t)) + p->flow_bytes
-	       + (uint64_t)max_details(p) * sizeof(struct details) + HT_ARENA_MAX_BLOCK;
+	       + (uint64_t)max_details(p) * sizeof(struct details) + HT_ARENA_MAX_BLOCK
+	       + answers_memory(p);
 }
 
 // --- the hellos of flows ------------------------------------------------------------------------
@@ -84,18 +86,14 @@ static void link_newest(struct ht_sensor *s, struct details *d) {
 	s->details[0].older = i;
 }
 
-static void block_put(struct ht_sensor *s, struct details *d) {
-	if (d->block != NULL)
-		ht_arena_put(s->details_arena, d->block, d->size);
-	d->block = NULL;
-	d->complete = false;
-}
-
-static void details_put(struct ht_sensor *s, struct account *a) {
+static void details_put(struct ht_sensor *s, struct account *a, enum ht_ledger why) {
 	struct details *d = &s->details[a->details];
 	if (a->details == 0)
 		return;
-	block_put(s, d);
+	if (d->answer != 0)
+		answer_drop(s, d, why);
+	if (d->block != NULL)
+		ht_arena_put(s->details_arena, d->block, d->size);
 	unlink_details(s, d);
 	d->newer = s->details_free;
 	s->details_free = a->details;
@@ -138,7 +136,7 @@ static bool make_room(struct ht_sensor *s, uint32_t keep) {
 		tell(s, f, REASON_RESOURCES);
 		next_part(s, a);
 	}
-	details_put(s, a);
+	details_put(s, a, HT_CTR_ANSWERS_EVICTED);
 	return true;
 }
 
@@ -158,21 +156,39 @@ static struct details *details_of(struct ht_sensor *s, uint32_t slot) {
 	return d;
 }
 
-// Keeps a record of `d`'s flow in the place of the one before.
-static void keep(struct ht_sensor *s, struct details *d, const struct ht_record *r) {
+// Keeps a record of `d`'s flow in the place of the one before, which may be `r` itself. False:
+// there was no room, and that one stays.
+static bool keep(struct ht_sensor *s, struct details *d, const struct ht_record *r) {
 	const uint32_t i = (uint32_t)(d - s->details);
 	const size_t len = ht_record_pack(s->packed, HT_ARENA_MAX_BLOCK, r);
-	block_put(s, d);
-	for (unsigned tries = 0; len > 0 && tries < ROOM_TRIES; tries++) {
-		d->block = ht_arena_get(s->details_arena, len, &d->size);
-		if (d->block != NULL || !make_room(s, i))
+	uint8_t *block = len <= d->size ? d->block : NULL;
+	uint32_t size = d->size;
+	for (unsigned tries = 0; len > 0 && block == NULL && tries < ROOM_TRIES; tries++) {
+		block = ht_arena_get(s->details_arena, len, &size);
+		if (block == NULL && !make_room(s, i))
 			break;
 	}
-	if (d->block == NULL) {
+	if (len == 0 || block == NULL) {
 		count(s, HT_CTR_DETAILS_LOST);
-		return;
+		return false;
 	}
-	memcpy(d->block, s->packed, len);
+	if (d->block != NULL && d->block != block)
+		ht_arena_put(s->details_arena, d->block, d->size);
+	d->block = block;
+	d->size = size;
+	memcpy(block, s->packed, len);
+	return true;
+}
+
+bool details_read(struct ht_sensor *s, const struct details *d) {
+	if (d->block == NULL)
+		return false;
+	(void)ht_record_unpack(&s->flow_record, d->block);
+	return true;
+}
+
+void details_change(struct ht_sensor *s, struct details *d) {
+	(void)keep(s, d, &s->flow_record);
 }
 
 void flow_hello(
@@ -195,8 +211,8 @@ void flow_hello(
 	a->flags |= ACCOUNT_TLS;
 	a->flags &= (uint16_t)~ACCOUNT_CLIENT_SIDE;
 	a->flags |= client * ACCOUNT_CLIENT_SIDE;
-	keep(s, d, hello);
-	d->complete = d->block != NULL && hello->complete;
+	if (keep(s, d, hello))
+		d->complete = hello->complete;
 }
 
 // --- records ------------------------------------------------------------------------------------
@@ -255,8 +271,7 @@ static void tell(struct ht_sensor *s, const struct ht_flow *f, enum reason why) 
 	struct ht_record *r = &s->flow_record;
 	const struct account *a = &s->accounts[f->slot];
 	const struct details *d = a->details != 0 ? &s->details[a->details] : NULL;
-	if (d != NULL && d->block != NULL) {
-		(void)ht_record_unpack(r, d->block);
+	if (d != NULL && details_read(s, d)) {
 		r->has &= ~HT_HAS(frame);
 		ht_set(r, record, "flow");
 		ht_set(r, ts, a->end);
@@ -265,6 +280,8 @@ static void tell(struct ht_sensor *s, const struct ht_flow *f, enum reason why) 
 	}
 	r->ts_is_ns = a->flags & ACCOUNT_NS;
 	put_counts(r, f, a);
+	if (d != NULL && d->answer != 0)
+		answer_put(s, r, d);
 	ht_set(r, end_reason, names[why]);
 	ht_set(r, hellos, d != NULL ? d->hellos : 0);
 	ht_set(r, incomplete_hellos, d != NULL ? d->incomplete : 0);
@@ -313,7 +330,7 @@ void flow_close(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open) {
 		count(s, told[why]);
 		tell(s, f, why);
 	}
-	details_put(s, a);
+	details_put(s, a, HT_CTR_ANSWERS_FLOW_ENDED);
 	*a = (struct account){0};
 }
 

@@ -15,6 +15,7 @@ enum {
 	ACCOUNT_TLS = 64, // a hello was told
 	ACCOUNT_CLIENT_SIDE = 128, // the side that sent it
 	ACCOUNT_NS = 256, // the capture keeps nanoseconds
+	ACCOUNT_ANSWER = 512, // the server's answer is being read
 };
 
 // One for each slot of the flow table, of the same index; a cache line. All zero: nothing was
@@ -40,8 +41,27 @@ struct details {
 	uint32_t flow; // slot
 	uint32_t older, newer; // index 0 is none, as in struct hello_links
 	uint32_t hellos, incomplete; // of this part
+	uint32_t answer; // index in ht_sensor.answers, 0: none
 	bool complete; // the hello in `block` is
 };
+
+// details_change keeps what is told in s->flow_record, the record that details_read gave of `d`.
+// details_read is false where there was no room for any.
+bool details_read(struct ht_sensor *s, const struct details *d);
+void details_change(struct ht_sensor *s, struct details *d);
+
+// --- sensor_answers.c ---
+bool answers_new(struct ht_sensor *s);
+void answers_free(struct ht_sensor *s);
+uint64_t answers_memory(const struct ht_sensor_params *p);
+// answer_packet reads a packet of a flow whose answer is waited for.
+void answer_packet(
+	struct ht_sensor *s, const struct ht_flow *f, const struct ht_packet *p, uint8_t side
+);
+// answer_put adds what the server said to the record of its flow. It borrows from the answer.
+void answer_put(struct ht_sensor *s, struct ht_record *r, const struct details *d);
+// answer_drop: no more is waited for; `why` says so in the ledger. What was said is not kept.
+void answer_drop(struct ht_sensor *s, struct details *d, enum ht_ledger why);
 
 // How long a TCP flow that has ended waits for stragglers: the last acknowledgement, what was sent
 // again.
@@ -130,4 +150,6 @@ static inline void account_packet(
 	a->side[side].ip_bytes += p->ip_len;
 	if (p->proto == HT_IPPROTO_TCP)
 		account_tcp(a, p, side);
+	if (HT_UNLIKELY(a->flags & ACCOUNT_ANSWER))
+		answer_packet(s, f, p, side);
 }

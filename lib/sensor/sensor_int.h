@@ -13,6 +13,7 @@
 //   sensor_emit.c    a hello view and its circumstances -> a record
 //   sensor_event.c   event records
 //   sensor_flows.c   flow records: what was counted of a flow, and the hello that is told with it
+//   sensor_answers.c what the server said to the hello
 //   sensor_ledger.c  the table of counters and their sums
 
 #pragma once
@@ -29,6 +30,7 @@
 #include "sensor.h"
 #include "stream.h"
 #include "tls.h"
+#include "tls_answer.h"
 #include "upgrade.h"
 
 // Where and when something was seen. `encap` borrows.
@@ -187,6 +189,12 @@ struct ht_sensor {
 	uint8_t *packed; // a record on its way into it
 	uint32_t *slots; // to put flows in order
 	uint32_t max_details, details_free;
+	struct answer *answers; // [0] is the ring's anchor
+	struct ht_arena *answers_arena;
+	struct ht_quic *answers_quic;
+	uint32_t answers_free;
+	struct ht_server_hello server_view; // scratch of sensor_answers.c
+	char ja3s[32]; // likewise
 	int64_t flow_active_ns;
 	uint32_t linger_ticks;
 	uint32_t sweep_next; // the slot at which the sweep goes on
@@ -413,6 +421,26 @@ void flow_close(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open);
 void flows_sweep(struct ht_sensor *s, int64_t now, uint32_t most);
 // flows_end ends all of them, in the order in which they began.
 void flows_end(struct ht_sensor *s);
+
+// --- sensor_answers.c ---
+// answer_tcp begins to wait for the answer to a connection's first hello, which `side` is about to
+// give; the client goes on at `next`. `h`: what is held of the connection, or NULL; `held_from`:
+// bytes of the client's stream in it that are the hello's or before it. It returns a number for
+// answer_of, once the hello was emitted, or 0.
+uint32_t answer_tcp(
+	struct ht_sensor *s,
+	const struct ht_flow *f,
+	const struct hello *h,
+	uint8_t side,
+	uint32_t next,
+	uint32_t held_from
+);
+void answer_of(struct ht_sensor *s, const struct ht_flow *f, uint32_t answer);
+// answer_quic and answer_dtls do the same behind a whole hello; `len` as for ht_quic_leave().
+void answer_quic(
+	struct ht_sensor *s, const struct ht_flow *f, const struct ht_quic_conn *c, uint32_t len
+);
+void answer_dtls(struct ht_sensor *s, const struct ht_flow *f, uint8_t client);
 
 // --- sensor_event.c ---
 // emit_upgrade tells what became of an upgrade; `v` is NULL when that is not known. `said` is what

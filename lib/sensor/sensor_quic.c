@@ -116,6 +116,7 @@ quic_whole(struct ht_sensor *s, struct hello *h, uint32_t len, const struct sigh
 	struct ht_tls_message m = {HT_SPAN(buf + 4, len - 4), HT_HELLO_TLS, 0, 0};
 	struct emission e = quic_emission(s, h, at, &m);
 	emit_hello(s, &e);
+	answer_quic(s, f, &h->quic, len);
 	if (f->hellos < UINT8_MAX)
 		f->hellos++;
 	remember(s, f, &h->quic, len);

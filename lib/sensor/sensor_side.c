@@ -155,6 +155,9 @@ static void whole_hello(
 	t->begun = false;
 	const struct outcome outcome = talk_hello(s, f, h, side);
 	h->talk = false;
+	const uint32_t answer = answer_tcp(
+		s, f, h, side, t->stream.base + (uint32_t)m->stream_end, (uint32_t)m->stream_end
+	);
 	if (h->tcp[!side].open)
 		answered(s, f, h, !side);
 	struct emission e = emission_of(f, side, at, m);
@@ -164,6 +167,7 @@ static void whole_hello(
 	if (t->upgrade.num_via > 0)
 		f->via = via_number(s, &t->upgrade);
 	gave_hello(s, f, side, view);
+	answer_of(s, f, answer);
 	talk_tell(s, f, at, &outcome);
 }
 

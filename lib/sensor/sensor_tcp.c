@@ -19,6 +19,7 @@ static bool first_bytes(
 		count(s, HT_CTR_HELLOS_BEGUN);
 		struct hello *h = hello_of(s, f);
 		struct outcome outcome = {.told = true};
+		const uint32_t answer = answer_tcp(s, f, h, side, g->seq + m.stream_end, 0);
 		if (h != NULL) { // what was held of the other side
 			outcome = talk_hello(s, f, h, side);
 			answered(s, f, h, !side);
@@ -26,6 +27,7 @@ static bool first_bytes(
 		struct emission e = emission_of(f, side, at, &m);
 		e.segments = 1;
 		gave_hello(s, f, side, emit_hello(s, &e));
+		answer_of(s, f, answer);
 		talk_tell(s, f, at, &outcome);
 		f->dir[side] = DIR_AGAIN;
 		flow_state(s, f, HT_FLOW_DONE);
