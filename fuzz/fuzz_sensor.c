@@ -30,11 +30,11 @@ static void run_copy(struct ht_sensor *s, const struct ht_frame *f) {
 
 // Made once: libcrypto takes longer to start than an input takes to run. ht_sensor_finish ends all
 // flows, so inputs do not meet but in the fragment table.
-static struct ht_sensor *make(void) {
+static struct ht_sensor *make(enum ht_flows flows) {
 	static struct ht_sink *sinks[3];
 	static const char *const specs[3] = {"json:/dev/null", "csv:/dev/null", "table:/dev/null"};
 	char err[256];
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < 3 && sinks[i] == NULL; i++) {
 		const struct ht_sink_params none = {.width = 80};
 		if (ht_sink_open(&sinks[i], specs[i], &none, err, sizeof(err)) != HT_OK)
 			abort();
@@ -48,6 +48,12 @@ static struct ht_sensor *make(void) {
 	p.max_fragmented = 4;
 	p.fragment_bytes = 1u << 19;
 	p.ja4_r = true;
+	p.flows = flows;
+	p.flow_active_s = 1;
+	p.flow_bytes = 1u << 20;
+	p.max_answers = 8;
+	p.max_answer_bytes = 4096;
+	p.answer_bytes = 1u << 20;
 	p.emit = emit;
 	p.user = sinks;
 	struct ht_sensor *s = ht_sensor_new(&p);
@@ -57,11 +63,14 @@ static struct ht_sensor *make(void) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-	static struct ht_sensor *s;
+	static struct ht_sensor *sensors[HT_FLOWS_ALL + 1];
 	struct ht_capture *c;
 	char err[256];
-	if (s == NULL)
-		s = make();
+	// Without flow records, with those of TLS, with all: the input's length says which.
+	const enum ht_flows flows = (enum ht_flows)(size % HT_ARRAY_LEN(sensors));
+	if (sensors[flows] == NULL)
+		sensors[flows] = make(flows);
+	struct ht_sensor *s = sensors[flows];
 	const struct ht_capture_how how
 		= {.chunk = 1 << 16, .block = 1 << 16, .ahead_after = UINT64_MAX};
 	if (ht_capture_open_memory(&c, HT_SPAN(data, size), &how, NULL, err, sizeof(err)) != HT_OK)

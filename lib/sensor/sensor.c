@@ -207,11 +207,9 @@ wants(struct ht_sensor *s, struct ht_packet *p, struct wanted *w, const bool acc
 }
 
 // A SYN on the ports of a connection that ended, of which nothing but packets was counted.
-static bool
-opens_behind_end(const struct ht_sensor *s, const struct ht_packet *p, const struct ht_flow *f) {
-	return f != NULL && (p->tcp_flags & (HT_TCP_SYN | HT_TCP_ACK)) == HT_TCP_SYN
-	       && f->dir[0] == DIR_NEW && f->dir[1] == DIR_NEW
-	       && account_closed(&s->accounts[f->slot]);
+static bool opens_behind_end(const struct ht_packet *p, const struct ht_flow *f) {
+	return (p->tcp_flags & (HT_TCP_SYN | HT_TCP_ACK)) == HT_TCP_SYN && f->dir[0] == DIR_NEW
+	       && f->dir[1] == DIR_NEW && (f->flags & FLOW_CLOSED);
 }
 
 // Where flow records are made: a packet is first looked at for hellos, which may begin its flow (or
@@ -223,14 +221,12 @@ counted(struct ht_sensor *s,
 	struct ht_flow *f,
 	const struct sighting *at) {
 	if (p->proto == HT_IPPROTO_TCP) {
-		if (opens_behind_end(s, p, f))
+		if (f == NULL)
+			f = flow_make(s, p, w->ref);
+		else if (opens_behind_end(p, f))
 			flow_renew(s, f);
 		if (!w->counted_only)
 			tcp_packet(s, p, w->ref, f, at);
-		if (f == NULL)
-			f = flow_of(s, p, w->ref, NULL, true);
-		if (f == NULL)
-			f = flow_make(s, p, w->ref);
 	} else if (p->proto == HT_IPPROTO_UDP) {
 		if (!w->counted_only)
 			udp_packet(s, p, w->ref, at);
@@ -367,8 +363,7 @@ burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num, const bool ac
 
 static void burst_counted(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
 	burst(s, f, num, true);
-	// One frame with a wrong time ends nothing but what it meets.
-	flows_sweep(s, s->now < s->seen_last ? s->now : s->seen_last, SWEEP_BURST);
+	flows_sweep(s, s->seen_last, SWEEP_BURST);
 	s->seen_last = s->now;
 }
 

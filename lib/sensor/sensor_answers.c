@@ -135,7 +135,7 @@ static void lost(struct ht_sensor *s, struct side_answer *x) {
 
 // Whether bytes of a server begin its answer: a record with a handshake message or an alert.
 static bool begins_answer(struct ht_span b) {
-	return b.len >= 2 && (b.p[0] == 0x16 || b.p[0] == 0x15) && b.p[1] == 3;
+	return (b.p[0] == 0x16 || b.p[0] == 0x15) && (b.len == 1 || b.p[1] == 3);
 }
 
 static void add(struct ht_sensor *s, struct side_answer *x, uint32_t seq, struct ht_span bytes) {

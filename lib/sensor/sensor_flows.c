@@ -13,8 +13,8 @@
 // had it come a little out of order, would have begun another flow as well.
 #define MARGIN_NS 2000000000ll
 
-// Flows that the sweep ends at a time, whatever their number.
-#define SWEEP_ENDS 64
+// Flows that the sweep looks at at a time, and may end, whatever their number.
+#define SWEEP_LOOKS 256
 
 // Flows that are told early to make room for one hello.
 #define ROOM_TRIES 64
@@ -334,41 +334,42 @@ void flow_close(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open) {
 	*a = (struct account){0};
 }
 
-static void end_if_silent(struct ht_sensor *s, struct ht_flow *f, uint32_t margin) {
+static void end_if_silent(struct ht_sensor *s, struct ht_flow *f, int64_t before) {
+	const uint32_t limit = account_limit(s, f) + ht_flow_ticks(MARGIN_NS);
 	// A hello in progress is given up by itself, or goes on with the next packet.
-	if (f->work != 0 || silence(f, s->now) <= account_limit(s, f) + margin)
+	if (f->work != 0 || silence(f, s->now) <= limit || silence(f, before) <= limit)
 		return;
 	flow_end(s, f, HT_CTR_STREAM_IDLE, HT_INCOMPLETE_IDLE);
 	ht_flow_remove(s->flows, f);
 }
 
-void flows_sweep(struct ht_sensor *s, int64_t now, uint32_t most) {
-	const uint32_t slots = ht_flow_capacity(s->flows);
-	const uint32_t groups = (slots + HT_FLOW_GROUP - 1) / HT_FLOW_GROUP;
-	const uint32_t margin = ht_flow_ticks(MARGIN_NS), ticks = ht_flow_ticks(now);
+// How many groups of slots are due since the last step.
+static uint64_t sweep_due(struct ht_sensor *s, uint32_t groups) {
 	int64_t passed;
-	if (__builtin_sub_overflow(now, s->swept, &passed) || passed < 0 || passed > ROUND_NS)
+	if (__builtin_sub_overflow(s->now, s->swept, &passed) || passed < 0 || passed > ROUND_NS)
 		passed = ROUND_NS;
-	uint64_t due = (uint64_t)passed * groups / ROUND_NS;
-	if (due == 0)
-		return;
-	s->swept = now;
+	const uint64_t due = (uint64_t)passed * groups / ROUND_NS;
+	if (due > 0)
+		s->swept = s->now;
+	return due;
+}
+
+void flows_sweep(struct ht_sensor *s, int64_t before, uint32_t most) {
+	const uint32_t slots = ht_flow_capacity(s->flows), now = ht_flow_ticks(s->now);
+	uint64_t due = sweep_due(s, (slots + HT_FLOW_GROUP - 1) / HT_FLOW_GROUP);
 	if (due > most / HT_FLOW_GROUP)
 		due = most / HT_FLOW_GROUP;
-	const int64_t time = s->now;
-	s->now = now;
-	unsigned ended = 0;
-	for (; due > 0 && ended < SWEEP_ENDS; due--) {
+	unsigned looks = 0;
+	for (; due > 0 && looks < SWEEP_LOOKS; due--) {
 		const uint32_t first = s->sweep_next;
-		unsigned old = ht_flow_silent(s->flows, first, ticks, s->linger_ticks);
-		for (; old != 0; old &= old - 1, ended++)
+		unsigned old = ht_flow_silent(s->flows, first, now, s->linger_ticks);
+		for (; old != 0; old &= old - 1, looks++)
 			end_if_silent(
 				s, ht_flow_at(s->flows, first + (unsigned)__builtin_ctz(old)),
-				margin
+				before
 			);
 		s->sweep_next = first + HT_FLOW_GROUP < slots ? first + HT_FLOW_GROUP : 0;
 	}
-	s->now = time;
 }
 
 // --- all of them, in order ----------------------------------------------------------------------
@@ -378,8 +379,12 @@ static int compare(const struct ht_sensor *s, uint32_t x, uint32_t y) {
 	const struct ht_flow *f = ht_flow_at(s->flows, x), *g = ht_flow_at(s->flows, y);
 	if (a->start != b->start)
 		return a->start < b->start ? -1 : 1;
-	// Addresses, ports, protocol.
-	return memcmp(f, g, offsetof(struct ht_flow, state));
+	const int addresses = memcmp(f->addr, g->addr, sizeof(f->addr));
+	if (addresses != 0)
+		return addresses;
+	const uint64_t p = (uint64_t)f->port[0] << 32 | (uint64_t)f->port[1] << 8 | f->proto;
+	const uint64_t q = (uint64_t)g->port[0] << 32 | (uint64_t)g->port[1] << 8 | g->proto;
+	return p < q ? -1 : p > q;
 }
 
 static void sift(const struct ht_sensor *s, uint32_t *heap, uint32_t i, uint32_t num) {

@@ -416,9 +416,10 @@ void flow_hello(
 );
 // flow_close tells a flow that has ended. `open` is what ended it, as for flow_end.
 void flow_close(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open);
-// flows_sweep ends flows that fell silent: it goes on in its round through the table as far as it
-// should have come at `now`, by some slots at most.
-void flows_sweep(struct ht_sensor *s, int64_t now, uint32_t most);
+// flows_sweep ends flows that were silent for too long both now and at `before`: one frame with a
+// wrong time ends nothing but what it meets. It goes on in its round through the table as far as it
+// should have come, by so many slots at most.
+void flows_sweep(struct ht_sensor *s, int64_t before, uint32_t most);
 // flows_end ends all of them, in the order in which they began.
 void flows_end(struct ht_sensor *s);
 
