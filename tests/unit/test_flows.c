@@ -471,6 +471,27 @@ static void idle(void **state) {
 	finish();
 }
 
+// A flow whose hello is in progress waits for that, who ever may ask.
+static void idle_in_hello(void **state) {
+	(void)state;
+	struct ht_sensor_params p = params(HT_FLOWS_TLS);
+	p.flow_idle_s = 20;
+	p.hello_idle_s = 100;
+	start_with(p);
+	make_hello("waits.example");
+	tcp(FROM_CLIENT, 999, SYN, NULL, 0);
+	tcp(FROM_CLIENT, 1000, ACK, record.b, 60);
+	elsewhere(T0 + 90 * SECOND);
+	assert_int_equal(num_hellos, 0);
+	assert_int_equal(num_told, 0);
+	elsewhere(T0 + 106 * SECOND);
+	assert_int_equal(num_hellos, 1);
+	assert_int_equal(num_told, 1);
+	assert_int_equal(told[0].incomplete, 1);
+	assert_string_equal(told[0].reason, "idle");
+	finish();
+}
+
 // Behind both FINs what comes soon belongs to the flow, what comes late does not.
 static void lingering(void **state) {
 	(void)state;
@@ -826,12 +847,17 @@ static void answers_cut(void **state) {
 				tcp(FROM_CLIENT, 999, SYN, NULL, 0);
 				tcp(FROM_SERVER, 4999, SYN | ACK, NULL, 0);
 			}
+			// What the client says behind its hello may overtake it.
+			const bool early = !a->hrr && run % 4 == 2;
+			if (early)
+				send_cut(FROM_CLIENT, hello, client, 1000, 60000, false);
 			send_cut(FROM_CLIENT, 0, hello, 1000, most, false);
 			// Of a HelloRetryRequest comes first what the client answers to.
 			const bool retry = a->hrr;
 			const size_t asked = retry ? 5 + (size_t)ht_be16(streams[1] + 3) : server;
 			send_cut(FROM_SERVER, 0, asked, 5000, most, run % 2 == 0 && run >= 20);
-			send_cut(FROM_CLIENT, hello, client, 1000, most, run >= 20);
+			if (!early)
+				send_cut(FROM_CLIENT, hello, client, 1000, most, run >= 20);
 			send_cut(FROM_SERVER, asked, server, 5000, most, run >= 20);
 			finish();
 			assert_int_equal(num_told, 1);
