@@ -4,6 +4,7 @@
 
 #include "aggregate.h"
 #include "capture_dpdk.h"
+#include "certificate.h"
 #include "delivery.h"
 #include "queue.h"
 #include "sensor.h"
@@ -71,6 +72,9 @@ static const struct place behind[] = {
 	{"Records on their way", ht_queue_counters, HT_QUEUE_NUM_CTRS, "queue", "worker",
 	 "From the workers to the thread that writes; the ledger has the sums. Live only.\n"
 	 "records = taken + lost_queue_full + lost_too_long + left."},
+	{"Certificates", ht_certificate_counters, HT_CERTIFICATE_NUM_CTRS, "certificates", "",
+	 "Certificates in flow records, where those are made.\n"
+	 "records = cached + parsed + malformed + too_long + no_memory."},
 	{"Aggregation", ht_aggregate_counters, HT_AGGREGATE_NUM_CTRS, "aggregate", "",
 	 "What becomes of flow records where aggregates are wanted (docs/aggregate.md). At the "
 	 "end\n"

@@ -36,6 +36,12 @@ void ledger_give_up(struct ledger *l, const struct sinks *k) {
 }
 
 void ledger_pipeline(struct ledger *l, const struct pipeline *p) {
+	l->has_certificates = p->certificates != NULL;
+	if (l->has_certificates)
+		ht_stats_sum(
+			l->certificates, ht_certificates_counts(p->certificates),
+			HT_CERTIFICATE_NUM_CTRS
+		);
 	l->has_aggregate = p->aggregate != NULL;
 	if (l->has_aggregate)
 		ht_stats_sum(
@@ -223,6 +229,11 @@ void ledger_json(const struct ledger *l, int64_t ts, bool end, FILE *to) {
 		fprintf(to, ",\"workers\":%u,\"queue\":{", l->workers);
 		put_block(ht_queue_counters, l->queue, HT_QUEUE_NUM_CTRS, to);
 		fprintf(to, ",\"left\":%" PRIu64 "}", l->left);
+	}
+	if (l->has_certificates) {
+		fputs(",\"certificates\":{", to);
+		put_block(ht_certificate_counters, l->certificates, HT_CERTIFICATE_NUM_CTRS, to);
+		fputc('}', to);
 	}
 	if (l->has_aggregate) {
 		fputs(",\"aggregate\":{", to);

@@ -26,6 +26,8 @@ struct ledger {
 	// DPDK, or NULL.
 	const struct ht_dpdk *dpdk;
 	// Aggregation, where it is wanted.
+	bool has_certificates;
+	uint64_t certificates[HT_CERTIFICATE_NUM_CTRS];
 	bool has_aggregate;
 	uint64_t aggregate[HT_AGGREGATE_NUM_CTRS];
 	// The sinks.

@@ -7,6 +7,7 @@
 #include "engine.h"
 #include "fields.h"
 #include "ht_config.h"
+#include "ipfix.h"
 #include "options.h"
 #include "privileges.h"
 #include "protobuf.h"
@@ -112,11 +113,12 @@ static void print_version(void) {
 	struct ht_crypto *crypto = ht_crypto_new();
 #define BUILT(what) (HT_HAVE_##what ? "yes" : "no")
 	printf("hellotap %s (gzip %s, zstd %s, dpdk %s, configuration %s, metrics %s, protobuf %s, "
-	       "kafka %s, ipfix %s, capabilities %s, seccomp %s; libpcap %.*s; libcrypto %s; crypto: %s)\n",
+	       "kafka %s, ipfix %s, capabilities %s, seccomp %s; libpcap %.*s; libcrypto %s; "
+	       "crypto: %s)\n",
 	       HT_VERSION, BUILT(ZLIB), BUILT(ZSTD), HT_DPDK_VERSION, BUILT(YAML),
 	       BUILT(MICROHTTPD), BUILT(PROTOBUF), BUILT(KAFKA), BUILT(IPFIX), BUILT(CAPNG),
-	       BUILT(SECCOMP),
-	       (int)strcspn(pcap, " "), pcap, OpenSSL_version(OPENSSL_VERSION_STRING),
+	       BUILT(SECCOMP), (int)strcspn(pcap, " "), pcap,
+	       OpenSSL_version(OPENSSL_VERSION_STRING),
 	       crypto != NULL ? ht_crypto_name(crypto) : "refused by libcrypto");
 	ht_crypto_free(crypto);
 }
@@ -159,6 +161,12 @@ int main(int argc, char **argv) {
 		return EXIT_DONE;
 	case ACTION_FIELDS_PROTO:
 		ht_print_proto(stdout);
+		return EXIT_DONE;
+	case ACTION_IPFIX:
+		ht_ipfix_print(stdout);
+		return EXIT_DONE;
+	case ACTION_IPFIX_MD:
+		ht_ipfix_print_md(stdout);
 		return EXIT_DONE;
 	case ACTION_COUNTERS:
 		ht_print_counters(stdout);

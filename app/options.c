@@ -22,6 +22,7 @@ enum {
 	OPT_AGGREGATE_BY,
 	OPT_WINDOW,
 	OPT_FIELDS,
+	OPT_IPFIX,
 	OPT_COUNTERS,
 	OPT_STATS,
 	OPT_SENSOR_ID,
@@ -233,6 +234,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 		{"aggregate-by", required_argument, NULL, OPT_AGGREGATE_BY},
 		{"window", required_argument, NULL, OPT_WINDOW},
 		{"fields", optional_argument, NULL, OPT_FIELDS},
+		{"ipfix", optional_argument, NULL, OPT_IPFIX},
 		{"counters", optional_argument, NULL, OPT_COUNTERS},
 		{"stats", required_argument, NULL, OPT_STATS},
 		{"sensor-id", required_argument, NULL, OPT_SENSOR_ID},
@@ -318,6 +320,9 @@ void options_parse(struct options *o, int argc, char **argv) {
 				o->action = ACTION_FIELDS_PROTO;
 			else
 				print_table(o, "fields", optarg, ACTION_FIELDS, ACTION_FIELDS_MD);
+			return;
+		case OPT_IPFIX:
+			print_table(o, "ipfix", optarg, ACTION_IPFIX, ACTION_IPFIX_MD);
 			return;
 		case OPT_COUNTERS:
 			print_table(o, "counters", optarg, ACTION_COUNTERS, ACTION_COUNTERS_MD);
@@ -477,6 +482,7 @@ void options_help(void) {
 	      "the "
 	      "schema\n"
 	      "                       of records in Protocol Buffers\n"
+	      "      --ipfix[=md]     print which IPFIX element carries which field and exit\n"
 	      "      --counters[=md]  print the counters of the ledger and exit\n"
 	      "      --services-table[=md]\n"
 	      "                       print the table of services by port in force and exit\n"

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#define CERTIFICATES 4096 // of which what was read is kept: some 16 MiB
+
 static void emit(void *user, const struct ht_record *r) {
 	struct pipeline *p = user;
 	sinks_write(p->sinks, r);
@@ -14,6 +16,13 @@ static void emit(void *user, const struct ht_record *r) {
 
 bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks) {
 	*p = (struct pipeline){.sinks = sinks, .ts = INT64_MIN};
+	if (o->sensor.flows != HT_FLOWS_NONE) {
+		p->certificates = ht_certificates_new(CERTIFICATES);
+		if (p->certificates == NULL) {
+			fputs("hellotap: no memory to read certificates\n", stderr);
+			return false;
+		}
+	}
 	if (!(o->kinds & HT_KIND_AGGREGATE))
 		return true;
 	struct ht_aggregate_params params = o->aggregate;
@@ -31,10 +40,18 @@ bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *si
 
 void pipeline_close(struct pipeline *p) {
 	ht_aggregate_free(p->aggregate);
+	ht_certificates_free(p->certificates);
 	p->aggregate = NULL;
+	p->certificates = NULL;
 }
 
 void pipeline_put(struct pipeline *p, const struct ht_record *r) {
+	struct ht_record read;
+	if ((r->has & HT_HAS(cert_count)) && p->certificates != NULL) {
+		read = *r;
+		ht_certificates_fill(p->certificates, &read);
+		r = &read;
+	}
 	if (p->aggregate != NULL && ht_record_kind(r) == HT_KIND_FLOW)
 		ht_aggregate_add(p->aggregate, r);
 	if (p->aggregate != NULL && (r->has & HT_HAS(ts)) && r->ts > p->ts) {

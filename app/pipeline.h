@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // pipeline: what every record passes through on its way to the sinks, in the thread that gives them
-// records. Flow records are summed up here.
+// records. Certificates are read and flow records summed up here.
 
 #pragma once
 
 #include "aggregate.h"
+#include "certificate.h"
 #include "options.h"
 #include "sinks.h"
 
 struct pipeline {
 	struct sinks *sinks; // who owns the pipeline may put others here
+	struct ht_certificates *certificates; // NULL: no flow records are made
 	struct ht_aggregate *aggregate; // NULL: no aggregates are wanted
 	int64_t ts; // the latest of any record, INT64_MIN: there was none
 	int64_t ts_at; // when it came, by CLOCK_MONOTONIC

@@ -181,6 +181,9 @@ bool telemetry_start(
 	}
 	add_workers(t, o);
 	add_ports(t);
+	if (pipeline->certificates != NULL)
+		add(t, NULL, ht_certificate_counters, HT_CERTIFICATE_NUM_CTRS,
+		    ht_certificates_counts(pipeline->certificates), NULL, 0);
 	if (pipeline->aggregate != NULL)
 		add(t, NULL, ht_aggregate_counters, HT_AGGREGATE_NUM_CTRS,
 		    ht_aggregate_counts(pipeline->aggregate), NULL, 0);

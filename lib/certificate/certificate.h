@@ -65,5 +65,6 @@ void ht_certificates_free(struct ht_certificates *c);
 //   malformed               libcrypto does not read it, or the chain is not what its lengths say
 void ht_certificates_fill(struct ht_certificates *c, struct ht_record *r);
 
-// ht_certificates_counter reads a counter; any thread may.
-uint64_t ht_certificates_counter(const struct ht_certificates *c, enum ht_certificate_counter n);
+// ht_certificates_counts is the block of counters: HT_CERTIFICATE_NUM_CTRS words that any thread
+// may read.
+const uint64_t *ht_certificates_counts(const struct ht_certificates *c);

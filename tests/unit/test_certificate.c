@@ -179,7 +179,7 @@ static void all_fields(void **state) {
 	uint8_t sha[32];
 	EVP_Digest(chain + 3, ht_be24(chain), sha, NULL, EVP_sha256(), NULL);
 	assert_true(ht_span_eq(r.cert_sha256, HT_SPAN(sha, 32)));
-	assert_int_equal(ht_certificates_counter(c, HT_CERTIFICATE_NAMES_LEFT_OUT), 1);
+	assert_int_equal(ht_certificates_counts(c)[HT_CERTIFICATE_NAMES_LEFT_OUT], 1);
 	ht_certificates_free(c);
 }
 
@@ -192,8 +192,8 @@ static void times(void **state) {
 	assert_string_equal(found(c, BEGIN + YEAR, NULL), "self_signed");
 	assert_string_equal(found(c, BEGIN + YEAR + 1, NULL), "expired self_signed");
 	// One certificate, read once.
-	assert_int_equal(ht_certificates_counter(c, HT_CERTIFICATE_PARSED), 1);
-	assert_int_equal(ht_certificates_counter(c, HT_CERTIFICATE_CACHED), 3);
+	assert_int_equal(ht_certificates_counts(c)[HT_CERTIFICATE_PARSED], 1);
+	assert_int_equal(ht_certificates_counts(c)[HT_CERTIFICATE_CACHED], 3);
 	only(make(&(struct wish){.cn = "t", .not_before = -YEAR, .not_after = INT64_C(253402300799)}
 	));
 	struct ht_record r = record_of(BEGIN, NULL);
@@ -315,12 +315,12 @@ static void keys_and_signatures(void **state) {
 
 static void adds_up(const struct ht_certificates *c) {
 	assert_int_equal(
-		ht_certificates_counter(c, HT_CERTIFICATE_RECORDS),
-		ht_certificates_counter(c, HT_CERTIFICATE_CACHED)
-			+ ht_certificates_counter(c, HT_CERTIFICATE_PARSED)
-			+ ht_certificates_counter(c, HT_CERTIFICATE_MALFORMED)
-			+ ht_certificates_counter(c, HT_CERTIFICATE_TOO_LONG)
-			+ ht_certificates_counter(c, HT_CERTIFICATE_NO_MEMORY)
+		ht_certificates_counts(c)[HT_CERTIFICATE_RECORDS],
+		ht_certificates_counts(c)[HT_CERTIFICATE_CACHED]
+			+ ht_certificates_counts(c)[HT_CERTIFICATE_PARSED]
+			+ ht_certificates_counts(c)[HT_CERTIFICATE_MALFORMED]
+			+ ht_certificates_counts(c)[HT_CERTIFICATE_TOO_LONG]
+			+ ht_certificates_counts(c)[HT_CERTIFICATE_NO_MEMORY]
 	);
 }
 
@@ -339,7 +339,7 @@ static void caps(void **state) {
 	for (size_t at = 0; at < r.cert_sans.len; at += 1u + r.cert_sans.p[at])
 		num++;
 	assert_int_equal(num, HT_CERTIFICATE_MAX_NAMES);
-	assert_int_equal(ht_certificates_counter(c, HT_CERTIFICATE_NAMES_LEFT_OUT), 72);
+	assert_int_equal(ht_certificates_counts(c)[HT_CERTIFICATE_NAMES_LEFT_OUT], 72);
 	// Names of 250 bytes: 16 of them fit.
 	n = 0;
 	for (unsigned i = 0; i < 30; i++)
@@ -365,12 +365,12 @@ static void caps(void **state) {
 	ht_certificates_fill(c, &r);
 	assert_false(r.has & HT_HAS(cert_subject));
 	assert_false(r.has & HT_HAS(cert_findings));
-	assert_int_equal(ht_certificates_counter(c, HT_CERTIFICATE_TOO_LONG), 1);
+	assert_int_equal(ht_certificates_counts(c)[HT_CERTIFICATE_TOO_LONG], 1);
 	only(make(&(struct wish){.cn = "small"}));
 	chain_len = HT_CERTIFICATE_CHAIN_MAX + 1;
 	r = record_of(BEGIN, NULL);
 	ht_certificates_fill(c, &r);
-	assert_int_equal(ht_certificates_counter(c, HT_CERTIFICATE_TOO_LONG), 2);
+	assert_int_equal(ht_certificates_counts(c)[HT_CERTIFICATE_TOO_LONG], 2);
 	adds_up(c);
 	ht_certificates_free(c);
 }
@@ -402,8 +402,8 @@ static void eviction(void **state) {
 		snprintf(cn, sizeof(cn), "CN=n%u,", k);
 		assert_memory_equal(r.cert_subject.p, cn, strlen(cn));
 	}
-	assert_true(ht_certificates_counter(c, HT_CERTIFICATE_CACHED) > 100);
-	assert_true(ht_certificates_counter(c, HT_CERTIFICATE_PARSED) > 100);
+	assert_true(ht_certificates_counts(c)[HT_CERTIFICATE_CACHED] > 100);
+	assert_true(ht_certificates_counts(c)[HT_CERTIFICATE_PARSED] > 100);
 	adds_up(c);
 	for (unsigned i = 0; i < 8; i++)
 		X509_free(x[i]);
@@ -450,7 +450,7 @@ static void nothing_to_read(void **state) {
 	r.has = 0;
 	ht_certificates_fill(c, &r);
 	assert_true(r.has == 0);
-	assert_int_equal(ht_certificates_counter(c, HT_CERTIFICATE_RECORDS), 0);
+	assert_int_equal(ht_certificates_counts(c)[HT_CERTIFICATE_RECORDS], 0);
 	ht_certificates_free(c);
 	assert_null(ht_certificates_new(0));
 }
