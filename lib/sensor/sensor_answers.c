@@ -360,9 +360,8 @@ void answer_packet(
 	switch (x->kind) {
 	case ANSWER_TCP:
 		tcp_answer(s, x, p, server);
-		over = (x->tcp[CLIENT].over && x->tcp[SERVER].over) || x->reset
-		       || ((x->tcp[CLIENT].tls.facts.seen | x->tcp[SERVER].tls.facts.seen)
-			   & HT_FACT_FATAL);
+		over = x->reset || (x->tcp[SERVER].tls.facts.seen & HT_FACT_FATAL)
+		       || (x->tcp[CLIENT].over && x->tcp[SERVER].over);
 		break;
 	case ANSWER_QUIC:
 		over = server && quic_answer(s, x, p);

@@ -927,12 +927,12 @@ int main(void) {
 		cmocka_unit_test(incomplete),	   cmocka_unit_test(ip_lengths),
 		cmocka_unit_test(udp_flows),	   cmocka_unit_test(udp_behind_silence),
 		cmocka_unit_test(parts),	   cmocka_unit_test(idle),
-		cmocka_unit_test(lingering),	   cmocka_unit_test(ports_again),
-		cmocka_unit_test(bucket_full),	   cmocka_unit_test(store_full),
-		cmocka_unit_test(clock_back),	   cmocka_unit_test(wrong_time),
-		cmocka_unit_test(workers_agree),   cmocka_unit_test(order),
-		cmocka_unit_test(answers_cut),	   cmocka_unit_test(answers_evicted),
-		cmocka_unit_test(answer_too_long),
+		cmocka_unit_test(idle_in_hello),   cmocka_unit_test(lingering),
+		cmocka_unit_test(ports_again),	   cmocka_unit_test(bucket_full),
+		cmocka_unit_test(store_full),	   cmocka_unit_test(clock_back),
+		cmocka_unit_test(wrong_time),	   cmocka_unit_test(workers_agree),
+		cmocka_unit_test(order),	   cmocka_unit_test(answers_cut),
+		cmocka_unit_test(answers_evicted), cmocka_unit_test(answer_too_long),
 	};
 	return cmocka_run_group_tests(tests, NULL, stop);
 }
