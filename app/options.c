@@ -366,8 +366,6 @@ void options_parse(struct options *o, int argc, char **argv) {
 		case OPT_WINDOW:
 			number(o, aggregate_only = "window", optarg, 1, 86400,
 			       &o->aggregate.window_s);
-			if (o->aggregate.grace_s > o->aggregate.window_s)
-				o->aggregate.grace_s = o->aggregate.window_s;
 			break;
 		case OPT_STATS:
 			if (strcmp(optarg, "json") != 0)

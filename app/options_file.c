@@ -445,9 +445,8 @@ static void check_aggregate(const struct options *o, struct ht_config_errors *e)
 	char why[256], text[320];
 	if (ht_aggregate_check(a, &which, why, sizeof(why)) == HT_OK)
 		return;
-	const bool key = which < a->key.num;
-	snprintf(text, sizeof(text), "aggregate.%s: %s", key ? "key" : "grace_s", why);
-	complain(e, o, key ? (const void *)&a->key.v[which] : &a->grace_s, text);
+	snprintf(text, sizeof(text), "aggregate.key: %s", why);
+	complain(e, o, which < a->key.num ? (const void *)&a->key.v[which] : &a->key, text);
 }
 
 // Whether two outputs can only write over each other.

@@ -32,9 +32,9 @@ static const struct ht_option options[] = {
 		.name = "grace_s",
 		.type = HT_OPTION_U32,
 		.offset = P(grace_s),
-		.def = 5,
+		.def = 15,
 		.most = 86400,
-		.help = "how long a window waits for flows that are told late; window_s at most",
+		.help = "how long a window waits for flows that are told late; no longer than window_s",
 	},
 	{
 		.name = "key",
@@ -93,13 +93,7 @@ enum ht_rc ht_aggregate_check(
 	const struct ht_aggregate_params *p, unsigned *which, char *err, size_t err_len
 ) {
 	struct key_spec k;
-	if (key_parse(&k, &p->key, which, err, err_len) != HT_OK)
-		return HT_BAD;
-	if (p->grace_s <= p->window_s)
-		return HT_OK;
-	*which = p->key.num;
-	snprintf(err, err_len, "must be at most window_s (%u)", p->window_s);
-	return HT_BAD;
+	return key_parse(&k, &p->key, which, err, err_len);
 }
 
 ht_fieldset ht_aggregate_fields(const struct ht_aggregate_params *p) {
@@ -142,7 +136,7 @@ struct ht_aggregate *ht_aggregate_new(const struct ht_aggregate_params *p) {
 	a->p.key = (struct ht_option_texts){0};
 	a->key = key;
 	a->length = p->window_s * NS_PER_S;
-	a->grace = p->grace_s * NS_PER_S;
+	a->grace = (p->grace_s < p->window_s ? p->grace_s : p->window_s) * NS_PER_S;
 	a->now = INT64_MIN;
 	a->random = p->secret[1] | 1;
 	XXH3_generateSecret(a->hash_secret, sizeof(a->hash_secret), p->secret, sizeof(p->secret));
@@ -219,7 +213,7 @@ static struct window *window_at(struct ht_aggregate *a, int64_t start) {
 		if (!a->w[i].open)
 			unused = &a->w[i];
 	}
-	// No two others can be open: grace_s <= window_s.
+	// No two others can be open: the grace is a window at most.
 	table_begin(unused, start);
 	ht_stats_count(&a->ctr[HT_AGGREGATE_WINDOWS], 1);
 	return unused;

@@ -59,7 +59,7 @@ enum ht_aggregate_counter {
 extern const struct ht_counter ht_aggregate_counters[HT_AGGREGATE_NUM_CTRS];
 
 // ht_aggregate_check looks at what no bound of an option can say. HT_BAD: `err` says what is wrong
-// in one line; *which is the element of the key that is, or key.num: it is grace_s.
+// in one line; *which is the element of the key that is.
 HT_MUST_USE enum ht_rc
 ht_aggregate_check(const struct ht_aggregate_params *p, unsigned *which, char *err, size_t err_len);
 

@@ -169,7 +169,7 @@ struct window {
 	uint64_t other_keys;
 };
 
-#define NUM_WINDOWS 2 // grace_s <= window_s
+#define NUM_WINDOWS 2 // the grace is a window at most
 
 // A record on its way into its entry: between the steps others are looked at, and memory comes.
 struct pending {

@@ -98,7 +98,8 @@ enum ht_kind {
 	F(record, 1, STR, ALL, "kind of record: hello, event, flow, aggregate or stats") \
 	F(ts, 2, TIME, ALL, \
 	  "time of the frame that completed the hello, or brought the last part of an incomplete " \
-	  "one; of an event, of the last frame that was looked at for it (docs/events.md)") \
+	  "one; of an event, of the last frame that was looked at for it (docs/events.md); of a " \
+	  "flow, when it was over: its end, or flow_idle_s behind it; of an aggregate, window_end") \
 	F(frame, 3, U64, HEF, "number of that frame in its file, from 1 (replay only)") \
 	F(kind, 4, STR, E, "kind of event: upgrade, not_tls_on_tls_port or encrypted_hello") \
 	F(severity, 5, STR, E, "of an event: info, notice, warning or critical") \

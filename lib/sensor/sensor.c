@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 
-#define NS_PER_S 1000000000ll
 
 struct ht_sensor *ht_sensor_new(const struct ht_sensor_params *p) {
 	struct ht_sensor *s = aligned_alloc(_Alignof(struct ht_sensor), sizeof(*s));

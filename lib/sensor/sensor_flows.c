@@ -263,6 +263,14 @@ static void put_counts(struct ht_record *r, const struct ht_flow *f, const struc
 	ht_set(r, s2c_tcp_flags, (uint8_t)a->side[!c].tcp_flags);
 }
 
+// When a flow was known to be over: by nothing that depends on when it was looked at.
+static int64_t told_at(const struct ht_sensor *s, const struct account *a, enum reason why) {
+	int64_t ts;
+	if (why != REASON_IDLE)
+		return a->end;
+	return __builtin_add_overflow(a->end, s->p.flow_idle_s * 1000000000ll, &ts) ? a->end : ts;
+}
+
 static void tell(struct ht_sensor *s, const struct ht_flow *f, enum reason why) {
 	static const char *const names[] = {
 		[REASON_IDLE] = "idle",	    [REASON_ACTIVE] = "active",	      [REASON_END] = "end",
@@ -274,10 +282,10 @@ static void tell(struct ht_sensor *s, const struct ht_flow *f, enum reason why) 
 	if (d != NULL && details_read(s, d)) {
 		r->has &= ~HT_HAS(frame);
 		ht_set(r, record, "flow");
-		ht_set(r, ts, a->end);
 	} else {
 		put_flow(s, r, f, a);
 	}
+	ht_set(r, ts, told_at(s, a, why));
 	r->ts_is_ns = a->flags & ACCOUNT_NS;
 	put_counts(r, f, a);
 	if (d != NULL && d->answer != 0)

@@ -157,6 +157,7 @@ struct quic_past {
 #define HOLD_SLACK 8192
 
 #define BURST 32
+#define NS_PER_S 1000000000ll
 
 // A packet of the burst that a flow is looked up for, or a fragment.
 struct wanted {
