@@ -324,8 +324,7 @@ static void tell(struct engine *e) {
 		summary_print(&e->sum, &l, stderr);
 	summary_lost(&l, stderr);
 	if (e->o->stats_json) {
-		ledger_json(&l, INT64_MIN, true, stderr);
-		fputc('\n', stderr);
+		ledger_json(&l, stderr);
 	}
 	const bool lost = l.queue[HT_QUEUE_LOST_QUEUE_FULL] + l.queue[HT_QUEUE_LOST_TOO_LONG] > 0;
 	e->ok = e->ok && !k->failed && !lost;

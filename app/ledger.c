@@ -111,15 +111,6 @@ static void put_text(const char *text, FILE *to) {
 	free(out);
 }
 
-static void put_time(int64_t ts, FILE *to) {
-	const time_t s = (time_t)(ts / 1000000000);
-	struct tm tm;
-	char text[32];
-	gmtime_r(&s, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	fprintf(to, ",\"ts\":\"%s.%09" PRId64 "Z\"", text, ts % 1000000000);
-}
-
 // "name":1,"other":2 of one block.
 static void
 put_block(const struct ht_counter *table, const uint64_t *block, unsigned num, FILE *to) {
@@ -131,7 +122,7 @@ put_block(const struct ht_counter *table, const uint64_t *block, unsigned num, F
 static void put_capture(const struct ledger *l, FILE *to) {
 	const struct ht_capture_stats *c = &l->capture;
 	fprintf(to,
-		",\"capture\":{\"%s\":%u,\"frames\":%" PRIu64 ",\"filtered\":%" PRIu64
+		"\"capture\":{\"%s\":%u,\"frames\":%" PRIu64 ",\"filtered\":%" PRIu64
 		",\"bytes\":%" PRIu64,
 		l->dpdk != NULL ? "ports"
 		: l->live	? "interfaces"
@@ -217,10 +208,8 @@ static void put_sinks(const struct ledger *l, FILE *to) {
 	}
 }
 
-void ledger_json(const struct ledger *l, int64_t ts, bool end, FILE *to) {
-	fputs("{\"record\":\"stats\"", to);
-	if (ts != INT64_MIN)
-		put_time(ts, to);
+// The members of the object.
+static void put_ledger(const struct ledger *l, bool end, FILE *to) {
 	put_capture(l, to);
 	if (l->dpdk != NULL)
 		put_ports(l, end, to);
@@ -243,7 +232,12 @@ void ledger_json(const struct ledger *l, int64_t ts, bool end, FILE *to) {
 	put_sinks(l, to);
 	if (end)
 		fprintf(to, ",\"balanced\":%s", ledger_balanced(l) ? "true" : "false");
-	fputc('}', to);
+}
+
+void ledger_json(const struct ledger *l, FILE *to) {
+	fputs("{\"record\":\"stats\",", to);
+	put_ledger(l, true, to);
+	fputs("}\n", to);
 }
 
 // Records that were lost on their way: to all outputs, and to each.
@@ -262,7 +256,9 @@ void ledger_record(const struct ledger *l, int64_t ts, struct sinks *k) {
 	FILE *to = open_memstream(&text, &len);
 	if (to == NULL)
 		return;
-	ledger_json(l, ts, false, to);
+	fputc('{', to);
+	put_ledger(l, false, to);
+	fputc('}', to);
 	fclose(to);
 	r.has = 0;
 	ht_set(&r, record, ht_kind_names[HT_KIND_BIT_STATS]);

@@ -47,9 +47,9 @@ void ledger_pipeline(struct ledger *l, const struct pipeline *p);
 // ledger_give_up counts what outputs that hang have not delivered as lost, and says so.
 void ledger_give_up(struct ledger *l, const struct sinks *k);
 
-// ledger_json writes one object: groups, then names. `ts` is ns since the epoch, INT64_MIN: none.
-// With `end`, when all has stopped, "balanced" tells whether every sum holds.
-void ledger_json(const struct ledger *l, int64_t ts, bool end, FILE *to);
+// ledger_json writes, when all has stopped, one object on a line: groups, then names, and
+// "balanced", which tells whether every sum holds.
+void ledger_json(const struct ledger *l, FILE *to);
 
 // ledger_record gives it as a stats record to the sinks. For the thread that puts.
 void ledger_record(const struct ledger *l, int64_t ts, struct sinks *k);

@@ -67,8 +67,7 @@ static int replay(const struct options *o) {
 	if (!o->quiet)
 		summary_print(&sum, &l, stderr);
 	if (o->stats_json) {
-		ledger_json(&l, INT64_MIN, true, stderr);
-		fputc('\n', stderr);
+		ledger_json(&l, stderr);
 	}
 	if (!closed)
 		_exit(EXIT_FAILED); // a thread that hangs uses all of it

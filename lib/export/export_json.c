@@ -141,17 +141,15 @@ static enum ht_rc json_open(struct ht_sink *s) {
 
 // The ledger comes as JSON already.
 static __attribute__((noinline)) char *
-put_stats(char *out, const char *limit, struct ht_span text) {
-	if (out >= limit || text.len >= (size_t)(limit - out))
+put_ledger(char *out, const char *limit, struct ht_span object) {
+	if (out >= limit || object.len >= (size_t)(limit - out))
 		return NULL;
-	return mempcpy(out, text.p, text.len);
+	return mempcpy(stpcpy(out, ",\"ledger\":"), object.p, object.len);
 }
 
 char *
 json_put(struct memo *m, char *const start, const char *const limit, const struct ht_record *r) {
 	char *out = start;
-	if (HT_UNLIKELY(r->has & HT_HAS(frames_read)))
-		return put_stats(out, limit, r->stats_json);
 	for (ht_fieldset left = r->has; left != 0;) {
 		const struct key *k = &keys[ht_fieldset_next(&left)];
 		const void *const value = (const char *)r + k->offset;
@@ -255,6 +253,9 @@ json_put(struct memo *m, char *const start, const char *const limit, const struc
 			break;
 		}
 	}
+	if (HT_UNLIKELY(r->has & HT_HAS(frames_read)) && r->stats_json.len > 0
+	    && (out = put_ledger(out, limit, r->stats_json)) == NULL)
+		return NULL;
 	out += out == start; // no field at all
 	*start = '{'; // instead of the first comma
 	*out++ = '}';

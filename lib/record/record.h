@@ -278,7 +278,8 @@ struct ht_record {
 				 // E.2)
 	struct ht_span cert_chain; // set together with cert_count: the certificates as sent, each
 				   // behind 3 bytes of length (RFC 5246 7.4.2). Not exported
-	struct ht_span stats_json; // set together with frames_read: the whole ledger as JSON
+	struct ht_span stats_json; // set together with frames_read: the whole ledger, a JSON
+				// object; in JSON it is the member `ledger`
 #define F(id, number, type, kinds, help) ht_type_##type id;
 	HT_RECORD_FIELDS(F)
 #undef F

@@ -292,11 +292,12 @@ class Tells(LiveTest):
         self.assertEqual(p.records()[-1]["record"], "stats")
         times = [r["ts"] for r in stats]
         self.assertEqual(times, sorted(times))
-        frames = [r["frames"]["total"] for r in stats]
+        frames = [r["ledger"]["frames"]["total"] for r in stats]
         self.assertEqual(frames, sorted(frames))
         self.assertGreater(len(set(frames)), 1)
-        last = {k: v for k, v in stats[-1].items() if k not in ("ts", "sinks")}
-        self.assertEqual(last, {k: v for k, v in p.ledger.items() if k not in ("sinks", "balanced")})
+        last = {k: v for k, v in stats[-1]["ledger"].items() if k != "sinks"}
+        self.assertEqual(last, {k: v for k, v in p.ledger.items() if k not in ("record", "sinks", "balanced")})
+        self.assertEqual(stats[-1]["frames_read"], sent)
         self.same(what(r for r in p.records() if r["record"] == "hello"), what(MANY.records))
 
     def test_only_stats(self):
@@ -311,7 +312,7 @@ class Tells(LiveTest):
         p.end()
         self.assertEqual(p.p.returncode, 0, p.said())
         self.assertEqual({r["record"] for r in p.records()}, {"stats"})
-        self.assertEqual(p.records()[-1]["hellos"]["complete"], len(MANY.records))
+        self.assertEqual(p.records()[-1]["ledger"]["hellos"]["complete"], len(MANY.records))
 
     def metrics_and_ledger(self, config):
         p = self.sensor(config)

@@ -597,6 +597,7 @@ static void random_record(struct ht_record *r, unsigned share) {
 	r->has = 0;
 	r->ts_is_ns = rnd() % 2;
 	r->ciphers_are_24_bit = rnd() % 16 == 0;
+	r->stats_json = HT_SPAN_EMPTY;
 	for (unsigned i = 0; i < HT_NUM_FIELDS; i++) {
 		if (rnd() % 8 >= share)
 			continue;
@@ -980,13 +981,16 @@ static void text_behind_the_limit_is_refused(void **state) {
 
 // ---- JSON besides that of fields and files
 
-static void a_ledger_is_a_line_as_it_stands(void **state) {
+static void a_ledger_is_a_member_as_it_stands(void **state) {
 	(void)state;
 	struct ht_record r;
 	ONE(&r, record, "stats");
 	ht_set(&r, frames_read, 12);
-	r.stats_json = HT_SPAN_STR("{\"record\":\"stats\",\"frames\":{\"read\":12}}");
-	expect("json", &r, "{\"record\":\"stats\",\"frames\":{\"read\":12}}\n");
+	r.stats_json = HT_SPAN_STR("{\"flows\":{\"begun\":3}}");
+	expect("json", &r,
+	       "{\"record\":\"stats\",\"frames_read\":12,\"ledger\":{\"flows\":{\"begun\":3}}}\n");
+	r.stats_json = HT_SPAN_EMPTY;
+	expect("json", &r, "{\"record\":\"stats\",\"frames_read\":12}\n");
 }
 
 static void an_encoder_says_what_the_sink_writes(void **state) {
@@ -1021,8 +1025,10 @@ static void an_encoder_refuses_what_is_too_large(void **state) {
 	r.sni.len += 2;
 	assert_null(ht_json_encode(j, &r).p);
 	ONE(&r, frames_read, 1);
-	r.stats_json = HT_SPAN(bytes, SINK_RECORD_MAX - 1);
-	assert_int_equal(ht_json_encode(j, &r).len, SINK_RECORD_MAX - 1);
+	const size_t before = strlen("{\"frames_read\":1"),
+		     around = before + strlen(",\"ledger\":}");
+	r.stats_json = HT_SPAN(bytes, SINK_RECORD_MAX - before - 1);
+	assert_int_equal(ht_json_encode(j, &r).len, r.stats_json.len + around);
 	r.stats_json.len++;
 	assert_null(ht_json_encode(j, &r).p);
 	ONE(&r, sni, HT_SPAN_STR("a"));
@@ -1999,7 +2005,7 @@ int main(void) {
 		cmocka_unit_test(the_largest_hello_comes_out_whole),
 		cmocka_unit_test(larger_than_any_hello_is_lost_and_said),
 		cmocka_unit_test(text_behind_the_limit_is_refused),
-		cmocka_unit_test(a_ledger_is_a_line_as_it_stands),
+		cmocka_unit_test(a_ledger_is_a_member_as_it_stands),
 		cmocka_unit_test(an_encoder_says_what_the_sink_writes),
 		cmocka_unit_test(an_encoder_refuses_what_is_too_large),
 		cmocka_unit_test(a_full_disk_loses_all_and_says_so),
