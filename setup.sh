@@ -10,9 +10,14 @@
 set -eu
 cd "$(dirname "$0")"
 
+# Hyperscan is for x86-64 alone; elsewhere its fork stands in for it.
+case $(uname -m) in
+x86_64) libhs=libhyperscan-dev ;;
+*) libhs=libvectorscan-dev ;;
+esac
 packages="gcc libc6-dev meson ninja-build pkg-config libpcap-dev libssl-dev zlib1g-dev libzstd-dev libxxhash-dev \
 	libck-dev libdpdk-dev dpdk libyaml-dev libmicrohttpd-dev libcap-ng-dev libseccomp-dev libfixbuf-dev \
-	libprotobuf-c-dev protobuf-c-compiler librdkafka-dev \
+	libprotobuf-c-dev protobuf-c-compiler librdkafka-dev libidn2-dev $libhs \
 	build-essential debhelper"
 for_tests="libcmocka-dev python3 python3-pip python3-prometheus-client python3-yaml tshark zstd gzip tcpdump tcpreplay iproute2 \
 	openssl curl libfixbuf-tools nfdump pmacct qemu-system-x86 busybox-static systemd systemd-container \

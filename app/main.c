@@ -112,11 +112,11 @@ static void print_version(void) {
 	struct ht_crypto *crypto = ht_crypto_new();
 #define BUILT(what) (HT_HAVE_##what ? "yes" : "no")
 	printf("hellotap %s (gzip %s, zstd %s, dpdk %s, configuration %s, metrics %s, protobuf %s, "
-	       "kafka %s, ipfix %s, capabilities %s, seccomp %s; libpcap %.*s; libcrypto %s; "
-	       "crypto: %s)\n",
+	       "kafka %s, ipfix %s, hyperscan %s, idn %s, capabilities %s, seccomp %s; libpcap %.*s; "
+	       "libcrypto %s; crypto: %s)\n",
 	       HT_VERSION, BUILT(ZLIB), BUILT(ZSTD), HT_DPDK_VERSION, BUILT(YAML),
-	       BUILT(MICROHTTPD), BUILT(PROTOBUF), BUILT(KAFKA), BUILT(IPFIX), BUILT(CAPNG),
-	       BUILT(SECCOMP), (int)strcspn(pcap, " "), pcap,
+	       BUILT(MICROHTTPD), BUILT(PROTOBUF), BUILT(KAFKA), BUILT(IPFIX), BUILT(HYPERSCAN),
+	       BUILT(IDN2), BUILT(CAPNG), BUILT(SECCOMP), (int)strcspn(pcap, " "), pcap,
 	       OpenSSL_version(OPENSSL_VERSION_STRING),
 	       crypto != NULL ? ht_crypto_name(crypto) : "refused by libcrypto");
 	ht_crypto_free(crypto);

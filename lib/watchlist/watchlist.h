@@ -85,7 +85,7 @@ struct ht_watchlists;
 // .list or .hosts. It may take seconds: not for the packet path.
 //   HT_OK     *out is there, perhaps with errors told
 //   HT_LIMIT  more entries, expressions, bytes or files than the caps allow
-//   HT_ERROR  a file cannot be read, or no memory
+//   HT_ERROR  a file cannot be read or is longer than max_file_bytes, or no memory
 // and but for HT_OK *out is NULL. *rep is written in any case and borrows `files`; *out does not.
 HT_MUST_USE enum ht_rc ht_watchlists_load(
 	struct ht_watchlists **out,
@@ -108,7 +108,7 @@ HT_MUST_USE enum ht_rc ht_watchlists_load_text(
 // NULL is allowed. A set that was published belongs to its slot.
 void ht_watchlists_free(struct ht_watchlists *w);
 
-uint64_t ht_watchlists_entries(const struct ht_watchlists *w);
+unsigned ht_watchlists_workers(const struct ht_watchlists *w);
 
 // --- matching -----------------------------------------------------------------------------------
 

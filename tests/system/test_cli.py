@@ -94,7 +94,8 @@ class Options(unittest.TestCase):
         self.assertRegex(
             run("--version").stdout.decode(),
             r"^hellotap \d+\.\d+\.\d+ \(gzip (yes|no), zstd (yes|no), dpdk (no|\d+\.[^ ,]+), configuration (yes|no), "
-            r"metrics (yes|no), protobuf (yes|no), kafka (yes|no), capabilities (yes|no), seccomp (yes|no); libpcap \d+\.[^ ;]+; "
+            r"metrics (yes|no), protobuf (yes|no), kafka (yes|no), ipfix (yes|no), hyperscan (yes|no), idn (yes|no), "
+            r"capabilities (yes|no), seccomp (yes|no); libpcap \d+\.[^ ;]+; "
             r"libcrypto \d+\.[^ ;]+; crypto: [a-z0-9, -]+\)\n$",
         )
         fields = run("--fields").stdout.decode()
