@@ -70,7 +70,7 @@ if [ -z "$build" ]; then
 		>"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 fi
 ninja -C "$build" app/hellotap bench/generate bench/read_floor bench/pcap_floor \
-	bench/bench_micro bench/bench_quic bench/bench_upgrade bench/bench_aggregate >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
+	bench/bench_micro bench/bench_quic bench/bench_upgrade bench/bench_aggregate bench/bench_watchlist >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 program=${program:-$build/app/hellotap}
 
 # generate KIND FLOWS: makes $work/KIND-FLOWS.pcap unless it is there, and checks what is found in it.
@@ -122,6 +122,7 @@ if wanted micro; then
 	"$build/bench/bench_upgrade"
 	say
 	"$build/bench/bench_aggregate"
+	"$build/bench/bench_watchlist"
 fi
 
 if wanted callgrind && command -v valgrind >/dev/null; then
