@@ -35,6 +35,7 @@ enum ht_watchlist_kind {
 #define HT_WATCHLIST_LINE_MAX 4096u // bytes
 #define HT_WATCHLIST_REGEX_LEN_MAX 512u // bytes between the slashes
 #define HT_WATCHLIST_REPEAT_MAX 256u // of a bounded repeat in a regular expression: {256}
+#define HT_WATCHLIST_WEIGHT_MAX 32768u // characters that repeats of all of them add, written out
 #define HT_WATCHLIST_CONDITIONS_MAX 8u // of an entry
 #define HT_WATCHLIST_SAME_MAX 256u // entries that hang on the same name, address ...
 #define HT_WATCHLIST_MATCHES_MAX 64u // of a hello

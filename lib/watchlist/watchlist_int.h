@@ -115,6 +115,7 @@ struct ht_watchlists {
 struct wl_value {
 	uint8_t field, where, bits;
 	uint16_t len;
+	uint16_t weight; // of an expression: what its repeats add when written out
 	uint8_t bytes[WL_KEY_MAX];
 };
 
@@ -170,6 +171,7 @@ struct wl_load {
 	uint32_t last_label;
 	struct wl_use *uses;
 	uint32_t num_uses, cap_uses;
+	uint32_t weight; // of all expressions
 };
 
 __attribute__((format(printf, 4, 5))) void
@@ -186,8 +188,8 @@ enum ht_rc wl_read(struct wl_load *l, struct ht_span text);
 // A key of an expression is its flags in a byte, and the expression.
 #define WL_REGEX_DOTALL 1
 
-// wl_regex_check: HT_BAD with the reason why this build will not take it.
-enum ht_rc wl_regex_check(uint8_t flags, const char *pattern, char reason[200]);
+// wl_regex_check measures a key. HT_BAD: with the reason why this build will not take it.
+enum ht_rc wl_regex_check(struct wl_value *v, char reason[200]);
 
 // wl_regex_compile makes the database and what scratch needs of it. Expressions that are refused
 // are told, and the rest is compiled.

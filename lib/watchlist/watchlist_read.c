@@ -338,7 +338,7 @@ static enum ht_rc take_regex(struct wl_value *v, struct ht_span *s, char reason[
 		else if (flags.p[i] != 'i') // names have no case anyway
 			return bad(reason, "flags of a regular expression are i and s");
 	}
-	return wl_regex_check(v->bytes[0], (const char *)v->bytes + 1, reason);
+	return wl_regex_check(v, reason);
 }
 
 static enum ht_rc take_condition(struct wl_value *v, struct ht_span *s, char reason[200]) {
@@ -523,6 +523,17 @@ static enum ht_rc store_entry(struct wl_load *l, const struct entry *e, unsigned
 
 static enum ht_rc add_entry(struct wl_load *l, const struct entry *e) {
 	unsigned best = 0;
+	uint32_t weight = 0;
+	for (unsigned i = 0; i < e->num; i++)
+		weight += e->v[i].weight;
+	if (weight > HT_WATCHLIST_WEIGHT_MAX - l->weight) {
+		wl_complain(
+			l, l->file, l->line,
+			"with this one the regular expressions are too large together"
+		);
+		return HT_OK;
+	}
+	l->weight += weight;
 	for (unsigned i = 1; i < e->num; i++)
 		if (rank(&e->v[i]) > rank(&e->v[best]))
 			best = i;

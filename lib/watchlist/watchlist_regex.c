@@ -112,7 +112,7 @@ static const char *weigh_one(struct weigh *w, const char *p) {
 	return p + 1;
 }
 
-static enum ht_rc weigh(const char *pattern, char reason[200]) {
+static enum ht_rc weigh(uint16_t *weight, const char *pattern, char reason[200]) {
 	struct weigh w = {0};
 	uint64_t sum = 0;
 	for (const char *p = pattern; p != NULL && *p != '\0';)
@@ -131,6 +131,9 @@ static enum ht_rc weigh(const char *pattern, char reason[200]) {
 		);
 		return HT_BAD;
 	}
+	// What is written costs little; repeats cost seconds.
+	const size_t written = strlen(pattern);
+	*weight = sum > written ? (uint16_t)(sum - written) : 0;
 	return HT_OK;
 }
 
@@ -139,7 +142,8 @@ static unsigned hs_flags(uint8_t flags) {
 	       | (flags & WL_REGEX_DOTALL ? HS_FLAG_DOTALL : 0u);
 }
 
-enum ht_rc wl_regex_check(uint8_t flags, const char *pattern, char reason[200]) {
+enum ht_rc wl_regex_check(struct wl_value *v, char reason[200]) {
+	const char *pattern = (const char *)v->bytes + 1;
 	hs_expr_info_t *info = NULL;
 	hs_compile_error_t *error = NULL;
 	if (hs_valid_platform() != HS_SUCCESS) {
@@ -148,9 +152,9 @@ enum ht_rc wl_regex_check(uint8_t flags, const char *pattern, char reason[200]) 
 		);
 		return HT_BAD;
 	}
-	if (weigh(pattern, reason) != HT_OK)
+	if (weigh(&v->weight, pattern, reason) != HT_OK)
 		return HT_BAD;
-	if (hs_expression_info(pattern, hs_flags(flags), &info, &error) != HS_SUCCESS) {
+	if (hs_expression_info(pattern, hs_flags(v->bytes[0]), &info, &error) != HS_SUCCESS) {
 		snprintf(
 			reason, 200, "Hyperscan refuses it: %s",
 			error != NULL ? error->message : "no memory"
@@ -420,8 +424,8 @@ bool wl_regex_scan(const struct ht_watchlists *w, struct wl_scratch *s, struct h
 
 #else
 
-enum ht_rc wl_regex_check(uint8_t flags, const char *pattern, char reason[200]) {
-	(void)flags, (void)pattern;
+enum ht_rc wl_regex_check(struct wl_value *v, char reason[200]) {
+	(void)v;
 	snprintf(
 		reason, 200,
 		"a regular expression, and this program was built without Hyperscan or Vectorscan"

@@ -1060,8 +1060,16 @@ static void test_caps(void **state) {
 	assert_non_null(strstr(rep.errors[1].reason, "4096"));
 	assert_int_equal(rep.entries[HT_WATCHLIST_COMBINED], HT_WATCHLIST_SAME_MAX);
 	assert_int_equal(rep.entries[HT_WATCHLIST_DOMAIN], 1);
-	free(many);
 #if HT_HAVE_HYPERSCAN
+	end = many; // together too large
+	for (unsigned i = 0; i < HT_WATCHLIST_WEIGHT_MAX / 950; i++)
+		end += sprintf(end, "/a%05u([b-z]{1,%u}\\.){4}/\n", i, 250);
+	p = (struct ht_watchlist_params){.max_regexes = 1000};
+	const time_t start = time(NULL);
+	assert_int_equal(try_text(many, &p), HT_OK);
+	print_message("expressions as large as allowed: %ld s\n", (long)(time(NULL) - start));
+	assert_true(rep.num > 0 && rep.num < 10);
+	assert_non_null(strstr(rep.errors[0].reason, "too large together"));
 	p = (struct ht_watchlist_params){.max_regexes = 2};
 	assert_int_equal(try_text("/a/\n/b/\n/a/ & port:1\n", &p), HT_OK);
 	assert_int_equal(try_text("/a/\n/b/\n/c/\n", &p), HT_LIMIT);
@@ -1072,6 +1080,7 @@ static void test_caps(void **state) {
 	p.max_bytes = rep.bytes - 1;
 	assert_int_equal(try_text("/[ab].{200}b/\n", &p), HT_LIMIT);
 #endif
+	free(many);
 }
 
 static void test_more_matches_than_room(void **state) {
