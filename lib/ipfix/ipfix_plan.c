@@ -2,8 +2,6 @@
 
 #include "ipfix_plan.h"
 
-#define VARFIELD_SIZE 16 // of an fbVarfield_t; ipfix_message.c asserts it
-
 static bool is_chosen(const struct ipfix_choice *c, const struct ipfix_element *e) {
 	for (unsigned i = 0; i < c->num; i++)
 		if (c->e[i].profile == e->profile && c->e[i].id == e->id)
@@ -78,9 +76,6 @@ void ipfix_plan_make(
 		s->field = e->field;
 		s->len = variable ? 0 : (uint8_t)e->len;
 		s->from = e->field < HT_NUM_FIELDS ? ht_fields[e->field].offset : 0;
-		s->to = out->internal_len;
-		out->internal_len += variable ? VARFIELD_SIZE : e->len;
-		out->fixed_len += variable ? 0 : e->len;
 		out->template_len += ipfix_pen(e, pen) != 0 ? 8 : 4;
 	}
 }

@@ -4,7 +4,6 @@
 
 #include "ipfix_text.h"
 
-#include <fixbuf/public.h>
 #include <netinet/in.h>
 
 #define NTP_EPOCH 2208988800 // seconds from 1900 to 1970 (RFC 5905 6)
@@ -28,6 +27,13 @@ bool ipfix_is_v4(const uint8_t *ip) {
 
 static inline bool has(const struct ht_record *r, unsigned field) {
 	return r->has >> field & 1;
+}
+
+// put writes the low `len` bytes of a number, 8 at most. What it writes behind them is not the
+// value's: the next one is put there.
+static inline void put(uint8_t *to, uint64_t v, unsigned len) {
+	v = __builtin_bswap64(v << (64 - 8 * len));
+	memcpy(to, &v, sizeof(v));
 }
 
 // number is the value of a field of a type that is a number.
@@ -138,14 +144,10 @@ static void fixed(uint8_t *to, const struct ipfix_step *s, const struct ht_recor
 	case IPFIX_NTP:
 		v = ntp(time_of(from));
 		break;
-	case IPFIX_WIDER:
-		v = number(s, r);
-		break;
-	// libfixbuf keeps IPv4 addresses as numbers in the host's order.
 	case IPFIX_ADDRESS4:
 		memcpy(&ip, from, sizeof(ip));
-		v = ht_be32(ip + 12);
-		break;
+		memcpy(to, ip + 12, 4);
+		return;
 	case IPFIX_ADDRESS6:
 		memcpy(&ip, from, sizeof(ip));
 		memcpy(to, ip, 16);
@@ -172,11 +174,11 @@ static void fixed(uint8_t *to, const struct ipfix_step *s, const struct ht_recor
 	case IPFIX_QUIC_PORT:
 		v = is_quic(r) ? r->dst_port : 0;
 		break;
-	default: // U8, U16, U32, U64, S64
-		memcpy(to, from, s->len);
-		return;
+	default: // U8, U16, U32, U64, S64, WIDER
+		v = number(s, r);
+		break;
 	}
-	memcpy(to, &v, s->len);
+	put(to, v, s->len);
 }
 
 // without is what a fixed length has when the record does not have its field.
@@ -185,39 +187,43 @@ without(uint8_t *to,
 	const struct ipfix_step *s,
 	const struct ht_record *r,
 	const struct ipfix_self *self) {
-	uint64_t v[2] = {0};
+	uint64_t v = 0;
+	if (s->len > sizeof(v)) {
+		memset(to, 0, s->len);
+		return;
+	}
 	switch ((enum ipfix_how)s->how) {
 	case IPFIX_BOOL: // left out when it is false
-		v[0] = 2;
+		v = 2;
 		break;
 	case IPFIX_PREFIX4:
-		v[0] = prefix_of(s, r, 32);
+		v = prefix_of(s, r, 32);
 		break;
 	case IPFIX_PREFIX6:
-		v[0] = prefix_of(s, r, 128);
+		v = prefix_of(s, r, 128);
 		break;
 	case IPFIX_QUIC_VERSION:
-		v[0] = has(r, HT_FIELD_quic_version) ? r->quic_version : 0;
+		v = has(r, HT_FIELD_quic_version) ? r->quic_version : 0;
 		break;
 	case IPFIX_CONSTANT:
-		v[0] = s->field;
+		v = s->field;
 		break;
 	case IPFIX_DOMAIN:
-		v[0] = self->domain;
+		v = self->domain;
 		break;
 	case IPFIX_MESSAGES:
-		v[0] = self->messages;
+		v = self->messages;
 		break;
 	case IPFIX_RECORDS:
-		v[0] = self->records;
+		v = self->records;
 		break;
 	case IPFIX_BYTES_SENT:
-		v[0] = self->bytes;
+		v = self->bytes;
 		break;
 	default:
 		break;
 	}
-	memcpy(to, v, s->len);
+	put(to, v, s->len);
 }
 
 static struct value made(struct ipfix_scratch *scratch, struct ht_span text, bool ok) {
@@ -272,13 +278,13 @@ variable(const struct ipfix_step *s, const struct ht_record *r, struct ipfix_scr
 }
 
 size_t ipfix_values(
-	uint8_t *out,
+	uint8_t out[IPFIX_RECORD_ROOM],
 	const struct ipfix_plan *plan,
 	const struct ht_record *r,
 	const struct ipfix_self *self,
 	struct ipfix_scratch *scratch
 ) {
-	size_t len = plan->fixed_len;
+	uint8_t *to = out;
 	scratch->len = 0;
 	for (unsigned i = 0; i < plan->num; i++) {
 		const struct ipfix_step *const s = &plan->steps[i];
@@ -286,18 +292,16 @@ size_t ipfix_values(
 			= s->field < HT_NUM_FIELDS && has(r, s->field) && s->how != IPFIX_CONSTANT;
 		if (s->len == 0) {
 			const struct value v = there ? variable(s, r, scratch) : nothing;
-			if (!v.ok || v.span.len > UINT16_MAX)
+			if (!v.ok || (size_t)(to - out) + 3 + v.span.len > IPFIX_RECORD_MAX)
 				return 0;
-			// It is not written to; the pointer of an fbVarfield_t is not const.
-			const fbVarfield_t field
-				= {.len = v.span.len, .buf = (uint8_t *)(uintptr_t)v.span.p};
-			memcpy(out + s->to, &field, sizeof(field));
-			len += v.span.len + (v.span.len < 255 ? 1 : 3); // RFC 7011 7
-		} else if (there && s->how != IPFIX_PREFIX4 && s->how != IPFIX_PREFIX6) {
-			fixed(out + s->to, s, r);
-		} else {
-			without(out + s->to, s, r, self);
+			to = ipfix_put_variable(to, v.span);
+			continue;
 		}
+		if (there && s->how != IPFIX_PREFIX4 && s->how != IPFIX_PREFIX6)
+			fixed(to, s, r);
+		else
+			without(to, s, r, self);
+		to += s->len;
 	}
-	return len;
+	return (size_t)(to - out);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ipfix_values: a record as libfixbuf takes it: the values of a template one behind the other, in
-// the host's byte order, not aligned; what has a variable length is an fbVarfield_t. Uses record.
+// ipfix_values: a data record: the values of a template one behind the other (RFC 7011 3.4.3). Uses
+// record.
 
 #pragma once
 
@@ -11,11 +11,15 @@ struct ipfix_step {
 	uint8_t field;
 	uint8_t len; // 0: variable
 	uint16_t from; // offset of the field in struct ht_record
-	uint16_t to; // offset of the value in the internal record
 };
 
 #define IPFIX_MAX_STEPS 256
-#define IPFIX_INTERNAL_MAX (IPFIX_MAX_STEPS * 16)
+#define IPFIX_LONGEST_FIXED 16
+
+// A data record is longer than this only by what has a fixed length, and then fits in no message. A
+// number is written as 8 bytes, and the next value over those it does not have.
+#define IPFIX_RECORD_MAX UINT16_MAX
+#define IPFIX_RECORD_ROOM (IPFIX_RECORD_MAX + IPFIX_LONGEST_FIXED * IPFIX_MAX_STEPS + 8)
 
 // One template.
 struct ipfix_plan {
@@ -23,8 +27,6 @@ struct ipfix_plan {
 	uint16_t num; // steps; 0: there is no such template
 	uint16_t num_scope; // elements of the scope: an options template
 	uint16_t template_len; // bytes of it in a template set
-	uint16_t internal_len;
-	uint16_t fixed_len; // bytes of a data record but for what has a variable length
 	struct ipfix_step steps[IPFIX_MAX_STEPS];
 };
 
@@ -42,16 +44,28 @@ struct ipfix_scratch {
 	size_t len; // used
 };
 
-// ipfix_values writes the record to `out`, plan->internal_len bytes, and returns how long its data
-// record is; 0 when a value of it cannot be encoded (longer than 65535 bytes, no room in the
-// scratch). What has a variable length borrows from the record and the scratch.
+// ipfix_values writes a data record and returns how long it is; 0 when it cannot be encoded (more
+// than IPFIX_RECORD_MAX bytes of values of a variable length, no room in the scratch).
 size_t ipfix_values(
-	uint8_t *out,
+	uint8_t out[IPFIX_RECORD_ROOM],
 	const struct ipfix_plan *plan,
 	const struct ht_record *r,
 	const struct ipfix_self *self,
 	struct ipfix_scratch *scratch
 );
+
+// ipfix_put_variable writes a value behind its length (RFC 7011 7), and returns the end: at most 3
+// bytes more than `v` has, which are 65535 at most.
+static inline uint8_t *ipfix_put_variable(uint8_t *out, struct ht_span v) {
+	if (v.len < 255) {
+		*out++ = (uint8_t)v.len;
+	} else {
+		*out = 255;
+		ht_put_be16(out + 1, (uint16_t)v.len);
+		out += 3;
+	}
+	return v.len > 0 ? mempcpy(out, v.p, v.len) : out;
+}
 
 // ipfix_is_v4 tells ::ffff:a.b.c.d.
 bool ipfix_is_v4(const uint8_t *ip);
