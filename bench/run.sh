@@ -13,7 +13,7 @@ usage() {
 	  --program FILE  measure this hellotap instead of the one that is built
 	  --keep          leave the captures there; a run with the same --scratch uses them again
 	  --no-callgrind  leave out the instruction counts (also left out where valgrind is missing)
-	  --only LIST     of: mixed hello quic mail micro callgrind (default: all; comma-separated)
+	  --only LIST     of: mixed hello quic mail micro sinks callgrind (default: all; comma-separated)
 	END
 }
 
@@ -22,7 +22,7 @@ say() {
 }
 
 here=$(cd "$(dirname "$0")" && pwd)
-quick=0 runs=7 scratch='' build='' program='' keep=0 only=mixed,hello,quic,mail,micro,callgrind
+quick=0 runs=7 scratch='' build='' program='' keep=0 only=mixed,hello,quic,mail,micro,sinks,callgrind
 while [ $# -gt 0 ]; do
 	case $1 in
 	--quick) quick=1 ;;
@@ -70,7 +70,8 @@ if [ -z "$build" ]; then
 		>"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 fi
 ninja -C "$build" app/hellotap bench/generate bench/read_floor bench/pcap_floor \
-	bench/bench_micro bench/bench_quic bench/bench_upgrade bench/bench_aggregate bench/bench_watchlist >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
+	bench/bench_micro bench/bench_quic bench/bench_upgrade bench/bench_aggregate \
+	bench/bench_watchlist bench/bench_export >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 program=${program:-$build/app/hellotap}
 
 # generate KIND FLOWS: makes $work/KIND-FLOWS.pcap unless it is there, and checks what is found in it.
@@ -121,8 +122,14 @@ if wanted micro; then
 	say
 	"$build/bench/bench_upgrade"
 	say
-	"$build/bench/bench_aggregate"
 	"$build/bench/bench_watchlist"
+fi
+
+if wanted sinks; then
+	say
+	"$build/bench/bench_export" "$work"
+	say
+	"$build/bench/bench_aggregate"
 fi
 
 if wanted callgrind && command -v valgrind >/dev/null; then
