@@ -108,10 +108,12 @@ void flow_renew(struct ht_sensor *s, struct ht_flow *f) {
 // A packet of the flow came.
 static inline void flow_seen(struct ht_sensor *s, struct ht_flow *f, const bool accounts) {
 	const uint32_t now = ht_flow_ticks(s->now);
-	const uint32_t limit = accounts ? account_limit(s, f) : s->flow_idle_ticks;
+	// That of a closed flow is the shorter one, and what it is need be known behind that alone.
+	const uint32_t least = accounts ? s->linger_ticks : s->flow_idle_ticks;
 	// A jump back in time is another capture, and another connection.
-	int32_t age = (int32_t)(now - f->seen);
-	if (HT_UNLIKELY((age < 0 ? 0u - (uint32_t)age : (uint32_t)age) > limit))
+	const int32_t age = (int32_t)(now - f->seen);
+	const uint32_t silent = age < 0 ? 0u - (uint32_t)age : (uint32_t)age;
+	if (HT_UNLIKELY(silent > least) && (!accounts || silent > account_limit(s, f)))
 		flow_renew(s, f);
 	if (f->seen != now) { // the line stays clean for most packets of a busy flow
 		f->seen = now;
@@ -304,14 +306,18 @@ fragment(struct ht_sensor *s, struct ht_packet *p, const struct ht_frame *f, con
 #define FLOW_AHEAD 8
 #define HELLO_AHEAD 3
 
-static inline void flow_prefetch(struct ht_sensor *s, struct wanted *w, const bool accounts) {
+// `first` is slot 0; without accounts it is not used.
+static inline void flow_prefetch(
+	struct ht_sensor *s, struct wanted *w, const struct ht_flow *first, const bool accounts
+) {
 	w->flow = ht_flow_prefetch(s->flows, w->ref, ht_flow_ticks(w->frame->ts));
 	if (accounts && w->flow != NULL)
-		__builtin_prefetch(&s->accounts[w->flow - ht_flow_at(s->flows, 0)], 1);
+		__builtin_prefetch(&s->accounts[w->flow - first], 1);
 }
 
 static inline __attribute__((always_inline)) void
 burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num, const bool accounts) {
+	const struct ht_flow *const first = accounts ? ht_flow_at(s->flows, 0) : NULL;
 	uint32_t ends[HT_PACKET_NUM_ENDS] = {0};
 	uint64_t bytes = 0;
 	unsigned n = 0;
@@ -330,10 +336,10 @@ burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num, const bool ac
 			ht_flow_prefetch_tags(s->flows, w->ref);
 		}
 		if (n++ >= FLOW_AHEAD)
-			flow_prefetch(s, w - FLOW_AHEAD, accounts);
+			flow_prefetch(s, w - FLOW_AHEAD, first, accounts);
 	}
 	for (unsigned i = n > FLOW_AHEAD ? n - FLOW_AHEAD : 0; i < n; i++)
-		flow_prefetch(s, &s->wanted[i], accounts);
+		flow_prefetch(s, &s->wanted[i], first, accounts);
 
 	for (unsigned i = 0; i < n; i++) { // payload
 		struct ht_packet *p = &s->packets[i];

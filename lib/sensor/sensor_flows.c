@@ -121,6 +121,23 @@ void account_tell_active(struct ht_sensor *s, struct ht_flow *f) {
 	next_part(s, &s->accounts[f->slot]);
 }
 
+void account_turn(
+	struct ht_sensor *s, struct ht_flow *f, uint8_t side, const struct ht_frame *frame
+) {
+	struct account *a = &s->accounts[f->slot];
+	account_roll(s, f, frame->ts);
+	if (account_empty(a)) {
+		a->start = a->end = frame->ts;
+		if (a->flags == 0 && a->told == 0)
+			a->flags = side * ACCOUNT_FIRST_SIDE;
+		a->flags |= frame->ts_is_ns * ACCOUNT_NS;
+	}
+	if (frame->ts < a->start) // out of order
+		a->start = frame->ts;
+	// Full, and of a flow that is not told: the one that is counted next changes nothing.
+	a->packets[side] -= a->packets[side] == UINT32_MAX;
+}
+
 // The flow whose hello is the oldest is told now, and gives its room. False: there is none but
 // `keep`.
 static bool make_room(struct ht_sensor *s, uint32_t keep) {

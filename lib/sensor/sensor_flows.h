@@ -125,6 +125,11 @@ static inline void account_tcp(struct account *a, const struct ht_packet *p, uin
 		a->flags |= ACCOUNT_RST;
 }
 
+// account_turn is for the few packets that begin a part, or lie outside of it.
+void account_turn(
+	struct ht_sensor *s, struct ht_flow *f, uint8_t side, const struct ht_frame *frame
+);
+
 // account_packet counts a packet of the flow, behind everything else that it means.
 static inline void account_packet(
 	struct ht_sensor *s,
@@ -134,18 +139,16 @@ static inline void account_packet(
 	const struct ht_frame *frame
 ) {
 	struct account *a = &s->accounts[f->slot];
-	account_roll(s, f, frame->ts);
-	if (HT_UNLIKELY(account_empty(a))) {
-		a->start = a->end = frame->ts;
-		if (a->flags == 0 && a->told == 0)
-			a->flags = side * ACCOUNT_FIRST_SIDE;
-		a->flags |= frame->ts_is_ns * ACCOUNT_NS;
-	}
-	if (HT_UNLIKELY(frame->ts < a->start)) // out of order
-		a->start = frame->ts;
+	// Before its start it is very old, as a number without a sign.
+	const uint64_t age = (uint64_t)frame->ts - (uint64_t)a->start;
+	if (HT_UNLIKELY(
+		    age >= (uint64_t)s->flow_active_ns || account_empty(a)
+		    || a->packets[side] == UINT32_MAX
+	    ))
+		account_turn(s, f, side, frame);
 	if (HT_LIKELY(frame->ts > a->end))
 		a->end = frame->ts;
-	a->packets[side] += a->packets[side] != UINT32_MAX;
+	a->packets[side]++;
 	a->bytes[side] += frame->len;
 	a->side[side].ip_bytes += p->ip_len;
 	if (p->proto == HT_IPPROTO_TCP)
