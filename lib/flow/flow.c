@@ -12,7 +12,7 @@
 #include <emmintrin.h>
 #endif
 
-#define WAYS HT_FLOW_GROUP
+#define WAYS 16
 
 // What is asked of a bucket is in one cache line: whose flows its slots hold, and what each is
 // worth. The flows themselves are touched when the tag is right, or to be given up.
@@ -244,18 +244,6 @@ void ht_flow_remove(struct ht_flow_table *t, struct ht_flow *slot) {
 	uint32_t i = (uint32_t)(slot - t->flows);
 	slot->state = HT_FLOW_FREE;
 	t->buckets[i / WAYS].tag[i % WAYS] = 0;
-}
-
-unsigned
-ht_flow_silent(const struct ht_flow_table *t, uint32_t first, uint32_t now, uint32_t ticks) {
-	const struct bucket *b = &t->buckets[first / WAYS];
-	const uint16_t least_age = (uint16_t)(ticks >> 4 < AGE_MASK ? ticks >> 4 : AGE_MASK);
-	unsigned old = 0;
-	for (unsigned i = 0; i < WAYS; i++) {
-		const uint16_t age = (uint16_t)((now >> 4) - b->worth[i]) & AGE_MASK;
-		old |= (unsigned)(age >= least_age) << i;
-	}
-	return old & ~match(b->tag, 0) & ~match(b->tag, TAG_NONE);
 }
 
 struct ht_flow *ht_flow_at(struct ht_flow_table *t, uint32_t i) {

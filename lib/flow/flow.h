@@ -103,13 +103,6 @@ void ht_flow_note(struct ht_flow_table *t, const struct ht_flow *f);
 // ht_flow_remove empties a slot.
 void ht_flow_remove(struct ht_flow_table *t, struct ht_flow *slot);
 
-// ht_flow_silent looks at the HT_FLOW_GROUP slots from `first` on, a multiple of it: bit i is set
-// where slot first + i has a flow that has not been seen for `ticks` at `now`. It knows ages to a
-// quarter of a second, modulo 73 minutes: who asks again and again finds all of them.
-#define HT_FLOW_GROUP 16u
-unsigned
-ht_flow_silent(const struct ht_flow_table *t, uint32_t first, uint32_t now, uint32_t ticks);
-
 // ht_flow_at returns slot i of ht_flow_capacity(); its state is HT_FLOW_FREE when it is empty.
 struct ht_flow *ht_flow_at(struct ht_flow_table *t, uint32_t i);
 uint32_t ht_flow_capacity(const struct ht_flow_table *t);

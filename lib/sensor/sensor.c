@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 
-
 struct ht_sensor *ht_sensor_new(const struct ht_sensor_params *p) {
 	struct ht_sensor *s = aligned_alloc(_Alignof(struct ht_sensor), sizeof(*s));
 	if (s == NULL)
@@ -106,14 +105,11 @@ void flow_renew(struct ht_sensor *s, struct ht_flow *f) {
 }
 
 // A packet of the flow came.
-static inline void flow_seen(struct ht_sensor *s, struct ht_flow *f, const bool accounts) {
+static inline void flow_seen(struct ht_sensor *s, struct ht_flow *f) {
 	const uint32_t now = ht_flow_ticks(s->now);
-	// That of a closed flow is the shorter one, and what it is need be known behind that alone.
-	const uint32_t least = accounts ? s->linger_ticks : s->flow_idle_ticks;
 	// A jump back in time is another capture, and another connection.
-	const int32_t age = (int32_t)(now - f->seen);
-	const uint32_t silent = age < 0 ? 0u - (uint32_t)age : (uint32_t)age;
-	if (HT_UNLIKELY(silent > least) && (!accounts || silent > account_limit(s, f)))
+	int32_t age = (int32_t)(now - f->seen);
+	if (HT_UNLIKELY((age < 0 ? 0u - (uint32_t)age : (uint32_t)age) > s->flow_idle_ticks))
 		flow_renew(s, f);
 	if (f->seen != now) { // the line stays clean for most packets of a busy flow
 		f->seen = now;
@@ -121,27 +117,23 @@ static inline void flow_seen(struct ht_sensor *s, struct ht_flow *f, const bool 
 	}
 }
 
-// `likely` is what the prefetch found, or NULL. `accounts`, here and below: flow records are made.
-// What they cost is left out of the code for who makes none.
+// `likely` is what the prefetch found, or NULL.
 static inline struct ht_flow *
 flow_of(struct ht_sensor *s,
 	const struct ht_packet *p,
 	struct ht_flow_ref ref,
-	struct ht_flow *likely,
-	const bool accounts) {
+	struct ht_flow *likely) {
 	struct ht_flow *f = likely;
 	if (f == NULL || !ht_flow_is(f, ref, &p->key, p->proto))
 		f = ht_flow_find(s->flows, ref, &p->key, p->proto);
 	if (f != NULL)
-		flow_seen(s, f, accounts);
+		flow_seen(s, f);
 	return f;
 }
 
 struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref) {
-	if (s->accounts == NULL)
-		return flow_of(s, p, ref, NULL, false);
-	struct ht_flow *f = flow_of(s, p, ref, NULL, true);
-	return f != NULL && udp_only_counted(f) ? NULL : f;
+	struct ht_flow *f = flow_of(s, p, ref, NULL);
+	return s->accounts != NULL && f != NULL && udp_only_counted(f) ? NULL : f;
 }
 
 struct ht_flow *flow_make(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref) {
@@ -199,6 +191,8 @@ static bool wants_flow(struct ht_sensor *s, struct ht_packet *p) {
 	return p->end == HT_PACKET_EAPOL && eapol_wants(p);
 }
 
+// `accounts`, here and below: flow records are made. What they cost is left out of the code for who
+// makes none.
 static inline bool
 wants(struct ht_sensor *s, struct ht_packet *p, struct wanted *w, const bool accounts) {
 	if (wants_flow(s, p))
@@ -231,7 +225,7 @@ counted(struct ht_sensor *s,
 	} else if (p->proto == HT_IPPROTO_UDP) {
 		if (!w->counted_only)
 			udp_packet(s, p, w->ref, at);
-		f = flow_of(s, p, w->ref, w->flow, true);
+		f = flow_of(s, p, w->ref, w->flow);
 		if (s->p.flows != HT_FLOWS_ALL && (f == NULL || udp_only_counted(f)))
 			return;
 		if (f == NULL) {
@@ -254,7 +248,7 @@ static inline void payload_of(
 	struct ht_flow *flow = NULL;
 	s->now = f->ts;
 	if (p->proto == HT_IPPROTO_TCP) {
-		flow = flow_of(s, p, w->ref, w->flow, accounts);
+		flow = flow_of(s, p, w->ref, w->flow);
 		// The data of a decided flow: nearly every packet of a link ends here.
 		if (flow != NULL && (flow->flags & FLOW_DONE_TCP) && !begins_or_ends(p)) {
 			if (accounts)
@@ -349,6 +343,8 @@ burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num, const bool ac
 			hello_prefetch(s, ahead->flow, ahead->ref.side);
 		s->now = w->frame->ts;
 		hellos_expire(s);
+		if (accounts)
+			accounts_time(s, s->now);
 		if (p->end == HT_PACKET_FRAGMENT)
 			fragment(s, p, w->frame, accounts);
 		else
@@ -362,23 +358,13 @@ burst(struct ht_sensor *s, const struct ht_frame *f, unsigned num, const bool ac
 	ht_stats_count(&s->ctr[HT_CTR_PACKETS_BYTES], bytes);
 }
 
-// How far the sweep goes at most, in slots: in a burst, and when the host's clock says the time.
-#define SWEEP_BURST 4096
-#define SWEEP_TICK 65536
-
-static void burst_counted(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
-	burst(s, f, num, true);
-	flows_sweep(s, s->seen_last, SWEEP_BURST);
-	s->seen_last = s->now;
-}
-
 void ht_sensor_run(struct ht_sensor *s, const struct ht_frame *f, unsigned num) {
 	while (num > 0) {
 		unsigned n = num < BURST ? num : BURST;
 		if (HT_LIKELY(s->accounts == NULL))
 			burst(s, f, n, false);
 		else
-			burst_counted(s, f, n);
+			burst(s, f, n, true);
 		f += n;
 		num -= n;
 	}
@@ -389,7 +375,7 @@ void ht_sensor_tick(struct ht_sensor *s, int64_t now_ns) {
 	hellos_expire(s);
 	ht_frag_expire(s->frag, now_ns);
 	if (s->accounts != NULL)
-		flows_sweep(s, now_ns, SWEEP_TICK);
+		flows_time(s, now_ns, 65536);
 }
 
 // What the reassembly counted since the last time. (That the capture ended is no time-out: what

@@ -142,11 +142,14 @@ enum ht_incomplete {
 	X(TOLD_FORCED, "flow_records", "told_forced", "the capture ended") \
 	X(TOLD_RESOURCES, "flow_records", "told_resources", "the table was full") \
 	X(TOLD_BEFORE, "flow_records", "told_before", \
-	  "all of it was told in parts, and nothing came after") \
+	  "all of it was told before (flow_parts), and nothing came after") \
 	X(NOT_TLS, "flow_records", "not_tls", \
 	  "not told: no ClientHello, and flow records are of TLS, DTLS and QUIC alone") \
 	X(NOT_FLOW, "flow_records", "not_flow", \
 	  "not told: conversations of EAP (802.1X, RADIUS), which are no TCP or UDP flows") \
+	X(PART_END, "flow_parts", "end", \
+	  "flow records of connections that ended while their flow was remembered") \
+	X(PART_IDLE, "flow_parts", "idle", "likewise, of flows that fell silent for flow_idle_s") \
 	X(PART_ACTIVE, "flow_parts", "active", \
 	  "flow records of flows that went on: flow_active_s was over") \
 	X(PART_RESOURCES, "flow_parts", "resources", \

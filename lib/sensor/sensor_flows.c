@@ -6,15 +6,12 @@
 
 #include "pages.h"
 
-// A round of the sweep through the table takes so long, in the time of frames.
-#define ROUND_NS 2000000000ll
-
-// A flow that the sweep ends has been silent for so much longer than it must be: its next packet,
-// had it come a little out of order, would have begun another flow as well.
+// A flow that is told since it fell silent has been so for so much longer than it must be: its next
+// packet, had it come a little out of order, would have been of another part as well.
 #define MARGIN_NS 2000000000ll
 
-// Flows that the sweep looks at at a time, and may end, whatever their number.
-#define SWEEP_LOOKS 256
+// When a flow of which a hello is in progress is looked at again.
+#define WORK_NS 5000000000ll
 
 // Flows that are told early to make room for one hello.
 #define ROOM_TRIES 64
@@ -38,10 +35,17 @@ bool flows_new(struct ht_sensor *s) {
 	const size_t slots = ht_flow_capacity(s->flows);
 	s->max_details = max_details(&s->p);
 	s->details_free = 1;
-	s->flow_active_ns = s->p.flow_active_s * 1000000000ll;
-	s->linger_ticks = ht_flow_ticks(LINGER_NS);
-	if (s->linger_ticks > s->flow_idle_ticks)
-		s->linger_ticks = s->flow_idle_ticks;
+	s->flow_active_ns = s->p.flow_active_s * NS_PER_S;
+	s->flow_idle_ns = s->p.flow_idle_s * NS_PER_S;
+	s->linger_ns = LINGER_NS < s->flow_idle_ns ? LINGER_NS : s->flow_idle_ns;
+	s->timer_s = s->timer_ns = INT64_MIN;
+	s->seen_ns = INT64_MAX;
+	s->timers = ht_pages_new(NUM_TIMERS * sizeof(s->timers[0]));
+	if (s->timers == NULL)
+		return false;
+	for (unsigned kind = 0; kind < NUM_TIMERS; kind++)
+		if ((s->timers[kind].next = ht_pages_new(slots * sizeof(uint32_t))) == NULL)
+			return false;
 	s->accounts = ht_pages_new(slots * sizeof(s->accounts[0]));
 	s->slots = ht_pages_new(slots * sizeof(s->slots[0]));
 	s->details = ht_pages_new(details_bytes(s));
@@ -55,6 +59,9 @@ void flows_free(struct ht_sensor *s) {
 	if (s->p.flows == HT_FLOWS_NONE || s->flows == NULL)
 		return;
 	const size_t slots = ht_flow_capacity(s->flows);
+	for (unsigned kind = 0; s->timers != NULL && kind < NUM_TIMERS; kind++)
+		ht_pages_free(s->timers[kind].next, slots * sizeof(uint32_t));
+	ht_pages_free(s->timers, NUM_TIMERS * sizeof(s->timers[0]));
 	ht_pages_free(s->accounts, slots * sizeof(s->accounts[0]));
 	ht_pages_free(s->slots, slots * sizeof(s->slots[0]));
 	ht_pages_free(s->details, details_bytes(s));
@@ -66,9 +73,10 @@ void flows_free(struct ht_sensor *s) {
 uint64_t flows_memory(const struct ht_sensor_params *p) {
 	if (p->flows == HT_FLOWS_NONE)
 		return 0;
-	return (uint64_t)p->max_flows * (sizeof(struct account) + sizeof(uint32_t)) + p->flow_bytes
-	       + (uint64_t)max_details(p) * sizeof(struct details) + HT_ARENA_MAX_BLOCK
-	       + answers_memory(p);
+	return (uint64_t)p->max_flows
+		       * (sizeof(struct account) + (1 + NUM_TIMERS) * sizeof(uint32_t))
+	       + p->flow_bytes + (uint64_t)max_details(p) * sizeof(struct details)
+	       + HT_ARENA_MAX_BLOCK + answers_memory(p);
 }
 
 // --- the hellos of flows ------------------------------------------------------------------------
@@ -128,8 +136,8 @@ void account_turn(
 	account_roll(s, f, frame->ts);
 	if (account_empty(a)) {
 		a->start = a->end = frame->ts;
-		if (a->flags == 0 && a->told == 0)
-			a->flags = side * ACCOUNT_FIRST_SIDE;
+		if ((a->flags & ~(ACCOUNT_TIMED | ACCOUNT_LINGERS)) == 0 && a->told == 0)
+			a->flags |= side * ACCOUNT_FIRST_SIDE;
 		a->flags |= frame->ts_is_ns * ACCOUNT_NS;
 	}
 	if (frame->ts < a->start) // out of order
@@ -356,45 +364,93 @@ void flow_close(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open) {
 		tell(s, f, why);
 	}
 	details_put(s, a, HT_CTR_ANSWERS_FLOW_ENDED);
-	*a = (struct account){0};
+	*a = (struct account){.flags = a->flags & (ACCOUNT_TIMED | ACCOUNT_LINGERS)};
 }
 
-static void end_if_silent(struct ht_sensor *s, struct ht_flow *f, int64_t before) {
-	const uint32_t limit = account_limit(s, f) + ht_flow_ticks(MARGIN_NS);
-	// A hello in progress is given up by itself, or goes on with the next packet.
-	if (f->work != 0 || silence(f, s->now) <= limit || silence(f, before) <= limit)
+// --- flows that are over and remembered still
+// -----------------------------------------------------
+
+void account_tell_over(struct ht_sensor *s, struct ht_flow *f) {
+	struct account *a = &s->accounts[f->slot];
+	if (!account_is_told(s, a))
 		return;
-	flow_end(s, f, HT_CTR_STREAM_IDLE, HT_INCOMPLETE_IDLE);
-	ht_flow_remove(s->flows, f);
+	const bool closed = account_closed(a);
+	count(s, closed ? HT_CTR_PART_END : HT_CTR_PART_IDLE);
+	tell(s, f, closed ? REASON_END : REASON_IDLE);
+	next_part(s, a);
+	details_put(s, a, HT_CTR_ANSWERS_FLOW_ENDED);
 }
 
-// How many groups of slots are due since the last step.
-static uint64_t sweep_due(struct ht_sensor *s, uint32_t groups) {
-	int64_t passed;
-	if (__builtin_sub_overflow(s->now, s->swept, &passed) || passed < 0 || passed > ROUND_NS)
-		passed = ROUND_NS;
-	const uint64_t due = (uint64_t)passed * groups / ROUND_NS;
-	if (due > 0)
-		s->swept = s->now;
-	return due;
+static int64_t second_of(int64_t ns) {
+	return ns / NS_PER_S - (ns % NS_PER_S < 0);
 }
 
-void flows_sweep(struct ht_sensor *s, int64_t before, uint32_t most) {
-	const uint32_t slots = ht_flow_capacity(s->flows), now = ht_flow_ticks(s->now);
-	uint64_t due = sweep_due(s, (slots + HT_FLOW_GROUP - 1) / HT_FLOW_GROUP);
-	if (due > most / HT_FLOW_GROUP)
-		due = most / HT_FLOW_GROUP;
-	unsigned looks = 0;
-	for (; due > 0 && looks < SWEEP_LOOKS; due--) {
-		const uint32_t first = s->sweep_next;
-		unsigned old = ht_flow_silent(s->flows, first, now, s->linger_ticks);
-		for (; old != 0; old &= old - 1, looks++)
-			end_if_silent(
-				s, ht_flow_at(s->flows, first + (unsigned)__builtin_ctz(old)),
-				before
-			);
-		s->sweep_next = first + HT_FLOW_GROUP < slots ? first + HT_FLOW_GROUP : 0;
-	}
+// Puts a slot into the list of the second in which `ns` is, or the nearest one that there is.
+static void put_timer(struct ht_sensor *s, uint32_t slot, enum timer kind, int64_t ns) {
+	struct flow_timers *t = &s->timers[kind];
+	const int64_t ahead = second_of(ns) - s->timer_s;
+	const int64_t wait = ahead < 1 ? 1 : ahead >= TIMER_SECONDS ? TIMER_SECONDS - 1 : ahead;
+	const unsigned i = (uint64_t)(s->timer_s + wait) % TIMER_SECONDS;
+	*(t->head[i] == 0 ? &t->head[i] : &t->next[t->tail[i] - 1]) = slot + 1;
+	t->tail[i] = slot + 1;
+	t->next[slot] = 0;
+	s->accounts[slot].flags |= kind == TIMER_IDLE ? ACCOUNT_TIMED : ACCOUNT_LINGERS;
+}
+
+// For how long an account must be silent to be over.
+static int64_t silence_of(const struct ht_sensor *s, const struct account *a) {
+	return (account_closed(a) ? s->linger_ns : s->flow_idle_ns) + MARGIN_NS;
+}
+
+static int64_t later(int64_t ns, int64_t by) {
+	int64_t sum;
+	return __builtin_add_overflow(ns, by, &sum) ? INT64_MAX : sum;
+}
+
+void account_time(struct ht_sensor *s, uint32_t slot, enum timer kind) {
+	const struct account *a = &s->accounts[slot];
+	put_timer(s, slot, kind, later(a->end, silence_of(s, a)));
+}
+
+static void look(struct ht_sensor *s, uint32_t slot, enum timer kind, int64_t now) {
+	struct account *a = &s->accounts[slot];
+	struct ht_flow *f = ht_flow_at(s->flows, slot);
+	int64_t age;
+	a->flags &= (uint16_t) ~(kind == TIMER_IDLE ? ACCOUNT_TIMED : ACCOUNT_LINGERS);
+	if (f->state == HT_FLOW_FREE || account_empty(a)
+	    || (kind == TIMER_LINGER && !account_closed(a)))
+		return; // its next packet puts it there again
+	const int64_t limit = silence_of(s, a);
+	if (f->work != 0)
+		put_timer(
+			s, slot, kind, later(now, WORK_NS)
+		); // what comes of the hello is told with it
+	else if (__builtin_sub_overflow(now, a->end, &age) || age > limit || age < -limit)
+		account_tell_over(s, f);
+	else
+		account_time(s, slot, kind);
+}
+
+void flows_time(struct ht_sensor *s, int64_t now, uint32_t most) {
+	const int64_t second = second_of(now);
+	// The clock was set back, or this is the first packet: what is in the lists waits its turn.
+	if (s->timer_s == INT64_MIN || second < s->timer_s)
+		s->timer_s = second;
+	if (second - s->timer_s > TIMER_SECONDS)
+		s->timer_s = second - TIMER_SECONDS;
+	for (; s->timer_s < second; s->timer_s++)
+		for (unsigned kind = 0; kind < NUM_TIMERS; kind++) {
+			struct flow_timers *t = &s->timers[kind];
+			const unsigned i = (uint64_t)s->timer_s % TIMER_SECONDS;
+			while (t->head[i] != 0) {
+				if (most-- == 0)
+					return;
+				const uint32_t slot = t->head[i] - 1;
+				t->head[i] = t->next[slot];
+				look(s, slot, kind, now);
+			}
+		}
+	s->timer_ns = s->timer_s * NS_PER_S;
 }
 
 // --- all of them, in order ----------------------------------------------------------------------
@@ -451,4 +507,10 @@ void flows_end(struct ht_sensor *s) {
 		flow_end(s, f, HT_CTR_STREAM_OPEN, HT_INCOMPLETE_END_OF_CAPTURE);
 		ht_flow_remove(s->flows, f);
 	}
+	for (unsigned kind = 0; kind < NUM_TIMERS; kind++)
+		memset(&s->timers[kind], 0, offsetof(struct flow_timers, next));
+	for (uint32_t i = 0; i < ht_flow_capacity(s->flows); i++)
+		s->accounts[i].flags = 0;
+	s->timer_s = s->timer_ns = INT64_MIN;
+	s->seen_ns = INT64_MAX;
 }

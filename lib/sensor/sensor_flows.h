@@ -16,6 +16,8 @@ enum {
 	ACCOUNT_CLIENT_SIDE = 128, // the side that sent it
 	ACCOUNT_NS = 256, // the capture keeps nanoseconds
 	ACCOUNT_ANSWER = 512, // the server's answer is being read
+	ACCOUNT_TIMED = 1024, // the slot is in the lists of TIMER_IDLE
+	ACCOUNT_LINGERS = 2048, // and in those of TIMER_LINGER; both stay when the flow ends
 };
 
 // One for each slot of the flow table, of the same index; a cache line. All zero: nothing was
@@ -33,6 +35,21 @@ struct account {
 	uint16_t flags;
 };
 _Static_assert(sizeof(struct account) == CACHE_LINE, "an account is a cache line");
+
+// When a flow is looked at for whether it is over: lists of slots by second, in the order in which
+// they were put there. What is too far ahead is looked at before, and put there again.
+#define TIMER_SECONDS 512u
+
+struct flow_timers {
+	uint32_t head[TIMER_SECONDS], tail[TIMER_SECONDS]; // slot + 1; 0: the list is empty
+	uint32_t *next; // of each slot, slot + 1
+};
+
+enum timer {
+	TIMER_IDLE, // every flow that has packets to tell
+	TIMER_LINGER, // those of which both sides have ended
+	NUM_TIMERS
+};
 
 // What a flow record tells besides: a packed record of the last whole hello.
 struct details {
@@ -76,11 +93,6 @@ static inline bool account_empty(const struct account *a) {
 	return a->packets[0] == 0 && a->packets[1] == 0;
 }
 
-// account_limit is for how many ticks of silence a flow is still the same one.
-static inline uint32_t account_limit(const struct ht_sensor *s, const struct ht_flow *f) {
-	return account_closed(&s->accounts[f->slot]) ? s->linger_ticks : s->flow_idle_ticks;
-}
-
 // udp_only_counted: nothing but its packets is known of a UDP flow. For who looks for hellos there
 // is none.
 static inline bool udp_only_counted(const struct ht_flow *f) {
@@ -95,6 +107,18 @@ static inline bool account_is_told(const struct ht_sensor *s, const struct accou
 // account_roll tells the part that ends before a packet at `ts`: flow_active_s is over, or a count
 // is full.
 void account_tell_active(struct ht_sensor *s, struct ht_flow *f);
+// account_tell_over tells what there is of a flow that is over. What may come yet is another part.
+void account_tell_over(struct ht_sensor *s, struct ht_flow *f);
+// account_time puts a slot into the lists.
+void account_time(struct ht_sensor *s, uint32_t slot, enum timer kind);
+
+// accounts_time says what time it is. One frame with a wrong time moves nothing.
+static inline void accounts_time(struct ht_sensor *s, int64_t ts) {
+	const int64_t now = ts < s->seen_ns ? ts : s->seen_ns;
+	s->seen_ns = ts;
+	if (HT_UNLIKELY((uint64_t)now - (uint64_t)s->timer_ns >= NS_PER_S))
+		flows_time(s, now, 256);
+}
 static inline bool account_is_full(const struct ht_sensor *s, const struct account *a, int64_t ts) {
 	int64_t age;
 	return !account_empty(a)
@@ -102,8 +126,17 @@ static inline bool account_is_full(const struct ht_sensor *s, const struct accou
 		   || a->packets[0] == UINT32_MAX || a->packets[1] == UINT32_MAX)
 	       && account_is_told(s, a);
 }
+// account_is_over: the connection has ended, and this packet is none of its stragglers.
+static inline bool account_is_over(const struct ht_sensor *s, const struct account *a, int64_t ts) {
+	int64_t age;
+	return account_closed(a) && !account_empty(a)
+	       && (__builtin_sub_overflow(ts, a->end, &age) || age > s->linger_ns
+		   || age < -s->linger_ns);
+}
 static inline void account_roll(struct ht_sensor *s, struct ht_flow *f, int64_t ts) {
-	if (HT_UNLIKELY(account_is_full(s, &s->accounts[f->slot], ts)))
+	if (HT_UNLIKELY(account_is_over(s, &s->accounts[f->slot], ts)))
+		account_tell_over(s, f);
+	else if (HT_UNLIKELY(account_is_full(s, &s->accounts[f->slot], ts)))
 		account_tell_active(s, f);
 }
 
@@ -125,7 +158,7 @@ static inline void account_tcp(struct account *a, const struct ht_packet *p, uin
 		a->flags |= ACCOUNT_RST;
 }
 
-// account_turn is for the few packets that begin a part, or lie outside of it.
+// account_turn is for the few packets that begin a part, lie outside of it, or come behind the end.
 void account_turn(
 	struct ht_sensor *s, struct ht_flow *f, uint8_t side, const struct ht_frame *frame
 );
@@ -142,7 +175,7 @@ static inline void account_packet(
 	// Before its start it is very old, as a number without a sign.
 	const uint64_t age = (uint64_t)frame->ts - (uint64_t)a->start;
 	if (HT_UNLIKELY(
-		    age >= (uint64_t)s->flow_active_ns || account_empty(a)
+		    age >= (uint64_t)s->flow_active_ns || account_empty(a) || account_closed(a)
 		    || a->packets[side] == UINT32_MAX
 	    ))
 		account_turn(s, f, side, frame);
@@ -153,6 +186,10 @@ static inline void account_packet(
 	a->side[side].ip_bytes += p->ip_len;
 	if (p->proto == HT_IPPROTO_TCP)
 		account_tcp(a, p, side);
+	if (HT_UNLIKELY(!(a->flags & ACCOUNT_TIMED)))
+		account_time(s, f->slot, TIMER_IDLE);
+	if (HT_UNLIKELY(account_closed(a)) && !(a->flags & ACCOUNT_LINGERS))
+		account_time(s, f->slot, TIMER_LINGER);
 	if (HT_UNLIKELY(a->flags & ACCOUNT_ANSWER))
 		answer_packet(s, f, p, side);
 }

@@ -197,9 +197,10 @@ struct ht_sensor {
 	struct ht_server_hello server_view; // scratch of sensor_answers.c
 	char ja3s[32]; // likewise
 	int64_t flow_active_ns;
-	uint32_t linger_ticks;
-	uint32_t sweep_next; // the slot at which the sweep goes on
-	int64_t swept, seen_last; // times: of its last step, of the last burst
+	int64_t flow_idle_ns, linger_ns;
+	struct flow_timers *timers; // enum timer
+	int64_t timer_s, timer_ns; // the second whose flows are looked at next, and its begin
+	int64_t seen_ns; // the time of the packet before
 
 	struct hello *hellos; // [0] is not used
 	struct hello_links *hello_links; // of the same indices
@@ -417,10 +418,9 @@ void flow_hello(
 );
 // flow_close tells a flow that has ended. `open` is what ended it, as for flow_end.
 void flow_close(struct ht_sensor *s, struct ht_flow *f, enum ht_ledger open);
-// flows_sweep ends flows that were silent for too long both now and at `before`: one frame with a
-// wrong time ends nothing but what it meets. It goes on in its round through the table as far as it
-// should have come, by so many slots at most.
-void flows_sweep(struct ht_sensor *s, int64_t before, uint32_t most);
+// flows_time tells flows that are over at `now`; it looks at `most` of them and goes on with the
+// next call.
+void flows_time(struct ht_sensor *s, int64_t now, uint32_t most);
 // flows_end ends all of them, in the order in which they began.
 void flows_end(struct ht_sensor *s);
 

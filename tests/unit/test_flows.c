@@ -487,7 +487,7 @@ static void idle_in_hello(void **state) {
 	elsewhere(T0 + 90 * SECOND);
 	assert_int_equal(num_hellos, 0);
 	assert_int_equal(num_told, 0);
-	elsewhere(T0 + 106 * SECOND);
+	elsewhere(T0 + 110 * SECOND); // it is looked at each 5 s
 	assert_int_equal(num_hellos, 1);
 	assert_int_equal(num_told, 1);
 	assert_int_equal(told[0].incomplete, 1);
@@ -495,7 +495,7 @@ static void idle_in_hello(void **state) {
 	finish();
 }
 
-// Behind both FINs what comes soon belongs to the flow, what comes late does not.
+// Behind both FINs what comes soon belongs to the flow, what comes late is a part by itself.
 static void lingering(void **state) {
 	(void)state;
 	for (unsigned swept = 0; swept < 2; swept++) {
@@ -512,10 +512,14 @@ static void lingering(void **state) {
 		now = T0 + 20 * SECOND;
 		tcp(FROM_CLIENT, 2001, ACK, NULL, 0);
 		finish();
-		assert_int_equal(num_told, 1);
+		assert_int_equal(num_told, 2);
 		assert_string_equal(told[0].reason, "end");
 		assert_int_equal(told[0].packets[0], 4);
 		assert_int_equal(told[0].end, T0 + 4 * SECOND);
+		assert_string_equal(told[1].reason, "end");
+		assert_int_equal(told[1].part, 2);
+		assert_int_equal(told[1].packets[0], 1);
+		assert_false(told[1].has_sni);
 	}
 }
 
