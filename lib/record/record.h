@@ -82,6 +82,7 @@ enum ht_kind {
 	HT_KINDS_F = HT_KIND_FLOW,
 	HT_KINDS_A = HT_KIND_AGGREGATE,
 	HT_KINDS_S = HT_KIND_STATS,
+	HT_KINDS_HE = HT_KIND_HELLO | HT_KIND_EVENT,
 	HT_KINDS_FA = HT_KIND_FLOW | HT_KIND_AGGREGATE,
 	HT_KINDS_HF = HT_KIND_HELLO | HT_KIND_FLOW,
 	HT_KINDS_HFA = HT_KIND_HELLO | HT_KINDS_FA,
@@ -97,20 +98,19 @@ enum ht_kind {
 #define HT_RECORD_FIELDS(F) \
 	F(record, 1, STR, ALL, "kind of record: hello, event, flow, aggregate or stats") \
 	F(ts, 2, TIME, ALL, \
-	  "time of the frame that completed the hello, or brought the last part of an incomplete " \
-	  "one; of an event, of the last frame that was looked at for it (docs/events.md); of a " \
-	  "flow, when it was over: its end, or flow_idle_s behind it; of an aggregate, window_end") \
-	F(frame, 3, U64, HEF, "number of that frame in its file, from 1 (replay only)") \
+	  "time of the frame that completed the hello, or its last; of an event, of the " \
+	  "last frame looked at; of a flow, its end, or flow_idle_s behind it; of an aggregate, " \
+	  "window_end; not in stats of a replay") \
+	F(frame, 3, U64, HE, "number of that frame in its file, from 1 (replay only)") \
 	F(kind, 4, STR, E, "kind of event: upgrade, not_tls_on_tls_port or encrypted_hello") \
 	F(severity, 5, STR, E, "of an event: info, notice, warning or critical") \
 	F(src_ip, 6, IP, HEFA, "client address, innermost") \
 	F(src_port, 7, U16, HEFA, "client port") \
 	F(dst_ip, 8, IP, HEFA, "server address, innermost") \
 	F(dst_port, 9, U16, HEFA, "server port") \
-	F(src_mac, 10, MAC, HEFA, \
-	  "client MAC address; only where there is no IP (EAP over 802.1X)") \
-	F(dst_mac, 11, MAC, HEFA, "authenticator MAC address; only where there is no IP") \
-	F(transport, 12, STR, HEFA, "tcp, udp or eapol") \
+	F(src_mac, 10, MAC, HE, "client MAC address; only where there is no IP (EAP over 802.1X)") \
+	F(dst_mac, 11, MAC, HE, "authenticator MAC address; only where there is no IP") \
+	F(transport, 12, STR, HEFA, "tcp or udp; of hellos also eapol") \
 	F(community_id, 13, ASCII, HEF, "Community ID flow hash, version 1, seed 0") \
 	F(encap, 14, TEXTS, HEF, "encapsulations, outermost first") \
 	F(service, 15, STR, HEFA, "service by server port: docs/services.md, or `--services`") \
@@ -124,7 +124,9 @@ enum ht_kind {
 	F(evidence, 20, STR, E, "what an event was concluded from, in words; never a credential") \
 	F(seen, 21, STR, E, \
 	  "what was spoken where TLS belongs: ssh, http, openvpn, a name of via ..., or unknown") \
-	F(start, 56, TIME, F, "time of the first packet told in this record") \
+	F(start, 56, TIME, F, \
+	  "time of the first packet told in this record; with `--flows tls`, UDP is told from " \
+	  "the datagram of the hello on") \
 	F(end, 57, TIME, F, "time of the last packet told in this record") \
 	F(duration_us, 58, U64, F, "microseconds from start to end") \
 	F(end_reason, 59, STR, F, \
@@ -133,10 +135,14 @@ enum ht_kind {
 	  "the rest), end (FIN or RST), forced (the capture ended) or resources (a table was " \
 	  "full)") \
 	F(flow_part, 60, U32, F, "1, or the number of this record where the flow was told before") \
-	F(c2s_packets, 61, U64, FA, "packets from client to server") \
+	F(c2s_packets, 61, U64, FA, \
+	  "packets from client to server; with `--flows tls`, those of UDP from the datagram of " \
+	  "the hello on") \
 	F(c2s_bytes, 62, U64, FA, "bytes of their frames on the wire") \
 	F(c2s_ip_bytes, 63, U64, FA, "bytes of their innermost IP packets, headers included") \
-	F(s2c_packets, 64, U64, FA, "packets from server to client") \
+	F(s2c_packets, 64, U64, FA, \
+	  "packets from server to client; with `--flows tls`, those of UDP from the datagram of " \
+	  "the hello on") \
 	F(s2c_bytes, 65, U64, FA, "bytes of their frames on the wire") \
 	F(s2c_ip_bytes, 66, U64, FA, "bytes of their innermost IP packets, headers included") \
 	F(c2s_tcp_flags, 67, U8, F, "TCP flags of the client, all of them together") \
@@ -279,7 +285,7 @@ struct ht_record {
 	struct ht_span cert_chain; // set together with cert_count: the certificates as sent, each
 				   // behind 3 bytes of length (RFC 5246 7.4.2). Not exported
 	struct ht_span stats_json; // set together with frames_read: the whole ledger, a JSON
-				// object; in JSON it is the member `ledger`
+				   // object; in JSON it is the member `ledger`
 #define F(id, number, type, kinds, help) ht_type_##type id;
 	HT_RECORD_FIELDS(F)
 #undef F

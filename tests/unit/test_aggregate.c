@@ -793,13 +793,11 @@ static void networks(void **state) {
 
 static void keys_of_every_type(void **state) {
 	(void)state;
-	static const uint8_t mac[6] = {0, 0, 0x5e, 0, 0x53, 1};
 	struct flow f;
 	struct ht_record *const r = &f.r;
 	plain_flow(&f, T0 * S);
 	r->ciphers_are_24_bit = false;
 	r->cert_chain = HT_SPAN_STR("xyz");
-	ht_set(r, src_mac, mac);
 	r->encap.num = 2;
 	memcpy(r->encap.s[0], "vlan:10", r->encap.len[0] = 7);
 	memcpy(r->encap.s[1], "gre", r->encap.len[1] = 3);
@@ -825,7 +823,6 @@ static void keys_of_every_type(void **state) {
 	ht_set(r, cert_count, 3);
 	static const char *const keys[] = {
 		"ja4",
-		"src_mac",
 		"encap",
 		"via",
 		"complete",
@@ -843,7 +840,7 @@ static void keys_of_every_type(void **state) {
 	};
 	expect_key(
 		keys, HT_ARRAY_LEN(keys), r,
-		"src_port=65535 src_mac=00005e005301 encap=vlan:10,gre, via=proxy-v2,smtp, "
+		"src_port=65535 encap=vlan:10,gre, via=proxy-v2,smtp, "
 		"complete=0 hello_number=2 sni=610062 alpn=026832026833 ciphers=13011302 "
 		"point_formats=00 pq=1 ja4=743133 quic_version=4207849474 "
 		"quic_transport_parameters=4001 cert_not_before=-62167219200 cert_count=3 "
@@ -923,8 +920,8 @@ static void wrong_keys_are_told(void **state) {
 	unsigned which = 77;
 	char err[256] = "";
 	const char *key[HT_AGGREGATE_MAX_KEY + 1] = {
-		"src_ip",    "dst_ip", "src_port", "dst_port", "src_mac", "dst_mac",
-		"transport", "encap",  "service",  "protocol", "via",	  "complete",
+		"src_ip",    "dst_ip", "src_port", "dst_port", "ja3s", "resumed",
+		"transport", "encap",  "service",  "protocol", "via",  "complete",
 		"sni",	     "alpn",   "pq",	   "ech",      "ja3",
 	};
 	const struct ht_aggregate_params many
