@@ -34,7 +34,7 @@ struct table {
 	unsigned end; // no line goes on behind it
 	bool is_file; // no terminal
 	unsigned rows; // since the header
-	char day[DATE_LEN]; // of the last row
+	char day[DATE_LEN]; // that was told last
 };
 
 // What 80 columns hold.
@@ -262,27 +262,28 @@ static void put_titles(struct line *l, const struct table *t) {
 }
 
 static void
-put_header(struct line *l, struct table *t, const char *day, enum columns columns, bool with_day) {
-	if (with_day && !t->is_file) {
+put_header(struct line *l, struct table *t, const char *day, enum columns columns, bool due) {
+	// Windows have their date with them.
+	if (due && !t->is_file && columns != OF_AGGREGATE) {
 		line_put(l, line_dim, HT_SPAN(day, DATE_LEN));
 		line_put(l, line_dim, HT_SPAN_STR(" UTC"));
 		line_end(l);
+		memcpy(t->day, day, sizeof(t->day));
 	}
 	if (columns == OF_HELLO)
 		put_titles(l, t);
 	else
 		layout_header(l, columns == OF_FLOW ? &t->flow : &t->aggregate);
-	memcpy(t->day, day, sizeof(t->day));
 	t->last = columns;
-	if (with_day)
+	if (due)
 		t->rows = 0;
 }
 
-static bool header_is_due(struct table *t, const char *day) {
-	if (t->day[0] == '\0')
-		return true;
-	return !t->is_file
-	       && (memcmp(t->day, day, sizeof(t->day)) != 0 || ++t->rows >= HEADER_EVERY);
+static bool header_is_due(struct table *t, const char *day, enum columns columns) {
+	if (t->last == OF_NONE || t->is_file)
+		return t->last == OF_NONE;
+	const bool other_day = columns != OF_AGGREGATE && memcmp(t->day, day, sizeof(t->day)) != 0;
+	return other_day || ++t->rows >= HEADER_EVERY;
 }
 
 static enum columns columns_of(const struct ht_record *r) {
@@ -339,7 +340,7 @@ static void table_write(struct ht_sink *s, const struct ht_record *r) {
 		put_time(&s->memo, time, columns == OF_FLOW ? r->start : r->window_start, false);
 	else if (r->has & HT_HAS(ts))
 		put_time(&s->memo, time, r->ts, false);
-	const bool due = header_is_due(t, time);
+	const bool due = header_is_due(t, time, columns);
 	if (due || columns != t->last)
 		put_header(&l, t, time, columns, due);
 	if (columns == OF_HELLO)

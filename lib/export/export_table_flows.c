@@ -17,6 +17,7 @@
 #define NUMBER_WIDTH 5u // 999, 9.9k, 999k
 #define NOTES_LEAST 8u
 #define SNI_TINY 4u // where the terminal is too narrow for all
+#define YEAR_LEN 5u // "2026-", left out at a terminal
 
 // --- cells --------------------------------------------------------------------------------------
 
@@ -99,17 +100,16 @@ put_client(struct ht_sink *s, struct line *l, const struct column *c, const stru
 	// Any IPv4 address; its port where there is room for that.
 	const uint16_t *const port = c->width > 18 ? REF(r, src_port) : NULL;
 	line_peer(
-		s, l, c->width, GET(r, src_ip), GET(r, src_mac), port,
-		prefix_of(prefix, REF(r, src_prefix))
+		s, l, c->width, GET(r, src_ip), NULL, port, prefix_of(prefix, REF(r, src_prefix))
 	);
 }
 
 static void
 put_server(struct ht_sink *s, struct line *l, const struct column *c, const struct ht_record *r) {
 	char cell[64], prefix[8];
-	if (r->has & (HT_HAS(dst_ip) | HT_HAS(dst_mac)) || !(r->has & HT_HAS(dst_port))) {
+	if (r->has & HT_HAS(dst_ip) || !(r->has & HT_HAS(dst_port))) {
 		line_peer(
-			s, l, c->width, GET(r, dst_ip), GET(r, dst_mac), REF(r, dst_port),
+			s, l, c->width, GET(r, dst_ip), NULL, REF(r, dst_port),
 			prefix_of(prefix, REF(r, dst_prefix))
 		);
 		return;
@@ -360,7 +360,8 @@ text_value(struct ht_sink *s, char *out, const struct ht_record *r, const struct
 	 | HT_HAS(refused_flows) | HT_HAS(other) | HT_HAS(other_keys) | HT_HAS(src_prefix) \
 	 | HT_HAS(dst_prefix) | HT_HAS(sensor_id) | HT_HAS(sensor_run) | HT_HAS(sequence))
 
-// What of the key has no column, then what is seldom other than 0.
+// What of the key has no column, then what is seldom other than 0, and last, since it is the first
+// to be cut, how long hellos are, where that differs.
 static void aggregate_notes(
 	struct ht_sink *s, struct notes *n, const struct layout *t, const struct ht_record *r
 ) {
@@ -375,7 +376,7 @@ static void aggregate_notes(
 	note_count(n, line_red, "refused:", NUMBER(r, refused_flows));
 	note_count(n, line_red, "incomplete:", NUMBER(r, incomplete_hellos));
 	note_count(n, line_plain, "resumed:", NUMBER(r, resumed_flows));
-	if (r->has & HT_HAS(hello_len_mean)) {
+	if (r->has & HT_HAS(hello_len_mean) && r->hello_len_min != r->hello_len_max) {
 		snprintf(
 			text, sizeof(text), "len:%u<%u<%u", r->hello_len_min, r->hello_len_mean,
 			r->hello_len_max
@@ -457,15 +458,18 @@ void aggregate_layout(struct layout *t, ht_fieldset key, unsigned width, bool is
 		      | HT_HAS(via) | HT_HAS(sni) | HT_HAS(alpn_first) | HT_HAS(tls_version)
 		      | HT_HAS(ja4);
 	t->shown = key & HT_HAS(via);
-	add(t, "WINDOW", 8, NULL, false);
-	if (key & (HT_HAS(src_ip) | HT_HAS(src_mac))) {
+	// With its date, as windows may be days: 11-21T01:02:03, or 11-21T01:02 where room is
+	// short.
+	const unsigned window = is_file ? 8 : width < 80 ? 11 : 14;
+	add(t, is_file ? "WINDOW" : "WINDOW UTC", window, NULL, false);
+	if (key & HT_HAS(src_ip)) {
 		const bool port = key & HT_HAS(src_port);
 		add(t, "CLIENT", port ? 21 : 18, put_client, false);
-		t->shown |= key & (HT_HAS(src_ip) | HT_HAS(src_mac) | HT_HAS(src_port));
+		t->shown |= key & (HT_HAS(src_ip) | HT_HAS(src_port));
 	}
-	if (key & (HT_HAS(dst_ip) | HT_HAS(dst_mac) | HT_HAS(dst_port))) {
+	if (key & (HT_HAS(dst_ip) | HT_HAS(dst_port))) {
 		add(t, "SERVER", 21, put_server, false);
-		t->shown |= key & (HT_HAS(dst_ip) | HT_HAS(dst_mac) | HT_HAS(dst_port));
+		t->shown |= key & (HT_HAS(dst_ip) | HT_HAS(dst_port));
 	}
 	const ht_fieldset proto = HT_HAS(transport) | HT_HAS(protocol) | HT_HAS(tls_version)
 				  | HT_HAS(quic_version) | HT_HAS(server_version)
@@ -534,8 +538,12 @@ void layout_row(
 ) {
 	struct notes n;
 	n.num = n.len = 0;
-	const bool whole = t->c[0].width == SECOND_LEN;
-	line_put(l, line_dim, HT_SPAN(whole ? time : time + DATE_LEN + 1, t->c[0].width));
+	const bool of_aggregate = ht_record_kind(r) == HT_KIND_AGGREGATE;
+	const unsigned width = t->c[0].width;
+	const char *const from = width == SECOND_LEN ? time
+				 : of_aggregate	     ? time + YEAR_LEN
+						     : time + DATE_LEN + 1;
+	line_put(l, line_dim, HT_SPAN(from, width));
 	const bool other = NUMBER(r, other);
 	if (other)
 		put_other(l, t, r);
@@ -545,9 +553,9 @@ void layout_row(
 		line_go(l, t->c[i].start);
 		t->c[i].put(s, l, &t->c[i], r);
 	}
-	if (ht_record_kind(r) == HT_KIND_FLOW)
-		flow_notes(&n, r);
-	else
+	if (of_aggregate)
 		aggregate_notes(s, &n, t, r);
+	else
+		flow_notes(&n, r);
 	line_notes(l, &n, t->notes, t->end);
 }

@@ -1837,13 +1837,15 @@ static void table_aggregates(void **state) {
 	aggregate(&r);
 	expect_row(
 		80, &r,
-		"01:02:00 198.51.100.7:443      TLS1.3  www.example.com       999   43k 2.3k  34M"
+		"11-21T01:02:00 198.51.100.7:443      TLS1.3  www.example." E
+		"   999   43k 2.3k  34M"
 	);
 	expect_row(
 		100, &r,
-		"01:02:00 198.51.100.7:443      TLS1.3  www.example.com     "
-		"h2       t13d1516h2   999   43k 2.3k  34M"
+		"11-21T01:02:00 198.51.100.7:443      TLS1.3  www.example." E
+		" h2       t13d1516h2   999   43k 2.3k  34M"
 	);
+	expect_cell(79, &r, 0, "11-21T01:02 198.51.100.7:443 ");
 	ht_set(&r, refused_flows, 12);
 	ht_set(&r, resumed_flows, 3000);
 	ht_set(&r, incomplete_hellos, 1);
@@ -1855,12 +1857,19 @@ static void table_aggregates(void **state) {
 	r.has |= HT_HAS(via);
 	char *text = row(200, &r);
 	assert_non_null(strstr(text, " t13d1516h2_8daaf6152771_d8a2da3f94cd   999 "));
-	assert_non_null(strstr(text, " smtp refused:12 incomplete:1 r" E));
+	assert_non_null(strstr(text, " smtp refused:12 incomplete:" E));
 	free(text);
 	text = row(0, &r);
 	assert_non_null(strstr(text, "2026-11-21T01:02:00 198.51.100.7:443 "));
 	assert_non_null(strstr(text, " smtp refused:12 incomplete:1 resumed:3.0k len:200<517<1800")
 	);
+	free(text);
+	// Hellos of one length have nothing that is worth a note.
+	ht_set(&r, hello_len_min, 517);
+	ht_set(&r, hello_len_max, 517);
+	text = row(0, &r);
+	assert_non_null(strstr(text, " resumed:3.0k"));
+	assert_null(strstr(text, "len:"));
 	free(text);
 	// The folded rest.
 	aggregate(&r);
@@ -1871,7 +1880,7 @@ static void table_aggregates(void **state) {
 	ht_set(&r, other_keys, 12345);
 	expect_row(
 		80, &r,
-		"01:02:00 other: 12k keys                                     999   43k 2.3k  34M"
+		"11-21T01:02:00 other: 12k keys                               999   43k 2.3k  34M"
 	);
 }
 
@@ -1985,6 +1994,40 @@ static void table_headers_of_kinds(void **state) {
 	}
 }
 
+// Windows tell their day themselves: one header for a screen of them, and none for another day. A
+// hello behind them is told its day, unless that is the one that was told last.
+static void table_days_of_windows(void **state) {
+	(void)state;
+	const int64_t day = (int64_t)86400 * 1000000000;
+	struct file f;
+	size_t len;
+	struct ht_record a, h;
+	aggregate(&a);
+	hello(&h);
+	ht_set(&h, record, "hello");
+	open_sink(&f, "table", 100, false);
+	for (unsigned i = 0; i < 41; i++, a.window_start += day)
+		ht_sink_write(f.sink, &a);
+	for (unsigned i = 0; i < 2; i++) {
+		ht_sink_write(f.sink, &h);
+		ht_sink_write(f.sink, &a);
+	}
+	h.ts += day;
+	ht_sink_write(f.sink, &h);
+	char *text = close_sink(&f, &len);
+	assert_memory_equal(text, "WINDOW UTC ", 11);
+	unsigned windows = 0, days = 0;
+	for (const char *p = text; (p = strstr(p, "WINDOW UTC ")) != NULL; p++)
+		windows++;
+	for (const char *p = text; (p = strstr(p, " UTC\n")) != NULL; p++)
+		days++;
+	assert_int_equal(windows, 2 + 2);
+	assert_int_equal(days, 2);
+	assert_non_null(strstr(text, "\n2026-11-21 UTC\n"));
+	assert_non_null(strstr(text, "\n2026-11-22 UTC\n"));
+	free(text);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scalars_at_their_bounds),
@@ -2032,6 +2075,7 @@ int main(void) {
 		cmocka_unit_test(table_keys),
 		cmocka_unit_test(table_flows_fit_the_width),
 		cmocka_unit_test(table_headers_of_kinds),
+		cmocka_unit_test(table_days_of_windows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
