@@ -70,7 +70,7 @@ static bool decode(char *text) {
 
 struct reader {
 	struct ht_sink_options *to;
-	const char **texts; // room for the elements of lists that is left
+	const char **texts; // room for the lists that were not named yet
 	const char *spec;
 	char *err;
 	size_t err_len;
@@ -113,13 +113,13 @@ read_choice(const struct reader *r, const struct ht_option *o, const char *value
 	return wrong(r, o, value);
 }
 
-// The elements of all lists are in one array, each list's together: one that goes on is moved to
-// the end.
+// Each list has room for its most elements, from when it is named first.
 static enum ht_rc read_list(struct reader *r, const struct ht_option *o, char *value) {
 	struct ht_option_texts *const list = at(o, r->to);
-	for (unsigned i = 0; i < list->num; i++)
-		r->texts[i] = list->v[i];
-	list->v = r->texts;
+	if (list->num == 0) {
+		list->v = r->texts;
+		r->texts += o->max;
+	}
 	for (char *next; value != NULL; value = next) {
 		next = strchr(value, ',');
 		if (next != NULL)
@@ -139,7 +139,6 @@ static enum ht_rc read_list(struct reader *r, const struct ht_option *o, char *v
 		}
 		list->v[list->num++] = value;
 	}
-	r->texts += list->num;
 	return HT_OK;
 }
 
@@ -174,21 +173,19 @@ static enum ht_rc read_one(struct reader *r, char *text) {
 	return HT_OK;
 }
 
-// An option of a spec adds an element at least and copies a list at the most.
-static size_t list_room(const char *options) {
-	size_t elements = 1, num = 1;
-	for (const char *p = options; *p != '\0'; p++) {
-		elements += *p == ',' || *p == '&';
-		num += *p == '&';
-	}
-	return elements * num;
+// The elements that all lists together can have.
+static size_t list_room(void) {
+	size_t num = 0;
+	for (unsigned i = 0; i < ht_sink_options_table.num; i++)
+		if (ht_sink_options_table.options[i].type == HT_OPTION_TEXTS)
+			num += ht_sink_options_table.options[i].max;
+	return num;
 }
 
 enum ht_rc
 ht_sink_parse(struct ht_sink_options **out, const char *spec, char *err, size_t err_len) {
 	const char *options = options_in(spec);
-	const size_t room
-		= options != NULL && strlen(options) < UINT16_MAX ? list_room(options) : 1;
+	const size_t room = list_room();
 	struct ht_sink_options *const o
 		= calloc(1, sizeof(*o) + room * sizeof(char *) + strlen(spec) + 1);
 	if (o == NULL) {

@@ -780,6 +780,35 @@ static void test_parse(void **state) {
 	free(copy);
 }
 
+// However long a spec is, its lists do not reach into its text.
+static void test_parse_long(void **state) {
+	(void)state;
+	enum { LONG = 1 << 17 };
+	struct ht_sink_options *o;
+	char err[512];
+	char *spec = malloc(LONG + 1024);
+	assert_non_null(spec);
+	char *p = spec + sprintf(spec, "kafka://b1/t?tls_name=");
+	memset(p, 'x', LONG);
+	p += LONG;
+	for (unsigned i = 0; i < HT_SINK_MAX_KAFKA / 2; i++)
+		p += sprintf(p, "&kafka=a=%u,b", i % 10);
+	strcpy(p, "&records=hello,flow,event&profiles=flowmon,none&records=aggregate");
+	assert_int_equal(ht_sink_parse(&o, spec, err, sizeof(err)), HT_OK);
+	assert_string_equal(o->to, "kafka://b1/t");
+	assert_int_equal(strlen(o->tls_name), LONG);
+	assert_int_equal(o->kafka.num, HT_SINK_MAX_KAFKA);
+	assert_string_equal(o->kafka.v[0], "a=0");
+	assert_string_equal(o->kafka.v[HT_SINK_MAX_KAFKA - 1], "b");
+	assert_int_equal(o->records.num, 4);
+	assert_string_equal(o->records.v[3], "aggregate");
+	assert_string_equal(o->profiles.v[1], "none");
+	free(o);
+	strcpy(p, "&kafka=c");
+	assert_int_equal(ht_sink_parse(&o, spec, err, sizeof(err)), HT_BAD);
+	free(spec);
+}
+
 static void test_parse_wrong(void **state) {
 	(void)state;
 	static const struct {
@@ -850,7 +879,7 @@ int main(void) {
 		cmocka_unit_test(test_spool_full),	cmocka_unit_test(test_spool_of_another),
 		cmocka_unit_test(test_inline),		cmocka_unit_test(test_not_started),
 		cmocka_unit_test(test_parse),		cmocka_unit_test(test_parse_wrong),
-		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_check),		cmocka_unit_test(test_parse_long),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
