@@ -112,7 +112,9 @@ struct ht_delivery {
 	int64_t spool_read_at;
 	uint64_t spool_again; // entries that were given before
 	uint64_t damaged; // of its entries, as it told last
-	char spool_error[256]; // why it could not be written last
+	bool window_behind; // what is to be given again is younger than all in the spool
+	bool spool_refuses; // it could not be written last, and
+	char spool_error[256]; // why
 	// What was told.
 	bool told_away;
 	int64_t told_at;
@@ -152,15 +154,19 @@ void *delivery_run(void *delivery);
 // delivery_spool_open is HT_MORE when somebody else has it.
 enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len);
 
-// delivery_spool_put appends a record, stamped. HT_FULL: there is no room. HT_OK: it is in, or lost
-// and counted.
+// delivery_spool_put appends a record, stamped. HT_FULL: there is no room. HT_ERROR: the disk
+// refused; both may pass. HT_OK: it is in, or no spool ever takes it: lost and counted.
 enum ht_rc delivery_spool_put(struct ht_delivery *d, struct ht_record *r);
 
 void delivery_spool_flush(struct ht_delivery *d);
 
-// delivery_spool_move puts into the spool what is to be given again; HT_FULL: what did not fit
-// stays in the window.
+// delivery_spool_move puts into the spool what is to be given again. HT_FULL, HT_ERROR: the rest
+// stays in the window, behind what is in the spool.
 enum ht_rc delivery_spool_move(struct ht_delivery *d);
+
+// delivery_spool_move_first does that where the window would have to stand before what is put into
+// the spool next. If it is not HT_OK, nothing may be put.
+enum ht_rc delivery_spool_move_first(struct ht_delivery *d);
 
 // delivery_spool_get reads the next entry, as it was. HT_MORE: there is none now.
 enum ht_rc delivery_spool_get(struct ht_delivery *d, struct ht_record *out);

@@ -64,26 +64,36 @@ enum ht_rc delivery_spool_put(struct ht_delivery *d, struct ht_record *r) {
 		break;
 	default:
 		snprintf(d->spool_error, sizeof(d->spool_error), "%s", ht_spool_error(d->spool));
-		delivery_lose(d, HT_DELIVERY_LOST_SPOOL_FAILED, 1);
-		break;
+		d->spool_refuses = true;
+		return HT_ERROR;
 	}
+	d->spool_refuses = false;
 	d->spool_read = false;
 	return HT_OK;
 }
 
 enum ht_rc delivery_spool_move(struct ht_delivery *d) {
+	enum ht_rc rc = HT_OK;
 	uint64_t number;
 	struct ht_span packed;
 	while (window_again(&d->window, &number, &packed)) {
 		(void)ht_record_unpack(&d->record, packed.p);
 		delivery_stamp(d, &d->record, number);
-		if (delivery_spool_put(d, &d->record) == HT_FULL)
-			return HT_FULL;
+		rc = delivery_spool_put(d, &d->record);
+		if (rc != HT_OK)
+			break;
 		window_given(&d->window);
 		window_drop(&d->window, 1);
 		d->spool_again++; // it is given once more from there
 	}
-	return HT_OK;
+	d->window_behind = rc != HT_OK && delivery_spool_busy(d);
+	return rc;
+}
+
+enum ht_rc delivery_spool_move_first(struct ht_delivery *d) {
+	if (d->window.num_again == 0 || d->unsettled > 0)
+		return HT_OK;
+	return delivery_spool_busy(d) && !d->window_behind ? HT_OK : delivery_spool_move(d);
 }
 
 // Entries that were there and cannot be read any more.

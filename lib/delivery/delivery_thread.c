@@ -71,8 +71,8 @@ static void broke(struct ht_delivery *d) {
 		delivery_lose(d, HT_DELIVERY_LOST_UNREACHABLE, d->unsettled);
 	d->unsettled = 0;
 	window_rewind(&d->window);
-	if (d->spool != NULL && !delivery_spool_busy(d))
-		(void)delivery_spool_move(d);
+	if (d->spool != NULL)
+		(void)delivery_spool_move_first(d);
 }
 
 // Whether the link is up; it is waited for, a little.
@@ -155,22 +155,30 @@ static enum ht_rc give_queued(struct ht_delivery *d) {
 static enum ht_rc give_next(struct ht_delivery *d) {
 	if (d->unsettled + d->spool_unsettled >= UNSETTLED_MAX)
 		return HT_MORE;
+	// What is settled is taken for the window's first: so the spool has to be empty before the
+	// window's turn comes.
+	if (d->window_behind && delivery_spool_busy(d))
+		return give_spooled(d);
+	d->window_behind = false;
 	const enum ht_rc rc = give_again(d);
 	if (rc != HT_SKIP)
 		return rc;
 	return delivery_spool_busy(d) ? give_spooled(d) : give_queued(d);
 }
 
-// Some of the queue goes to the spool. False: there was none, or no room.
+// Some of the queue goes to the spool. False: there was none, or no room. What a disk refuses waits
+// in the queue.
 static bool spool_some(struct ht_delivery *d) {
+	const enum ht_rc moved = delivery_spool_move_first(d);
 	unsigned n = 0;
 	for (; n < TURN && want_item(d); n++) {
 		delivery_stamp(d, d->item.record, d->item.number);
-		if (delivery_spool_put(d, d->item.record) == HT_FULL) {
-			if (d->block)
-				break;
+		const enum ht_rc rc
+			= moved != HT_OK ? moved : delivery_spool_put(d, d->item.record);
+		if (rc == HT_ERROR || (rc == HT_FULL && d->block))
+			break;
+		if (rc == HT_FULL)
 			delivery_lose(d, HT_DELIVERY_LOST_SPOOL_FULL, 1);
-		}
 		d->has_item = false;
 	}
 	if (n < TURN)
@@ -246,11 +254,13 @@ static void say(struct ht_delivery *d, int64_t now) {
 	pthread_mutex_lock(&d->lock);
 	if (is_away)
 		snprintf(
-			d->said, sizeof(d->said), "%s; records %s",
+			d->said, sizeof(d->said), "%s; records %s%s",
 			error != NULL ? error : d->options->to,
-			d->spool != NULL ? "go to the spool"
-			: d->block	 ? "wait"
-					 : "wait as far as there is room"
+			d->spool_refuses   ? "wait: "
+			: d->spool != NULL ? "go to the spool"
+			: d->block	   ? "wait"
+					   : "wait as far as there is room",
+			d->spool_refuses ? d->spool_error : ""
 		);
 	else
 		snprintf(d->said, sizeof(d->said), "%s: is back", d->options->to);
@@ -376,6 +386,10 @@ void delivery_flush_now(struct ht_delivery *d) {
 
 // --- the end ------------------------------------------------------------------------------------
 
+static enum ht_delivery_counter not_spooled(enum ht_rc rc) {
+	return rc == HT_FULL ? HT_DELIVERY_LOST_SPOOL_FULL : HT_DELIVERY_LOST_SPOOL_FAILED;
+}
+
 // What is on its way, as far as it is known: it may have arrived.
 static void close_window(struct ht_delivery *d) {
 	const enum ht_delivery_counter why
@@ -386,19 +400,20 @@ static void close_window(struct ht_delivery *d) {
 		delivery_lose(d, why, d->unsettled);
 	d->unsettled = 0;
 	window_rewind(&d->window);
-	if (d->spool != NULL && delivery_spool_move(d) == HT_FULL)
-		delivery_lose(d, HT_DELIVERY_LOST_SPOOL_FULL, d->window.num);
-	else if (d->window.num > 0)
-		delivery_lose(d, why, d->window.num);
+	const enum ht_rc rc = d->spool != NULL ? delivery_spool_move(d) : HT_OK;
+	if (d->window.num > 0)
+		delivery_lose(d, d->spool != NULL ? not_spooled(rc) : why, d->window.num);
 }
 
 static void close_queue(struct ht_delivery *d) {
 	while (d->queue != NULL && want_item(d)) {
 		delivery_stamp(d, d->item.record, d->item.number);
+		const enum ht_rc rc
+			= d->spool != NULL ? delivery_spool_put(d, d->item.record) : HT_OK;
 		if (d->spool == NULL)
 			delivery_lose(d, HT_DELIVERY_LOST_UNREACHABLE, 1);
-		else if (delivery_spool_put(d, d->item.record) == HT_FULL)
-			delivery_lose(d, HT_DELIVERY_LOST_SPOOL_FULL, 1);
+		else if (rc != HT_OK)
+			delivery_lose(d, not_spooled(rc), 1);
 		d->has_item = false;
 	}
 }

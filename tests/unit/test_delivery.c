@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -667,6 +668,74 @@ static void test_spool_full(void **state) {
 	}
 }
 
+// What the window has and no more fits into the spool: that is younger than what went there.
+static void test_spool_too_small_for_window(void **state) {
+	(void)state;
+	begin_script();
+	script.settle_nothing = true;
+	struct ht_sink_options o = options(new_folder());
+	o.spool_mib = 1;
+	struct ht_delivery *d = start(&test_link, &o, true);
+	for (unsigned n = 1; n <= 6000; n += 100) { // past the spool
+		put(d, n, n + 99);
+		UNTIL(script.given == n + 99)
+	}
+	script.refuses_to_connect = true;
+	UNTIL(!script.is_up)
+	put(d, 6001, 7000);
+	script.refuses_to_connect = false;
+	script.settle_nothing = false;
+	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 7000)
+	finish(d);
+	expect_all_in_order(1, 7000);
+	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
+	ht_delivery_free(d);
+	remove_all(folder);
+}
+
+static void let_files_have(rlim_t bytes) {
+	struct rlimit limit;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+// A disk that refuses for a while loses nothing that is in memory, neither of the window nor of the
+// queue; for good, it is lost at the end.
+static void test_spool_refused_by_disk(void **state) {
+	(void)state;
+	for (unsigned for_good = 0; for_good < 2; for_good++) {
+		begin_script();
+		script.settle_nothing = true;
+		struct ht_sink_options o = options(new_folder());
+		o.when_full = for_good ? HT_FULL_DROP : HT_FULL_BLOCK;
+		o.linger_s = for_good ? 0 : 5;
+		struct ht_delivery *d = start(&test_link, &o, true);
+		put(d, 1, 500);
+		UNTIL(script.given == 500)
+		let_files_have(8192);
+		script.refuses_to_connect = true;
+		UNTIL(!script.is_up)
+		put(d, 501, 1500);
+		usleep(300000);
+		assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
+		if (!for_good) {
+			let_files_have(RLIM_INFINITY);
+			script.refuses_to_connect = false;
+			script.settle_nothing = false;
+			UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 1500)
+		}
+		finish(d);
+		let_files_have(RLIM_INFINITY);
+		assert_int_equal(ctr(d, HT_DELIVERY_LOST_SPOOL_FAILED) > 1000, for_good);
+		assert_int_equal(ctr(d, HT_DELIVERY_LOST), ctr(d, HT_DELIVERY_LOST_SPOOL_FAILED));
+		if (!for_good)
+			expect_all_in_order(1, 1500);
+		ht_delivery_free(d);
+		remove_all(folder);
+	}
+}
+
 // One that takes another's place waits until that has left the spool; what it left is sent first.
 static void test_spool_of_another(void **state) {
 	(void)state;
@@ -868,18 +937,33 @@ static void test_check(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_delivers),	cmocka_unit_test(test_is_quick),
-		cmocka_unit_test(test_kinds),		cmocka_unit_test(test_breaks),
-		cmocka_unit_test(test_breaks_for_good), cmocka_unit_test(test_refuses),
-		cmocka_unit_test(test_block),		cmocka_unit_test(test_drop),
-		cmocka_unit_test(test_gives_up),	cmocka_unit_test(test_never_connects),
-		cmocka_unit_test(test_never_settles),	cmocka_unit_test(test_spool_while_away),
-		cmocka_unit_test(test_spool_breaks),	cmocka_unit_test(test_spool_left),
-		cmocka_unit_test(test_spool_too_slow),	cmocka_unit_test(test_spool_stalled),
-		cmocka_unit_test(test_spool_full),	cmocka_unit_test(test_spool_of_another),
-		cmocka_unit_test(test_inline),		cmocka_unit_test(test_not_started),
-		cmocka_unit_test(test_parse),		cmocka_unit_test(test_parse_wrong),
-		cmocka_unit_test(test_check),		cmocka_unit_test(test_parse_long),
+		cmocka_unit_test(test_delivers),
+		cmocka_unit_test(test_is_quick),
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_breaks),
+		cmocka_unit_test(test_breaks_for_good),
+		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_block),
+		cmocka_unit_test(test_drop),
+		cmocka_unit_test(test_gives_up),
+		cmocka_unit_test(test_never_connects),
+		cmocka_unit_test(test_never_settles),
+		cmocka_unit_test(test_spool_while_away),
+		cmocka_unit_test(test_spool_breaks),
+		cmocka_unit_test(test_spool_left),
+		cmocka_unit_test(test_spool_too_slow),
+		cmocka_unit_test(test_spool_stalled),
+		cmocka_unit_test(test_spool_full),
+		cmocka_unit_test(test_spool_of_another),
+		cmocka_unit_test(test_spool_too_small_for_window),
+		cmocka_unit_test(test_spool_refused_by_disk),
+		cmocka_unit_test(test_inline),
+		cmocka_unit_test(test_not_started),
+		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_parse_wrong),
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_parse_long),
 	};
+	signal(SIGXFSZ, SIG_IGN); // let_files_have
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
