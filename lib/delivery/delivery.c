@@ -58,20 +58,31 @@ static bool may_wait(const struct ht_delivery *d) {
 	       && (d->interrupted == NULL || !*d->interrupted);
 }
 
-// Offers a record until there is room.
+// Wakes a thread that sleeps until the queue has something.
+static void wake_for_queue(struct ht_delivery *d) {
+	if (!ht_queue_handed_over(d->queue))
+		return;
+	ht_queue_fence();
+	if (atomic_load_explicit(&d->sleeping, memory_order_relaxed))
+		wake(d);
+}
+
+// Offers a record until there is room. The other side looks at `waiting` behind all that it gave
+// back, and signals under the lock.
 static enum ht_rc wait_for_room(struct ht_delivery *d, const struct ht_record *r) {
 	enum ht_rc rc = HT_FULL;
-	atomic_store(&d->waiting, true);
+	pthread_mutex_lock(&d->lock);
+	atomic_store_explicit(&d->waiting, true, memory_order_relaxed);
+	ht_queue_fence();
 	while (may_wait(d) && (rc = ht_queue_offer(d->queue, r, d->number)) == HT_FULL) {
 		const int64_t until = delivery_now() + ROOM_WAIT_NS;
 		const struct timespec t = {
 			.tv_sec = (time_t)(until / NS_PER_S), .tv_nsec = (long)(until % NS_PER_S)};
-		pthread_mutex_lock(&d->lock);
 		pthread_cond_signal(&d->wake);
 		(void)pthread_cond_timedwait(&d->room, &d->lock, &t);
-		pthread_mutex_unlock(&d->lock);
 	}
-	atomic_store(&d->waiting, false);
+	atomic_store_explicit(&d->waiting, false, memory_order_relaxed);
+	pthread_mutex_unlock(&d->lock);
 	return rc;
 }
 
@@ -92,6 +103,7 @@ void ht_delivery_put(struct ht_delivery *d, const struct ht_record *r) {
 			d, rc == HT_FULL ? HT_DELIVERY_LOST_QUEUE_FULL : HT_DELIVERY_LOST_TOO_LONG,
 			1
 		);
+	wake_for_queue(d); // a burst may be longer than the queue
 }
 
 void ht_delivery_flush(struct ht_delivery *d) {
@@ -100,8 +112,7 @@ void ht_delivery_flush(struct ht_delivery *d) {
 		return;
 	}
 	ht_queue_flush(d->queue);
-	if (atomic_load(&d->sleeping))
-		wake(d);
+	wake_for_queue(d);
 }
 
 void ht_delivery_end(struct ht_delivery *d) {

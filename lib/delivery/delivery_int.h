@@ -72,11 +72,13 @@ struct ht_delivery {
 	// The thread that puts.
 	uint64_t number; // of the last record
 
-	// Between the two. A thread that is about to wait says so, and looks once more.
+	// Between the two. A thread that is about to wait says so, and looks once more
+	// (ht_queue_fence).
 	pthread_mutex_t lock;
 	pthread_cond_t wake; // the delivery's thread
 	pthread_cond_t room; // the thread that puts
-	atomic_bool sleeping, waiting;
+	atomic_bool sleeping; // the delivery's thread, until the queue has something
+	atomic_bool waiting; // the thread that puts
 	atomic_bool give_up;
 	atomic_llong deadline; // of the end, on the monotonic clock; 0: it goes on
 	atomic_bool ended;

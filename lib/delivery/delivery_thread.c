@@ -229,17 +229,18 @@ static enum ht_rc give_some(struct ht_delivery *d) {
 // --- the thread ---------------------------------------------------------------------------------
 
 // pause_for waits until something may be to be done: the end, or, if `queue`, what comes from
-// there.
+// there. ht_delivery_end sets the deadline before it signals under the lock.
 static void pause_for(struct ht_delivery *d, int64_t ns, bool queue) {
 	struct timespec until;
 	const int64_t end = delivery_now() + ns;
 	until.tv_sec = (time_t)(end / NS_PER_S);
 	until.tv_nsec = (long)(end % NS_PER_S);
 	pthread_mutex_lock(&d->lock);
-	atomic_store(&d->sleeping, true);
+	atomic_store_explicit(&d->sleeping, queue, memory_order_relaxed);
+	ht_queue_fence();
 	if (!queue || ht_queue_is_empty(d->queue))
 		(void)pthread_cond_timedwait(&d->wake, &d->lock, &until);
-	atomic_store(&d->sleeping, false);
+	atomic_store_explicit(&d->sleeping, false, memory_order_relaxed);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -271,7 +272,8 @@ static void say(struct ht_delivery *d, int64_t now) {
 }
 
 static void wake_putter(struct ht_delivery *d) {
-	if (!atomic_load(&d->waiting))
+	ht_queue_fence();
+	if (!atomic_load_explicit(&d->waiting, memory_order_relaxed))
 		return;
 	pthread_mutex_lock(&d->lock);
 	pthread_cond_signal(&d->room);

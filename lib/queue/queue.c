@@ -48,6 +48,7 @@ struct ht_queue {
 	_Alignas(CACHE_LINE) struct {
 		struct chunk *chunk; // NULL: none since the last was handed over
 		uint32_t len; // used of it
+		bool handed_over; // since that was asked
 		uint64_t counters[HT_QUEUE_NUM_CTRS];
 	} put;
 	_Alignas(CACHE_LINE) struct {
@@ -93,6 +94,7 @@ static void hand_over_filled(struct ht_queue *q) {
 	HT_POISON(c->bytes + c->len, q->room - c->len);
 	hand_over(&q->full, c);
 	q->put.chunk = NULL;
+	q->put.handed_over = true;
 }
 
 static bool want_chunk(struct ht_queue *q) {
@@ -172,6 +174,12 @@ void ht_queue_flush(struct ht_queue *q) {
 		hand_over_filled(q);
 }
 
+bool ht_queue_handed_over(struct ht_queue *q) {
+	const bool so = q->put.handed_over;
+	q->put.handed_over = false;
+	return so;
+}
+
 // --- the side that gets -------------------------------------------------------------------------
 
 static void give_back(struct ht_queue *q, struct chunk *c) {
@@ -223,6 +231,10 @@ bool ht_queue_is_half_full(const struct ht_queue *q) {
 }
 
 // --- both ---------------------------------------------------------------------------------------
+
+void ht_queue_fence(void) {
+	ck_pr_fence_strict_memory();
+}
 
 void ht_queue_count(const struct ht_queue *q, uint64_t *total) {
 	ht_stats_sum(total, q->get.counters, HT_QUEUE_NUM_CTRS);

@@ -64,6 +64,9 @@ ht_queue_offer(struct ht_queue *q, const struct ht_record *r, uint64_t number);
 // waits for nothing when the exporter is idle, and chunks are filled when it is behind.
 void ht_queue_flush(struct ht_queue *q);
 
+// ht_queue_handed_over tells whether the other side was let have anything since this was asked last.
+bool ht_queue_handed_over(struct ht_queue *q);
+
 // ht_queue_finish lets the other side have all that was put. For the end; it cannot fail.
 void ht_queue_finish(struct ht_queue *q);
 
@@ -92,6 +95,11 @@ bool ht_queue_is_empty(const struct ht_queue *q);
 bool ht_queue_is_half_full(const struct ht_queue *q);
 
 // --- any thread ---
+
+// ht_queue_fence stands between what a side did to the queue and a flag that it reads then, by
+// which the other side says that it is about to sleep; and between the setting of that flag and the
+// last look at the queue. So one of the two sees what the other one did.
+void ht_queue_fence(void);
 
 // ht_queue_count adds the counters to total[HT_QUEUE_NUM_CTRS].
 void ht_queue_count(const struct ht_queue *q, uint64_t *total);

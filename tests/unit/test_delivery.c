@@ -335,6 +335,49 @@ static void test_is_quick(void **state) {
 	ht_delivery_free(d);
 }
 
+// A burst wakes it as soon as a chunk of the queue is full, not only when it is over.
+static void test_wakes_in_a_burst(void **state) {
+	(void)state;
+	begin_script();
+	const struct ht_sink_options o = options(NULL);
+	struct ht_delivery *d = start(&test_link, &o, true);
+	UNTIL(script.connects == 1)
+	double waited = 0;
+	for (uint64_t n = 0; n < 20 * 400; n += 400) {
+		usleep(20000); // it sleeps, for 100 ms
+		for (uint64_t i = 1; i <= 400; i++) // two chunks, nearly
+			put_kind(d, "hello", n + i);
+		const double begun = now();
+		for (; script.given < n + 100; usleep(100))
+			assert_true(now() < begun + 20);
+		waited += now() - begun;
+		ht_delivery_flush(d);
+		UNTIL(script.num_got == n + 400)
+	}
+	assert_true(waited < 20 * 0.03);
+	finish(d);
+	ht_delivery_free(d);
+}
+
+// A flush behind which there is nothing leaves it alone.
+static void test_sleeps_when_idle(void **state) {
+	(void)state;
+	begin_script();
+	const struct ht_sink_options o = options(NULL);
+	struct ht_delivery *d = start(&test_link, &o, true);
+	put(d, 1, 1);
+	UNTIL(script.num_got == 1)
+	const uint64_t turns = ht_delivery_turns(d);
+	const double begun = now();
+	for (unsigned i = 0; i < 500; i++) {
+		ht_delivery_flush(d);
+		usleep(1000);
+	}
+	assert_true(ht_delivery_turns(d) - turns < 20 * (now() - begun) + 10);
+	finish(d);
+	ht_delivery_free(d);
+}
+
 static void test_kinds(void **state) {
 	(void)state;
 	begin_script();
@@ -939,6 +982,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_delivers),
 		cmocka_unit_test(test_is_quick),
+		cmocka_unit_test(test_wakes_in_a_burst), cmocka_unit_test(test_sleeps_when_idle),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_breaks),
 		cmocka_unit_test(test_breaks_for_good),
