@@ -4,6 +4,7 @@
 
 #include "ipfix_wire.h"
 
+#include "aside.h"
 #include "ipfix_tls.h"
 
 #include <errno.h>
@@ -26,7 +27,7 @@
 #define RECEIVE_SIZE 4096
 #define RECEIVE_ROUNDS 16 // so that one who talks without end does not keep us
 
-enum state { IDLE, CONNECTING, HANDSHAKE, UP };
+enum state { IDLE, LOOKING_UP, CONNECTING, HANDSHAKE, UP };
 
 struct wire {
 	enum wire_kind kind;
@@ -36,6 +37,8 @@ struct wire {
 
 	enum state state;
 	int fd; // -1: none
+	struct look_up *look_up; // under way; NULL: none
+	struct ht_aside *aside; // in which it is
 	struct addrinfo *addresses, *address; // all of them, and the one that is tried
 	int64_t give_up; // ms of the monotonic clock
 	struct tls *tls;
@@ -165,6 +168,7 @@ void wire_free(struct wire *w) {
 	if (w == NULL)
 		return;
 	wire_drop(w, false);
+	ht_aside_free(w->aside);
 	tls_free(w->tls);
 	free(w);
 }
@@ -318,17 +322,81 @@ void wire_drop(struct wire *w, bool politely) {
 	w->addresses = w->address = NULL;
 }
 
-static enum ht_rc look_up(struct wire *w) {
-	const struct addrinfo hints = {
+// A resolver that is away is waited for by getaddrinfo for many seconds.
+struct look_up {
+	char host[HOST_MAX];
+	char port[6];
+	struct addrinfo hints;
+	struct addrinfo *found;
+	int rc, error; // of getaddrinfo; errno
+};
+
+static void call_resolver(void *ctx) {
+	struct look_up *const l = ctx;
+	l->rc = getaddrinfo(l->host, l->port, &l->hints, &l->found);
+	l->error = errno;
+}
+
+static void drop_look_up(void *ctx) {
+	struct look_up *const l = ctx;
+	if (l->rc == 0 && l->found != NULL)
+		freeaddrinfo(l->found);
+	free(l);
+}
+
+static enum ht_rc begin_look_up(struct wire *w) {
+	struct look_up *const l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		return fail(w, "no memory");
+	memcpy(l->host, w->host, sizeof(l->host));
+	memcpy(l->port, w->port, sizeof(l->port));
+	l->hints = (struct addrinfo){
 		.ai_socktype = kinds[w->kind].socktype,
 		.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV,
 	};
-	const int rc = getaddrinfo(w->host, w->port, &hints, &w->addresses);
-	if (rc != 0) {
-		w->addresses = NULL;
-		return fail(w, "%s", rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+	w->aside = ht_aside_run(call_resolver, drop_look_up, l);
+	if (w->aside == NULL) {
+		free(l);
+		return fail(w, "no thread to look its name up");
 	}
-	w->address = w->addresses;
+	w->look_up = l;
+	return HT_OK;
+}
+
+// look_up has w->addresses at HT_OK. One that is under way goes on when the connection is given up,
+// and is waited for by the next try: there is never more than one.
+static enum ht_rc look_up(struct wire *w, int wait_ms) {
+	const struct addrinfo numeric = {
+		.ai_socktype = kinds[w->kind].socktype,
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+	};
+	if (w->aside == NULL && getaddrinfo(w->host, w->port, &numeric, &w->addresses) == 0) {
+		w->address = w->addresses;
+		return HT_OK;
+	}
+	w->addresses = NULL;
+	if (w->aside == NULL && begin_look_up(w) != HT_OK)
+		return HT_ERROR;
+	if (w->state != LOOKING_UP)
+		w->give_up = now_ms() + CONNECT_MS;
+	w->state = LOOKING_UP;
+	if (!ht_aside_wait(w->aside, wait_ms)) {
+		if (now_ms() < w->give_up)
+			return HT_MORE;
+		w->state = IDLE;
+		return fail(w, "its name was not found for %d s", CONNECT_MS / 1000);
+	}
+	w->state = IDLE;
+	const int rc = w->look_up->rc, error = w->look_up->error;
+	if (rc == 0) {
+		w->addresses = w->address = w->look_up->found;
+		w->look_up->found = NULL;
+	}
+	ht_aside_free(w->aside);
+	w->aside = NULL;
+	w->look_up = NULL;
+	if (rc != 0)
+		return fail(w, "%s", rc == EAI_SYSTEM ? strerror(error) : gai_strerror(rc));
 	return HT_OK;
 }
 
@@ -410,8 +478,11 @@ static enum ht_rc try_address(struct wire *w) {
 
 enum ht_rc wire_connect(struct wire *w, int wait_ms) {
 	const int64_t until = now_ms() + wait_ms;
-	if (w->addresses == NULL && look_up(w) != HT_OK)
-		return HT_ERROR;
+	if (w->addresses == NULL) {
+		const enum ht_rc rc = look_up(w, wait_ms);
+		if (rc != HT_OK)
+			return rc;
+	}
 	for (;;) {
 		const enum ht_rc rc = try_address(w);
 		if (rc == HT_OK)

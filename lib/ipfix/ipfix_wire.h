@@ -25,7 +25,8 @@ void wire_free(struct wire *w);
 
 bool wire_is_udp(const struct wire *w);
 
-// wire_connect begins to connect, or goes on: HT_OK, HT_MORE, or HT_ERROR (wire_error).
+// wire_connect begins to connect, or goes on, for at most `wait_ms`: HT_OK, HT_MORE, or HT_ERROR
+// (wire_error).
 enum ht_rc wire_connect(struct wire *w, int wait_ms);
 
 // wire_put hands a message over; it is borrowed until wire_flush has returned HT_OK. Nothing else

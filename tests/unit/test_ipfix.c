@@ -10,13 +10,32 @@
 #include "ipfix_text.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fixbuf/public.h>
+#include <netdb.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+// In place of the system's: one name whose resolver takes its time.
+static atomic_uint times_asked;
+int getaddrinfo(
+	const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **out
+) {
+	int (*const real)(const char *, const char *, const struct addrinfo *, struct addrinfo **)
+		= (int (*)(const char *, const char *, const struct addrinfo *, struct addrinfo **)
+		)dlsym(RTLD_NEXT, "getaddrinfo");
+	if (strcmp(host, "slow.test") != 0 || hints->ai_flags & AI_NUMERICHOST)
+		return real(host, port, hints, out);
+	times_asked++;
+	usleep(2000000);
+	return EAI_AGAIN;
+}
 
 #define PEN 64512
 #define DOMAIN 42
@@ -1105,6 +1124,35 @@ static void nobody_listens(void **state) {
 	stop(&p);
 }
 
+// A resolver that is away holds up nobody but the thread that asks it.
+static void a_slow_resolver(void **state) {
+	(void)state;
+	const struct ht_sink_options o = {.to = "ipfix+tcp://slow.test:4739", .domain = DOMAIN};
+	struct ht_link *l;
+	char err[200];
+	assert_int_equal(ht_link_ipfix_tcp.open(&l, &o, err, sizeof(err)), HT_OK);
+	for (unsigned i = 0; i < 2; i++) {
+		struct timespec a, b;
+		clock_gettime(CLOCK_MONOTONIC, &a);
+		assert_int_equal(ht_link_ipfix_tcp.connect(l, 5), HT_MORE);
+		clock_gettime(CLOCK_MONOTONIC, &b);
+		assert_true(
+			(b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000 < 1000
+		);
+		ht_link_ipfix_tcp.break_off(l);
+	}
+	enum ht_rc rc;
+	do
+		rc = ht_link_ipfix_tcp.connect(l, 100);
+	while (rc == HT_MORE);
+	assert_int_equal(rc, HT_ERROR);
+	assert_non_null(strstr(ht_link_ipfix_tcp.error(l), gai_strerror(EAI_AGAIN)));
+	assert_int_equal(times_asked, 1); // the tries shared it
+	assert_int_equal(ht_link_ipfix_tcp.connect(l, 0), HT_MORE);
+	ht_link_ipfix_tcp.close(l); // while it is being asked
+	usleep(2500000); // for leaks to be seen
+}
+
 static void refused_in_order(void **state) {
 	(void)state;
 	struct pair p;
@@ -1298,6 +1346,7 @@ int main(void) {
 		cmocka_unit_test(a_reset_in_the_middle),
 		cmocka_unit_test(an_end_is_a_break),
 		cmocka_unit_test(nobody_listens),
+		cmocka_unit_test(a_slow_resolver),
 		cmocka_unit_test(refused_in_order),
 		cmocka_unit_test(templates_come_again),
 		cmocka_unit_test(udp_hears_of_a_closed_port),
