@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The link: a producer of librdkafka, and what became of each record.
 //
+// Two calls of librdkafka may wait long and are made aside: what a broker says of the topic, and
+// the end of a producer.
+//
 // Everything that librdkafka tells (delivery reports, errors, its log) waits in its queue until
 // rd_kafka_poll, and so comes in the thread that uses the link.
 
+#include "aside.h"
 #include "encode.h"
 #include "kafka_int.h"
 #include "protobuf.h"
@@ -20,6 +24,7 @@ enum state { UNDER_WAY, DELIVERED, REFUSED };
 
 #define NO_TOPIC_MS 2000 // a broker may be about to create it
 #define TOPIC_ANSWER_MS 1000
+#define CLOSE_MS 1000 // how long the end of the last producer is waited for
 #define WHY_MAX 400
 
 struct ht_link {
@@ -31,6 +36,9 @@ struct ht_link {
 	rd_kafka_t *rk; // NULL: there is no producer now
 	rd_kafka_topic_t *topic;
 	bool broken; // what it does from here on means nothing
+	struct question *question; // about the topic, under way; NULL: none
+	struct ht_aside *asking; // in which it is
+	struct ht_aside *ending; // of the producer before; NULL: it has ended
 	bool up; // connect said so
 	bool all_down; // no broker of those known can be reached, as told since connect began
 	bool connecting;
@@ -144,6 +152,65 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	(void)text;
 }
 
+// ---- what is done aside
+
+struct question {
+	rd_kafka_t *rk;
+	rd_kafka_topic_t *topic;
+	rd_kafka_resp_err_t asked, topic_says;
+};
+
+static void ask(void *ctx) {
+	struct question *const q = ctx;
+	const struct rd_kafka_metadata *all;
+	q->asked = rd_kafka_metadata(q->rk, 0, q->topic, &all, TOPIC_ANSWER_MS);
+	if (q->asked != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	q->topic_says = all->topic_cnt == 1 ? all->topics[0].err : RD_KAFKA_RESP_ERR_NO_ERROR;
+	rd_kafka_metadata_destroy(all);
+}
+
+// A producer at its end, and who may be using it yet.
+struct ending {
+	rd_kafka_t *rk;
+	rd_kafka_topic_t *topic;
+	struct ht_aside *asking;
+};
+
+static void end_producer(void *ctx) {
+	struct ending *const e = ctx;
+	while (e->asking != NULL && !ht_aside_wait(e->asking, TOPIC_ANSWER_MS))
+		;
+	ht_aside_free(e->asking);
+	if (e->topic != NULL)
+		rd_kafka_topic_destroy(e->topic);
+	rd_kafka_destroy_flags(e->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+static void end_aside(struct ht_link *l) {
+	struct ending here = {l->rk, l->topic, l->asking};
+	struct ending *const e = malloc(sizeof(*e));
+	if (e != NULL) {
+		*e = here;
+		l->ending = ht_aside_run(end_producer, free, e);
+	}
+	if (l->ending == NULL) { // no memory: then it is waited for
+		free(e);
+		end_producer(&here);
+	}
+}
+
+// has_ended tells whether the producer before the next one is gone.
+static bool has_ended(struct ht_link *l, int wait_ms) {
+	if (l->ending == NULL)
+		return true;
+	if (!ht_aside_wait(l->ending, wait_ms))
+		return false;
+	ht_aside_free(l->ending);
+	l->ending = NULL;
+	return true;
+}
+
 // ---- the producer
 
 static void drop_producer(struct ht_link *l) {
@@ -154,11 +221,11 @@ static void drop_producer(struct ht_link *l) {
 		l->rk,
 		RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING
 	);
-	if (l->topic != NULL)
-		rd_kafka_topic_destroy(l->topic);
-	rd_kafka_destroy_flags(l->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	end_aside(l);
 	l->rk = NULL;
 	l->topic = NULL;
+	l->asking = NULL;
+	l->question = NULL;
 	l->up = l->connecting = false;
 	l->given = l->num_settled = 0;
 }
@@ -200,6 +267,8 @@ static enum ht_rc kafka_check(const struct ht_sink_options *o, char *err, size_t
 
 static void kafka_close(struct ht_link *l) {
 	drop_producer(l);
+	(void)has_ended(l, CLOSE_MS);
+	ht_aside_free(l->ending);
 	if (l->conf.conf != NULL)
 		rd_kafka_conf_destroy(l->conf.conf);
 	ht_json_free(l->json);
@@ -240,16 +309,33 @@ kafka_open(struct ht_link **out, const struct ht_sink_options *o, char *err, siz
 	return HT_OK;
 }
 
+static bool begin_to_ask(struct ht_link *l) {
+	l->question = malloc(sizeof(*l->question));
+	if (l->question == NULL)
+		return false;
+	*l->question = (struct question){.rk = l->rk, .topic = l->topic};
+	l->asking = ht_aside_run(ask, free, l->question);
+	if (l->asking == NULL)
+		free(l->question);
+	return l->asking != NULL;
+}
+
 // ask_for_topic: a broker is there, what does it say of the topic?
-static enum ht_rc ask_for_topic(struct ht_link *l) {
-	const struct rd_kafka_metadata *all;
-	rd_kafka_resp_err_t err = rd_kafka_metadata(l->rk, 0, l->topic, &all, TOPIC_ANSWER_MS);
+static enum ht_rc ask_for_topic(struct ht_link *l, int wait_ms) {
+	if (l->asking == NULL && !begin_to_ask(l)) {
+		say(l, "no memory, or no thread");
+		return HT_ERROR;
+	}
+	const bool answered = ht_aside_wait(l->asking, wait_ms);
 	rd_kafka_poll(l->rk, 0);
-	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (!answered)
 		return l->broken || l->all_down ? HT_ERROR : HT_MORE;
-	if (all->topic_cnt == 1)
-		err = all->topics[0].err;
-	rd_kafka_metadata_destroy(all);
+	const rd_kafka_resp_err_t asked = l->question->asked, err = l->question->topic_says;
+	ht_aside_free(l->asking);
+	l->asking = NULL;
+	l->question = NULL;
+	if (asked != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return l->broken || l->all_down ? HT_ERROR : HT_MORE;
 	if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return l->broken ? HT_ERROR : HT_OK;
 	const bool soon = err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
@@ -264,11 +350,13 @@ static enum ht_rc try_to_connect(struct ht_link *l, int wait_ms) {
 	rd_kafka_poll(l->rk, 0);
 	if (l->broken)
 		return HT_ERROR;
+	const int64_t until = now_ms() + wait_ms;
 	char *cluster
 		= rd_kafka_clusterid(l->rk, wait_ms); // which any broker tells, once it answers
 	if (cluster != NULL) {
 		rd_kafka_mem_free(l->rk, cluster);
-		return ask_for_topic(l);
+		const int64_t left = until - now_ms();
+		return ask_for_topic(l, left > 0 ? (int)left : 0);
 	}
 	rd_kafka_poll(l->rk, 0);
 	return l->broken || l->all_down ? HT_ERROR : HT_MORE;
@@ -279,6 +367,8 @@ static enum ht_rc kafka_connect(struct ht_link *l, int wait_ms) {
 		drop_producer(l);
 	if (l->up)
 		return HT_OK;
+	if (!has_ended(l, wait_ms))
+		return HT_MORE;
 	if (l->rk == NULL && make_producer(l) != HT_OK)
 		return HT_ERROR;
 	if (!l->connecting) {

@@ -10,7 +10,7 @@
 #define KAFKA_TOPIC_MAX 249 // as Kafka has it
 
 struct kafka_conf {
-	rd_kafka_conf_t *conf; // NULL once a producer took it
+	rd_kafka_conf_t *conf; // each producer takes a copy
 	char topic[KAFKA_TOPIC_MAX + 1];
 	int key; // enum ht_field_id; -1: messages have none
 	int stall_ms;

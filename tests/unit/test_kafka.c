@@ -586,10 +586,34 @@ static void ending_does_not_hang(void **state) {
 	}
 }
 
+// Whoever connects waits no longer than it was told to, however late the brokers answer.
+static void slow_brokers(void **state) {
+	(void)state;
+	set_options(NULL);
+	for (int id = 1; id <= 2; id++)
+		rd_kafka_mock_broker_set_rtt(cluster, id, 400);
+	struct ht_link *l = open_link();
+	enum ht_rc rc;
+	int64_t longest = 0;
+	const int64_t begun = now_ms();
+	do {
+		const int64_t before = now_ms();
+		rc = ops->connect(l, 5);
+		longest = now_ms() - before > longest ? now_ms() - before : longest;
+	} while (rc == HT_MORE && now_ms() - begun < 20000);
+	assert_int_equal(rc, HT_OK);
+	assert_true(now_ms() - begun > 400);
+	assert_true(longest < 300);
+	ops->break_off(l);
+	(void)ops->connect(l, 5); // and again, broken off while it asks
+	ops->close(l);
+}
+
 int main(void) {
 #define WITH_BROKERS(name) cmocka_unit_test_setup_teardown(name, start_brokers, stop_brokers)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_are_checked),
+		WITH_BROKERS(slow_brokers),
 		cmocka_unit_test(options_that_exclude_each_other_fail_at_open),
 		WITH_BROKERS(each_arrives_once_in_order),
 		WITH_BROKERS(protobuf_arrives_as_well),
