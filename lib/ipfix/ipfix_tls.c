@@ -37,6 +37,9 @@ static bool load(struct tls *t, const struct ht_sink_options *o, char *what, siz
 	snprintf(what, what_len, "TLS");
 	if (SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) != 1)
 		return false;
+	// A collector that begins a new handshake would have writes wait for what is only read
+	// later.
+	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
 	if (o->tls_ca == NULL) {
 		snprintf(what, what_len, "the system's certificates");
@@ -175,7 +178,8 @@ enum ht_rc tls_write(struct tls *t, struct ht_span message) {
 	const int rc = SSL_write(t->ssl, message.p, (int)message.len);
 	if (rc > 0) // all of it: memory does not say that it is full
 		return HT_OK;
-	(void)outcome(t, rc);
+	if (outcome(t, rc) == HT_MORE)
+		snprintf(t->error, sizeof(t->error), "TLS: the collector wants to be heard first");
 	return HT_ERROR;
 }
 
