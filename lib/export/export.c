@@ -89,8 +89,24 @@ void sink_too_large(struct ht_sink *s) {
 	s->stats.lost++;
 }
 
+// A last line without an end is one that was torn (a crash, a full disk): it is ended, so that what
+// follows stands by itself. That waits for the first record: whoever wrote the file before may do
+// so until then.
+static void end_torn_line(struct ht_sink *s) {
+	struct stat st;
+	char last = '\n';
+	if (fstat(s->torn, &st) == 0 && st.st_size > 0
+	    && pread(s->torn, &last, 1, st.st_size - 1) == 1 && last != '\n'
+	    && write(s->fd, "\n", 1) != 1)
+		s->error = errno;
+	close(s->torn);
+	s->torn = -1;
+}
+
 void ht_sink_write(struct ht_sink *s, const struct ht_record *r) {
 	s->stats.records++;
+	if (HT_UNLIKELY(s->torn >= 0))
+		end_torn_line(s);
 	// Only the rest of a torn record can be that long here: the file is still full.
 	if (HT_UNLIKELY(s->len >= SINK_BATCH))
 		ht_sink_flush(s);
@@ -115,14 +131,6 @@ const char *ht_sink_error(const struct ht_sink *s) {
 	return s->message;
 }
 
-int ht_sink_fd(const struct ht_sink *s) {
-	return s->fd;
-}
-
-bool ht_sink_is_dead(const struct ht_sink *s) {
-	return s->dead;
-}
-
 void ht_sink_stats(const struct ht_sink *s, struct ht_sink_stats *out) {
 	*out = s->stats;
 }
@@ -130,6 +138,8 @@ void ht_sink_stats(const struct ht_sink *s, struct ht_sink_stats *out) {
 static void sink_free(struct ht_sink *s) {
 	if (s->own_fd)
 		close(s->fd);
+	if (s->torn >= 0)
+		close(s->torn);
 	free(s->message);
 	free(s->spec);
 	memo_free(&s->memo);
@@ -146,16 +156,13 @@ static const struct ht_sink_ops *kind_of(const char *spec, size_t len) {
 	return NULL;
 }
 
-bool ht_sink_known(const char *spec) {
-	return kind_of(spec, strcspn(spec, ":")) != NULL;
-}
-
 static struct ht_sink *sink_new(const struct ht_sink_ops *ops, const char *name) {
 	struct ht_sink *s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return NULL;
 	s->ops = ops;
 	s->fd = STDOUT_FILENO;
+	s->torn = -1;
 	s->message_len = strlen(ops->name) + strlen(name) + 128;
 	s->message = malloc(s->message_len);
 	s->buf = malloc(SINK_BATCH + SINK_RECORD_MAX + SINK_SLACK);
@@ -168,20 +175,9 @@ static struct ht_sink *sink_new(const struct ht_sink_ops *ops, const char *name)
 	return s;
 }
 
-// What the file has already. A last line without an end is one that was torn (a crash, a full
-// disk): it is ended, so that what follows stands by itself.
-static void look_at_end(struct ht_sink *s, const char *name) {
+static bool has_something(int fd) {
 	struct stat st;
-	char last = '\n';
-	if (fstat(s->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
-		return;
-	s->continues = true;
-	const int fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	if (pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n' && write(s->fd, "\n", 1) != 1)
-		s->error = errno;
-	close(fd);
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
 }
 
 static bool open_file(struct ht_sink *s, const char *name, const struct ht_sink_params *p) {
@@ -195,7 +191,9 @@ static bool open_file(struct ht_sink *s, const char *name, const struct ht_sink_
 	if (p->no_wait)
 		(void)fcntl(s->fd, F_SETFL, fcntl(s->fd, F_GETFL) & ~O_NONBLOCK);
 	if (p->append)
-		look_at_end(s, name);
+		s->continues = has_something(s->fd);
+	if (s->continues)
+		s->torn = open(name, O_RDONLY | O_CLOEXEC);
 	return true;
 }
 

@@ -49,9 +49,6 @@ HT_MUST_USE enum ht_rc ht_sink_open(
 	size_t err_len
 );
 
-// ht_sink_known tells whether the kind of sink that `spec` begins with is one.
-bool ht_sink_known(const char *spec);
-
 // ht_sink_write formats one record. It never blocks but on the file itself, and never fails: a
 // record that could not be written is counted in `lost`.
 void ht_sink_write(struct ht_sink *s, const struct ht_record *r);
@@ -61,13 +58,6 @@ void ht_sink_flush(struct ht_sink *s);
 
 // ht_sink_error is NULL, or one line that says what was lost and why.
 const char *ht_sink_error(const struct ht_sink *s);
-
-// ht_sink_fd is what it writes to.
-int ht_sink_fd(const struct ht_sink *s);
-
-// ht_sink_is_dead tells whether nothing will ever be written again: the reader of a pipe went away.
-// (A record that was lost is no such thing: a full disk may have room again.)
-bool ht_sink_is_dead(const struct ht_sink *s);
 
 void ht_sink_stats(const struct ht_sink *s, struct ht_sink_stats *out);
 

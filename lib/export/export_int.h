@@ -45,6 +45,7 @@ struct ht_sink {
 	int fd; // -1: `file` has none open
 	bool own_fd;
 	bool continues; // the file had something in it already
+	int torn; // by which its end is read before the first record; -1: that was done
 	bool dead; // the reader is gone (EPIPE): nothing is formatted any more
 	uint32_t num_end; // records in buf
 	uint32_t pinned; // first bytes of buf that are not dropped when a write fails

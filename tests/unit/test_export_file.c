@@ -241,6 +241,35 @@ static void a_plain_file_is_written_and_gone_on_with(void **state) {
 	only(p, "a.csv");
 }
 
+// What was there ends in the middle of a line, and whoever wrote that may go on until the first
+// record comes.
+static void a_torn_line_is_ended_when_a_record_comes(void **state) {
+	struct place *p = *state;
+	for (unsigned goes_on = 0; goes_on < 2; goes_on++) {
+		want(p, "json", goes_on ? "on.json" : "torn.json");
+		const char *const file = path(p, goes_on ? "on.json" : "torn.json");
+		FILE *f = fopen(file, "a");
+		assert_non_null(f);
+		assert_true(fputs("{\"frame\":", f) >= 0 && fflush(f) == 0);
+		p->o.run.append = true;
+		open_link(p);
+		flush(p);
+		assert_true(!goes_on || fputs("1}\n", f) >= 0);
+		fclose(f);
+		give(p, 2);
+		close_link(p);
+		char line[200];
+		f = fopen(file, "r");
+		assert_non_null(f);
+		assert_non_null(fgets(line, sizeof(line), f));
+		assert_string_equal(line, goes_on ? "{\"frame\":1}\n" : "{\"frame\":\n");
+		assert_non_null(fgets(line, sizeof(line), f));
+		assert_non_null(strstr(line, "www.example.com"));
+		assert_null(fgets(line, sizeof(line), f));
+		fclose(f);
+	}
+}
+
 static void each_kind_writes_as_its_sink_does(void **state) {
 	struct place *p = *state;
 	want(p, "json", "a");
@@ -991,6 +1020,7 @@ static void a_disk_that_is_full(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		CASE(a_plain_file_is_written_and_gone_on_with),
+		CASE(a_torn_line_is_ended_when_a_record_comes),
 		CASE(each_kind_writes_as_its_sink_does),
 		CASE(what_is_no_path_is_said),
 		CASE(options_that_make_no_sense),
