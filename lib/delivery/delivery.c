@@ -132,6 +132,10 @@ void ht_delivery_end(struct ht_delivery *d) {
 
 // --- any thread ---------------------------------------------------------------------------------
 
+bool ht_delivery_accounted(const struct ht_delivery *d) {
+	return atomic_load_explicit(&d->accounted, memory_order_acquire);
+}
+
 bool ht_delivery_ended(const struct ht_delivery *d) {
 	return atomic_load_explicit(&d->ended, memory_order_acquire);
 }
@@ -164,10 +168,6 @@ bool ht_delivery_said(struct ht_delivery *d, char *out, size_t out_len) {
 	d->has_said = false;
 	pthread_mutex_unlock(&d->lock);
 	return some;
-}
-
-const struct ht_sink_options *ht_delivery_options(const struct ht_delivery *d) {
-	return d->options;
 }
 
 const struct ht_link_ops *ht_delivery_ops(const struct ht_delivery *d) {
@@ -203,6 +203,13 @@ static void init_locks(struct ht_delivery *d) {
 	pthread_cond_init(&d->wake, &attr);
 	pthread_cond_init(&d->room, &attr);
 	pthread_condattr_destroy(&attr);
+}
+
+uint64_t ht_delivery_memory(const struct ht_sink_options *o) {
+	const struct ht_link_ops *const ops = ht_link_of(o->to);
+	return sizeof(struct ht_delivery) + ((uint64_t)o->queue_mib << 20)
+	       + (ops != NULL && ops->again ? WINDOW_BYTES : 0)
+	       + (o->spool != NULL ? HT_PROTOBUF_MAX : 0);
 }
 
 static bool take_memory(struct ht_delivery *d, const struct ht_delivery_params *p) {

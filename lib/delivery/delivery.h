@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // delivery: an output with all it needs to be on its own: a bounded queue, a thread, the link that
 // it sends through (link.h), what was given and not settled, and a spool where it has one. So a
-// slow or absent collector costs neither the other outputs nor the capture. Uses base, stats,
+// slow or absent collector costs neither the other outputs nor the capture, unless it is told to
+// block (when_full): then all wait for it. Uses base, stats,
 // option, record, queue, export, spool, protobuf, config.
 //
 // One thread puts records (the exporter, or the only one of a replay); the delivery's own thread
 // does the rest. Without that thread (a replay into files) the putter does it, and waits.
 //
 // Records arrive in the order in which they were put, at least once where the link can give again
-// (ht_link_ops.again). What is lost has a counter that says why.
+// (ht_link_ops.again), but for two: one that is given again comes behind those that went out before
+// the break; and what is under way when a run ends goes into the spool behind what is there, and
+// comes in that order in the next. Whoever wants order sorts by sensor_run and sequence. What is
+// lost has a counter that says why.
 
 #pragma once
 
@@ -81,6 +85,10 @@ HT_MUST_USE enum ht_rc ht_delivery_new(
 	struct ht_delivery **out, const struct ht_delivery_params *p, char *err, size_t err_len
 );
 
+// ht_delivery_memory is what one with these options reserves at the most, in bytes, without what
+// its link takes.
+uint64_t ht_delivery_memory(const struct ht_sink_options *o);
+
 // ht_delivery_start starts its thread, where it is to have one; all signals are blocked in it.
 // Records may be put before. False: the system has none.
 HT_MUST_USE bool ht_delivery_start(struct ht_delivery *d);
@@ -105,6 +113,10 @@ void ht_delivery_end(struct ht_delivery *d);
 // ht_delivery_ended tells whether all is done, and closed, since ht_delivery_end.
 bool ht_delivery_ended(const struct ht_delivery *d);
 
+// ht_delivery_accounted tells whether its counts and its verdict stay as they are: all records are
+// delivered, lost, or in the spool, and only closing is left, which may hang.
+bool ht_delivery_accounted(const struct ht_delivery *d);
+
 // ht_delivery_give_up ends all waiting for room: what finds none is lost from now on.
 void ht_delivery_give_up(struct ht_delivery *d);
 
@@ -123,13 +135,12 @@ uint64_t ht_delivery_turns(const struct ht_delivery *d);
 // There is at most one in 10 s.
 bool ht_delivery_said(struct ht_delivery *d, char *out, size_t out_len);
 
-const struct ht_sink_options *ht_delivery_options(const struct ht_delivery *d);
 const struct ht_link_ops *ht_delivery_ops(const struct ht_delivery *d);
 
 // --- its end ---
 
-// ht_delivery_verdict is NULL, or one line that says which records were lost and why. Wants it to
-// have ended.
+// ht_delivery_verdict is NULL, or one line that says which records were lost and why. Wants its
+// accounts to be closed.
 const char *ht_delivery_verdict(const struct ht_delivery *d);
 
 // ht_delivery_free wants it to have ended, or never to have been started. NULL is allowed.

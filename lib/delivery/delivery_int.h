@@ -18,6 +18,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#define CACHE_LINE 64
+
 #define NS_PER_MS 1000000
 #define NS_PER_S 1000000000ll
 
@@ -69,26 +71,27 @@ struct ht_delivery {
 	const volatile sig_atomic_t *interrupted;
 	struct ht_queue *queue; // NULL: inline
 
-	// The thread that puts.
-	uint64_t number; // of the last record
+	// The thread that puts. (Of the counts, too, each has its own; its thread adds to those
+	// once a turn.)
+	_Alignas(CACHE_LINE) uint64_t number; // of the last record
 
 	// Between the two. A thread that is about to wait says so, and looks once more
 	// (ht_queue_fence).
-	pthread_mutex_t lock;
+	_Alignas(CACHE_LINE) pthread_mutex_t lock;
 	pthread_cond_t wake; // the delivery's thread
 	pthread_cond_t room; // the thread that puts
 	atomic_bool sleeping; // the delivery's thread, until the queue has something
 	atomic_bool waiting; // the thread that puts
 	atomic_bool give_up;
 	atomic_llong deadline; // of the end, on the monotonic clock; 0: it goes on
-	atomic_bool ended;
+	atomic_bool accounted, ended;
 	atomic_bool dead;
 	atomic_ullong turns;
 	bool has_said; // under `lock`, as is:
 	char said[512];
 
 	// The delivery's thread.
-	pthread_t thread;
+	_Alignas(CACHE_LINE) pthread_t thread;
 	bool started;
 	struct ht_link *link;
 	enum link_state state;
@@ -96,6 +99,7 @@ struct ht_delivery {
 	unsigned failures; // since something was delivered
 	uint64_t jitter;
 	struct ht_settled settled; // as the link told it last
+	uint64_t settled_too_many; // that it never had: the link is wrong
 	uint64_t unsettled; // records that it has from the queue, and that are not settled
 	uint64_t spool_unsettled; // the same of the spool; given later
 	struct ht_queue_item item; // taken from the queue, and not gone anywhere
@@ -113,7 +117,7 @@ struct ht_delivery {
 	bool spool_read; // all that is in it was given
 	int64_t spool_read_at;
 	uint64_t spool_again; // entries that were given before
-	uint64_t damaged; // of its entries, as it told last
+	uint64_t recovered, damaged; // of its entries, as it told last
 	bool window_behind; // what is to be given again is younger than all in the spool
 	bool spool_refuses; // it could not be written last, and
 	char spool_error[256]; // why
@@ -122,7 +126,7 @@ struct ht_delivery {
 	int64_t told_at;
 	char verdict[1024];
 
-	_Alignas(64) uint64_t ctr[HT_DELIVERY_NUM_CTRS];
+	_Alignas(CACHE_LINE) uint64_t ctr[HT_DELIVERY_NUM_CTRS];
 };
 
 // delivery_lose counts `n` records as lost.
@@ -177,8 +181,8 @@ void delivery_spool_given(struct ht_delivery *d);
 void delivery_spool_settle(struct ht_delivery *d, uint64_t n);
 void delivery_spool_rewind(struct ht_delivery *d);
 
-// delivery_spool_close counts what is left in it.
-void delivery_spool_close(struct ht_delivery *d);
+// delivery_spool_account counts what is left in it, before it is closed.
+void delivery_spool_account(struct ht_delivery *d);
 
 static inline bool delivery_spool_busy(const struct ht_delivery *d) {
 	return d->spool != NULL && ht_spool_count(d->spool) > 0;

@@ -7,6 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+// Entries that were there and cannot be read any more, and such that can be read all the same.
+static void follow(struct ht_delivery *d) {
+	uint64_t now[HT_SPOOL_NUM_CTRS] = {0};
+	ht_spool_stats(d->spool, now);
+	delivery_count(d, HT_DELIVERY_RECOVERED, now[HT_SPOOL_RECOVERED] - d->recovered);
+	d->recovered = now[HT_SPOOL_RECOVERED];
+	if (now[HT_SPOOL_LOST_DAMAGED] != d->damaged)
+		delivery_lose(
+			d, HT_DELIVERY_LOST_SPOOL_FAILED, now[HT_SPOOL_LOST_DAMAGED] - d->damaged
+		);
+	d->damaged = now[HT_SPOOL_LOST_DAMAGED];
+}
+
 enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len) {
 	const struct ht_sink_options *o = d->options;
 	const struct ht_spool_params p = {
@@ -30,9 +43,7 @@ enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len)
 		d->spool = NULL;
 		return rc;
 	}
-	uint64_t counters[HT_SPOOL_NUM_CTRS] = {0};
-	ht_spool_stats(d->spool, counters);
-	delivery_count(d, HT_DELIVERY_RECOVERED, counters[HT_SPOOL_RECOVERED]);
+	follow(d);
 	return HT_OK;
 }
 
@@ -96,16 +107,6 @@ enum ht_rc delivery_spool_move_first(struct ht_delivery *d) {
 	return delivery_spool_busy(d) && !d->window_behind ? HT_OK : delivery_spool_move(d);
 }
 
-// Entries that were there and cannot be read any more.
-static void count_damaged(struct ht_delivery *d) {
-	uint64_t counters[HT_SPOOL_NUM_CTRS] = {0};
-	ht_spool_stats(d->spool, counters);
-	const uint64_t now = counters[HT_SPOOL_LOST_DAMAGED];
-	if (now != d->damaged)
-		delivery_lose(d, HT_DELIVERY_LOST_SPOOL_FAILED, now - d->damaged);
-	d->damaged = now;
-}
-
 // An entry is copied: the spool lends it only until it is told what is settled.
 static enum ht_rc read_entry(struct ht_delivery *d) {
 	struct ht_span bytes;
@@ -113,7 +114,7 @@ static enum ht_rc read_entry(struct ht_delivery *d) {
 		return HT_OK;
 	const enum ht_rc rc = ht_spool_next(d->spool, &bytes);
 	if (rc != HT_OK) {
-		count_damaged(d);
+		follow(d);
 		return HT_MORE;
 	}
 	d->has_entry = true;
@@ -164,15 +165,13 @@ void delivery_spool_rewind(struct ht_delivery *d) {
 	d->spool_read = false;
 }
 
-void delivery_spool_close(struct ht_delivery *d) {
+void delivery_spool_account(struct ht_delivery *d) {
 	if (d->spool == NULL)
 		return;
 	delivery_spool_flush(d);
 	const uint64_t gone = ht_spool_unflushed(d->spool);
-	count_damaged(d);
+	follow(d);
 	delivery_count(d, HT_DELIVERY_SPOOL_LEFT, ht_spool_count(d->spool) - gone);
 	if (gone > 0)
 		delivery_lose(d, HT_DELIVERY_LOST_SPOOL_FAILED, gone);
-	ht_spool_close(d->spool);
-	d->spool = NULL;
 }

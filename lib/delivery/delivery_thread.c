@@ -6,8 +6,10 @@
 //   queue
 //
 // When the link breaks, the window moves into the spool, where there is one and it is empty: then
-// all records stand there in order. (While it is not empty it only has what is younger than the
-// window.) A link that is up but too slow has what the queue cannot hold put into the spool, too.
+// all records stand there in order. (While it is not empty, it only has what is younger than the
+// window.) What does not fit any more is younger than all that did: it waits until more fits, or
+// until all of that is settled. A link that is up but too slow has what the queue cannot hold put
+// into the spool, too.
 
 #include "delivery_int.h"
 
@@ -33,6 +35,8 @@ void delivery_settle(struct ht_delivery *d) {
 	delivery_count(d, HT_DELIVERY_BYTES, now.bytes - d->settled.bytes);
 	d->settled = now;
 	const uint64_t all = d->unsettled + d->spool_unsettled;
+	if (HT_UNLIKELY(delivered + refused > all))
+		d->settled_too_many += delivered + refused - all;
 	delivered = delivered < all ? delivered : all;
 	refused = refused < all - delivered ? refused : all - delivered;
 	if (delivered > 0) {
@@ -296,18 +300,32 @@ static bool is_over(struct ht_delivery *d, bool nothing_to_give) {
 	return d->unsettled + d->spool_unsettled + d->window.num == 0 && !delivery_spool_busy(d);
 }
 
+// got_spool tells that there is nothing to wait for any more: whoever had the spool has left it, or
+// it cannot be opened at all.
+static bool got_spool(struct ht_delivery *d, int64_t now) {
+	char err[256];
+	const enum ht_rc rc = delivery_spool_open(d, err, sizeof(err));
+	if (rc == HT_MORE)
+		return false;
+	d->wants_spool = false;
+	if (rc == HT_OK)
+		return true;
+	pthread_mutex_lock(&d->lock);
+	snprintf(d->said, sizeof(d->said), "%s: goes on without a spool: %s", d->options->to, err);
+	d->has_said = true;
+	pthread_mutex_unlock(&d->lock);
+	d->told_at = now;
+	return true;
+}
+
 // False: there is more to do at once.
 static bool turn(struct ht_delivery *d) {
 	const int64_t now = delivery_now();
-	char err[256];
 	bool busy = false, no_room = false;
 	atomic_fetch_add_explicit(&d->turns, 1, memory_order_relaxed);
-	if (d->wants_spool) {
-		d->wants_spool = delivery_spool_open(d, err, sizeof(err)) != HT_OK;
-		if (d->wants_spool) {
-			pause_for(d, 20ll * NS_PER_MS, false);
-			return true;
-		}
+	if (d->wants_spool && !got_spool(d, now)) {
+		pause_for(d, 20ll * NS_PER_MS, false);
+		return true;
 	}
 	const bool idle = !d->has_item && ht_queue_is_empty(d->queue);
 	if (connected(d, now, idle || d->spool == NULL ? SOON_MS : 0)) {
@@ -424,9 +442,14 @@ static void give_verdict(struct ht_delivery *d) {
 	const char *error = d->ops->error(d->link);
 	const char *sep = " (";
 	size_t n = 0;
+	if (d->settled_too_many > 0)
+		snprintf(
+			d->verdict, sizeof(d->verdict),
+			"%.400s: a fault: %llu records settled that were not given", d->options->to,
+			(unsigned long long)d->settled_too_many
+		);
 	// A file says how many, and why; or that it could not be closed.
-	if (!d->ops->url && error != NULL
-	    && d->ctr[HT_DELIVERY_LOST] == d->ctr[HT_DELIVERY_LOST_REFUSED])
+	else if (!d->ops->url && error != NULL && d->ctr[HT_DELIVERY_LOST] == d->ctr[HT_DELIVERY_LOST_REFUSED])
 		snprintf(d->verdict, sizeof(d->verdict), "%s", error);
 	if (d->ctr[HT_DELIVERY_LOST] == 0 || d->verdict[0] != '\0')
 		return;
@@ -461,8 +484,12 @@ void delivery_close(struct ht_delivery *d) {
 	delivery_settle(d);
 	close_window(d);
 	close_queue(d);
-	delivery_spool_close(d);
+	delivery_spool_account(d);
 	give_verdict(d);
+	// Closing may take its time.
+	atomic_store_explicit(&d->accounted, true, memory_order_release);
+	ht_spool_close(d->spool);
+	d->spool = NULL;
 	d->ops->close(d->link);
 	d->link = NULL;
 	atomic_store_explicit(&d->ended, true, memory_order_release);

@@ -30,6 +30,8 @@ static struct script {
 	atomic_uint refuse_each; // every n-th is refused
 	atomic_uint slow_us; // each takes so long
 	atomic_bool hangs; // give does not come back
+	atomic_bool hangs_in_close;
+	atomic_uint settles_more; // than it was given
 	atomic_uint given, connects, opened, closed;
 	// Settled: what the collector has.
 	atomic_uint num_got;
@@ -141,6 +143,7 @@ static enum ht_rc link_poll(struct ht_link *l, bool flush, int wait_ms) {
 
 static void link_settled(const struct ht_link *l, struct ht_settled *out) {
 	*out = l->settled;
+	out->delivered += script.settles_more;
 }
 
 static const char *link_error(const struct ht_link *l) {
@@ -158,6 +161,8 @@ static bool link_is_dead(const struct ht_link *l) {
 }
 
 static void link_close(struct ht_link *l) {
+	while (script.hangs_in_close)
+		usleep(1000);
 	script.closed++;
 	free(l);
 }
@@ -816,6 +821,81 @@ static void test_spool_of_another(void **state) {
 	remove_all(folder);
 }
 
+// One whose spool cannot be opened when the other has left it says so once, and does without.
+static void test_spool_of_another_fails(void **state) {
+	(void)state;
+	begin_script();
+	struct ht_sink_options o = options(new_folder());
+	struct ht_delivery *old = start(&test_link, &o, true);
+	const struct ht_delivery_params p = {
+		.ops = &test_link,
+		.options = &o,
+		.kinds = HT_KIND_HELLO,
+		.threaded = true,
+		.successor = true,
+	};
+	struct ht_delivery *d;
+	char err[512], moved[64];
+	assert_int_equal(ht_delivery_new(&d, &p, err, sizeof(err)), HT_OK);
+	snprintf(moved, sizeof(moved), "%s-moved", folder);
+	assert_int_equal(rename(folder, moved), 0);
+	FILE *f = fopen(folder, "w"); // where the folder was
+	assert_non_null(f);
+	fclose(f);
+	assert_true(ht_delivery_start(d));
+	put(d, 1, 10);
+	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 10)
+	assert_true(ht_delivery_said(d, err, sizeof(err)));
+	assert_non_null(strstr(err, "goes on without a spool"));
+	ht_delivery_end(old);
+	UNTIL(ht_delivery_ended(old))
+	finish(d);
+	ht_delivery_free(old);
+	ht_delivery_free(d);
+	remove_all(folder);
+	remove_all(moved);
+}
+
+// --- the end ------------------------------------------------------------------------------------
+
+// What a link that does not close leaves in the spool is known all the same.
+static void test_hangs_in_close(void **state) {
+	(void)state;
+	begin_script();
+	script.refuses_to_connect = true;
+	script.hangs_in_close = true;
+	struct ht_sink_options o = options(new_folder());
+	struct ht_delivery *d = start(&test_link, &o, true);
+	put(d, 1, 100);
+	assert_false(ht_delivery_accounted(d));
+	ht_delivery_end(d);
+	UNTIL(ht_delivery_accounted(d))
+	assert_false(ht_delivery_ended(d));
+	assert_true(ht_delivery_balanced(ht_delivery_count(d)));
+	assert_int_equal(ctr(d, HT_DELIVERY_SPOOL_LEFT), 100);
+	script.hangs_in_close = false;
+	finish(d);
+	ht_delivery_free(d);
+	remove_all(folder);
+}
+
+static void test_settles_too_many(void **state) {
+	(void)state;
+	begin_script();
+	const struct ht_sink_options o = options(NULL);
+	struct ht_delivery *d = start(&test_link, &o, true);
+	put(d, 1, 10);
+	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 10)
+	script.settles_more = 3;
+	finish(d);
+	assert_int_equal(ctr(d, HT_DELIVERY_DELIVERED), 10);
+	assert_string_equal(
+		ht_delivery_verdict(d),
+		"test://there: a fault: 3 records settled that were not given"
+	);
+	ht_delivery_free(d);
+}
+
 // --- inline, and not started --------------------------------------------------------------------
 
 static void test_inline(void **state) {
@@ -982,7 +1062,8 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_delivers),
 		cmocka_unit_test(test_is_quick),
-		cmocka_unit_test(test_wakes_in_a_burst), cmocka_unit_test(test_sleeps_when_idle),
+		cmocka_unit_test(test_wakes_in_a_burst),
+		cmocka_unit_test(test_sleeps_when_idle),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_breaks),
 		cmocka_unit_test(test_breaks_for_good),
@@ -1001,6 +1082,9 @@ int main(void) {
 		cmocka_unit_test(test_spool_of_another),
 		cmocka_unit_test(test_spool_too_small_for_window),
 		cmocka_unit_test(test_spool_refused_by_disk),
+		cmocka_unit_test(test_spool_of_another_fails),
+		cmocka_unit_test(test_hangs_in_close),
+		cmocka_unit_test(test_settles_too_many),
 		cmocka_unit_test(test_inline),
 		cmocka_unit_test(test_not_started),
 		cmocka_unit_test(test_parse),
