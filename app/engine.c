@@ -270,7 +270,8 @@ static void end_outputs(struct engine *e) {
 	sinks_end(k);
 	sinks_wait(k);
 	sinks_tell(k, say_line, e);
-	e->dropped_output = !sinks_close(k, k) || e->dropped_output;
+	e->dropped_output
+		= !sinks_close(k, k, telemetry_sink_ends, e->telemetry) || e->dropped_output;
 }
 
 // What is there is read and written, then the threads end. One that does not is left behind.

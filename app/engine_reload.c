@@ -92,7 +92,7 @@ void engine_leave(struct engine *e) {
 	}
 	for (struct sinks **at = &e->leaving; *at != NULL;) {
 		struct sinks *const old = *at;
-		if (!sinks_close(old, e->exporter.sinks)) {
+		if (!sinks_close(old, e->exporter.sinks, telemetry_sink_ends, e->telemetry)) {
 			at = &old->next;
 			continue;
 		}

@@ -60,7 +60,7 @@ static int replay(const struct options *o) {
 	}
 	sinks_end(&sinks);
 	sinks_wait(&sinks);
-	const bool closed = sinks_close(&sinks, &sinks);
+	const bool closed = sinks_close(&sinks, &sinks, NULL, NULL);
 	ledger_sinks(&l, &sinks);
 	if (!closed)
 		ledger_give_up(&l, &sinks);

@@ -381,12 +381,20 @@ static void close_one(struct sinks *k, struct sink *s, struct sinks *to) {
 	s->d = NULL;
 }
 
-bool sinks_close(struct sinks *k, struct sinks *to) {
+bool sinks_close(
+	struct sinks *k,
+	struct sinks *to,
+	void (*closes)(void *ctx, const struct ht_delivery *d),
+	void *ctx
+) {
 	bool all = true;
 	for (unsigned i = 0; i < k->num; i++) {
 		struct sink *s = &k->v[i];
-		if (s->d != NULL && !s->lent && ht_delivery_ended(s->d))
+		if (s->d != NULL && !s->lent && ht_delivery_ended(s->d)) {
+			if (closes != NULL)
+				closes(ctx, s->d);
 			close_one(k, s, to);
+		}
 		all = all && (s->d == NULL || s->lent);
 	}
 	return all;

@@ -75,8 +75,14 @@ void sinks_end(struct sinks *k);
 bool sinks_ended(const struct sinks *k);
 
 // sinks_close closes those that have ended, says what they lost, and adds what became of their
-// records to `to`: k itself, or the set that took its place. True: none is left.
-bool sinks_close(struct sinks *k, struct sinks *to);
+// records to `to`: k itself, or the set that took its place. `closes`, unless NULL, is told of each
+// before it is freed: nobody may look at it from then on. True: none is left.
+bool sinks_close(
+	struct sinks *k,
+	struct sinks *to,
+	void (*closes)(void *ctx, const struct ht_delivery *d),
+	void *ctx
+);
 
 // sinks_succeed adds the sums of `old` to those of the set that took its place.
 void sinks_succeed(struct sinks *k, const struct sinks *old);

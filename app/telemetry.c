@@ -2,6 +2,7 @@
 
 #include "telemetry.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,6 +25,18 @@ const struct ht_counter telemetry_handed_in = {
 	"frames taken over from other workers",
 };
 
+// Outputs of one name and number. One takes the place of another while that is ending still, and
+// may be handed on: so their counters are summed when somebody asks.
+struct output {
+	struct output *next;
+	unsigned number;
+	uint64_t past[HT_DELIVERY_NUM_CTRS]; // of those that have ended
+	uint64_t total[HT_DELIVERY_NUM_CTRS]; // what is shown
+	char name[];
+};
+
+#define MAX_SHOWN (8 * MAX_SINKS) // deliveries at one time, those that are ending included
+
 struct telemetry {
 	struct ht_metrics *metrics;
 	struct ht_tally *tally;
@@ -31,7 +44,13 @@ struct telemetry {
 	unsigned num_workers;
 	struct ht_dpdk *dpdk;
 	uint64_t (*queues)[HT_QUEUE_NUM_CTRS]; // summed when somebody asks
-	struct ht_metrics_set *sinks[MAX_SINKS];
+	pthread_mutex_t lock; // of what follows
+	struct output *outputs;
+	unsigned num_shown;
+	struct {
+		struct ht_delivery *d;
+		struct output *output;
+	} shown[MAX_SHOWN];
 	bool ok;
 };
 
@@ -63,6 +82,20 @@ add(struct telemetry *t,
 	add_kind(t, HT_METRICS_COUNTER, out, table, num, block, labels, num_labels);
 }
 
+static void collect_outputs(struct telemetry *t) {
+	for (struct output *o = t->outputs; o != NULL; o = o->next) {
+		uint64_t now[HT_DELIVERY_NUM_CTRS];
+		memcpy(now, o->past, sizeof(now));
+		for (unsigned i = 0; i < t->num_shown; i++)
+			if (t->shown[i].output == o)
+				ht_stats_sum(
+					now, ht_delivery_count(t->shown[i].d), HT_DELIVERY_NUM_CTRS
+				);
+		for (unsigned k = 0; k < HT_DELIVERY_NUM_CTRS; k++)
+			__atomic_store_n(&o->total[k], now[k], __ATOMIC_RELAXED);
+	}
+}
+
 static void collect(void *ctx) {
 	struct telemetry *t = ctx;
 	for (unsigned i = 0; i < t->num_workers; i++) {
@@ -71,6 +104,9 @@ static void collect(void *ctx) {
 		for (unsigned k = 0; k < HT_QUEUE_NUM_CTRS; k++)
 			__atomic_store_n(&t->queues[i][k], now[k], __ATOMIC_RELAXED);
 	}
+	pthread_mutex_lock(&t->lock);
+	collect_outputs(t);
+	pthread_mutex_unlock(&t->lock);
 }
 
 static void add_workers(struct telemetry *t, const struct options *o) {
@@ -127,26 +163,80 @@ static void add_ports(struct telemetry *t) {
 	}
 }
 
+// The one of this name and number, a new one if need be. NULL: no memory, or too many samples.
+static struct output *find_output(struct telemetry *t, const char *name, unsigned number) {
+	for (struct output *o = t->outputs; o != NULL; o = o->next)
+		if (o->number == number && strcmp(o->name, name) == 0)
+			return o;
+	const size_t len = strlen(name) + 1;
+	struct output *const o = calloc(1, sizeof(*o) + len);
+	char text[16];
+	if (o == NULL)
+		return NULL;
+	o->number = number;
+	memcpy(o->name, name, len);
+	snprintf(text, sizeof(text), "%u", number);
+	// The same one may be there twice: /dev/null.
+	const struct ht_label both[2] = {{"sink", o->name}, {"output", text}};
+	if (ht_metrics_add(
+		    t->metrics, NULL, ht_delivery_counters, HT_DELIVERY_NUM_CTRS, o->total,
+		    HT_METRICS_COUNTER, both, 2
+	    )
+	    != HT_OK) {
+		free(o);
+		return NULL;
+	}
+	o->next = t->outputs;
+	t->outputs = o;
+	return o;
+}
+
+static bool is_shown(const struct telemetry *t, const struct ht_delivery *d) {
+	for (unsigned i = 0; i < t->num_shown; i++)
+		if (t->shown[i].d == d)
+			return true;
+	return false;
+}
+
+// One that was handed on stays what it was.
 static void add_sinks(struct telemetry *t, struct sinks *k) {
 	for (unsigned i = 0; i < k->num; i++) {
-		char number[16];
-		snprintf(number, sizeof(number), "%u", i);
-		// The same one may be there twice: /dev/null.
-		const struct ht_label both[2] = {{"sink", k->v[i].name}, {"output", number}};
-		add(t, &t->sinks[i], ht_delivery_counters, HT_DELIVERY_NUM_CTRS,
-		    ht_delivery_count(k->v[i].d), both, 2);
+		if (is_shown(t, k->v[i].d))
+			continue;
+		struct output *o
+			= t->num_shown < MAX_SHOWN ? find_output(t, k->v[i].name, i) : NULL;
+		if (o == NULL) {
+			t->ok = false;
+			continue;
+		}
+		t->shown[t->num_shown].d = k->v[i].d;
+		t->shown[t->num_shown++].output = o;
 	}
 }
 
 void telemetry_sinks(struct telemetry *t, struct sinks *sinks) {
 	if (t == NULL)
 		return;
-	for (unsigned i = 0; i < MAX_SINKS; i++) {
-		if (t->sinks[i] != NULL)
-			ht_metrics_end(t->metrics, t->sinks[i]);
-		t->sinks[i] = NULL;
-	}
+	pthread_mutex_lock(&t->lock);
 	add_sinks(t, sinks);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void telemetry_sink_ends(void *telemetry, const struct ht_delivery *d) {
+	struct telemetry *t = telemetry;
+	if (t == NULL)
+		return;
+	pthread_mutex_lock(&t->lock);
+	for (unsigned i = 0; i < t->num_shown; i++)
+		if (t->shown[i].d == d) {
+			ht_stats_sum(
+				t->shown[i].output->past, ht_delivery_count(t->shown[i].d),
+				HT_DELIVERY_NUM_CTRS
+			);
+			t->shown[i] = t->shown[--t->num_shown];
+			break;
+		}
+	pthread_mutex_unlock(&t->lock);
 }
 
 bool telemetry_start(
@@ -166,6 +256,7 @@ bool telemetry_start(
 		fputs("hellotap: metrics: no memory\n", stderr);
 		return false;
 	}
+	pthread_mutex_init(&t->lock, NULL);
 	t->ok = true;
 	t->workers = workers;
 	t->num_workers = num_workers;
@@ -207,6 +298,11 @@ void telemetry_free(struct telemetry *t) {
 	if (t == NULL)
 		return;
 	ht_metrics_free(t->metrics);
+	for (struct output *o = t->outputs, *next; o != NULL; o = next) {
+		next = o->next;
+		free(o);
+	}
+	pthread_mutex_destroy(&t->lock);
 	ht_tally_free(t->tally);
 	free(t->queues);
 	free(t);

@@ -29,5 +29,8 @@ void telemetry_free(struct telemetry *t);
 // telemetry_tally is where the exporter counts hellos; NULL when nobody asks.
 struct ht_tally *telemetry_tally(struct telemetry *t);
 
-// telemetry_sinks says that other sinks have taken the place of those registered.
+// telemetry_sinks says which sinks there are now. Those that they took the place of are counted on
+// until telemetry_sink_ends, which wants to be called before a delivery is freed. `telemetry` is a
+// struct telemetry, or NULL.
 void telemetry_sinks(struct telemetry *t, struct sinks *sinks);
+void telemetry_sink_ends(void *telemetry, const struct ht_delivery *d);

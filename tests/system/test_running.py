@@ -6,11 +6,14 @@ usage: test_running.py PROGRAM CAPTURES-FOLDER [CASE...]
 Skipped (77) where this machine lacks something; what a single case lacks is said at the case.
 """
 
+import contextlib
 import os
 import pwd
 import re
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 import mix
@@ -364,6 +367,50 @@ class Tells(LiveTest):
         total, p = self.metrics_and_ledger({"interfaces": ["vb"], "workers": {"count": 2}})
         for word in ("frames", "received", "kernel_dropped", "withheld", "bytes"):
             self.assertEqual(total(f"interface_{word}"), p.capture[word], word)
+
+    def collector(self):
+        """Takes all that comes, and reads nothing of it. Returns its port."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    with listener.accept()[0] as c:
+                        while c.recv(1 << 16):
+                            pass
+
+        threading.Thread(target=serve, daemon=True).start()
+        return listener.getsockname()[1]
+
+    def test_metrics_of_outputs_that_go_on(self):
+        """SIGHUP: a file is opened again, a collector stays connected, and each record is counted once."""
+        if sensor.without("fixbuf"):
+            self.skipTest("built without libfixbuf")
+        folder = self.folder()
+        outputs = [f"json:{folder}/records", f"ipfix+tcp://127.0.0.1:{self.collector()}"]
+        p = self.sensor({"interfaces": ["vb"], "outputs": outputs})
+        third = len(MANY.frames) // 3
+        for n, frames in enumerate((MANY.frames[:third], MANY.frames[third : 2 * third], MANY.frames[2 * third :])):
+            self.feed(p, "va", frames)
+            self.assertTrue(until(lambda: self.delivered(p) == 2 * [p.metric("record_queue_records_total")]), p.said())
+            before = self.delivered(p)
+            if n < 2:
+                p.send(signal.SIGHUP)
+                self.assertTrue(until(lambda: p.said().count("outputs opened again") == n + 1), p.said())
+                self.assertEqual(self.delivered(p), before)
+        self.assertEqual(p.metric("sink_connects_total"), 4)  # the file's, three times
+        seen = self.delivered(p)
+        p.end()
+        self.expect(p, frames=len(MANY.frames))
+        self.assertEqual(seen, [s["delivered"] for s in p.ledger["sinks"]])
+
+    def delivered(self, p):
+        """Of each output."""
+        found = sorted((k, v) for k, v in p.metrics().items() if k[0] == "hellotap_sink_delivered_total")
+        self.assertEqual(len(found), 2)
+        by_output = {dict(k[1:])["output"]: int(v) for k, v in found}
+        return [by_output["0"], by_output["1"]]
 
     def test_end_after_idle(self):
         p = self.sensor(dpdk("net_pcap0,rx_pcap=" + MANY.path, service={"end_after_idle_s": 1}))
