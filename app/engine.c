@@ -204,7 +204,7 @@ static void watch(struct engine *e, const sigset_t *signals) {
 		look_at_threads(e);
 		look_at_links(e);
 		engine_retire(e);
-		if (e->leaving != NULL && !e->handed)
+		if (!e->handed && e->exporter.sinks->before != NULL)
 			engine_leave(e);
 		if (e->reopen)
 			engine_reopen(e);
@@ -262,11 +262,11 @@ static void end_outputs(struct engine *e) {
 		return;
 	for (bool waits = true; waits;) {
 		sinks_tell(k, say_line, e);
-		if (e->leaving != NULL)
+		if (k->before != NULL)
 			engine_leave(e);
-		waits = e->leaving != NULL && !sinks_ended(e->leaving);
+		waits = sinks_left(k);
 	}
-	e->dropped_output = e->leaving != NULL;
+	e->dropped_output = k->before != NULL;
 	sinks_end(k);
 	sinks_wait(k);
 	sinks_tell(k, say_line, e);

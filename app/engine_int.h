@@ -25,7 +25,6 @@ struct engine {
 	struct exporter exporter;
 	struct sources sources;
 	struct telemetry *telemetry;
-	struct sinks *leaving; // sets that others took the place of, and that are ending
 	struct notify notify;
 	struct summary sum;
 	atomic_bool open; // all that the run reads and writes

@@ -99,7 +99,7 @@ static bool start_workers(struct engine *e) {
 }
 
 bool engine_start(struct engine *e) {
-	if (!sinks_start(e->exporter.sinks, NULL) || !start_workers(e))
+	if (!sinks_start(e->exporter.sinks) || !start_workers(e))
 		return false;
 	e->exporter.workers = e->workers;
 	e->exporter.num_workers = e->num_workers;

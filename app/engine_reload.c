@@ -75,31 +75,20 @@ void engine_retire(struct engine *e) {
 		return;
 	e->handed = false;
 	telemetry_sinks(e->telemetry, e->exporter.sinks);
-	sinks_succeed(e->exporter.sinks, old);
 	sinks_end(old);
-	old->next = e->leaving;
-	e->leaving = old;
 	engine_leave(e);
 	if (!e->o->quiet)
 		engine_say(e, "outputs opened again");
 }
 
 void engine_leave(struct engine *e) {
+	struct sinks *const k = e->exporter.sinks;
 	// A file is written on at once, if it can be.
-	for (unsigned i = 0; e->leaving != NULL && i < LEAVE_MS && !sinks_ended(e->leaving); i++) {
+	for (unsigned i = 0; i < LEAVE_MS && sinks_left(k); i++) {
 		const struct timespec t = {.tv_nsec = 1000000};
 		nanosleep(&t, NULL);
 	}
-	for (struct sinks **at = &e->leaving; *at != NULL;) {
-		struct sinks *const old = *at;
-		if (!sinks_close(old, e->exporter.sinks, telemetry_sink_ends, e->telemetry)) {
-			at = &old->next;
-			continue;
-		}
-		*at = old->next;
-		sinks_free(old);
-		free(old);
-	}
-	if (!sinks_start(e->exporter.sinks, e->leaving))
+	sinks_leave(k, telemetry_sink_ends, e->telemetry);
+	if (!sinks_start(k))
 		e->ok = false;
 }

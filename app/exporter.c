@@ -50,6 +50,7 @@ static void change_sinks(struct exporter *x) {
 		return;
 	sinks_flush(x->sinks);
 	struct sinks *const old = x->sinks;
+	sinks_succeed(next, old);
 	x->sinks = next;
 	x->pipeline.sinks = next;
 	atomic_store_explicit(&x->retired, old, memory_order_release);

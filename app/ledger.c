@@ -11,28 +11,37 @@
 void ledger_sinks(struct ledger *l, const struct sinks *k) {
 	l->num_sinks = k->num;
 	l->made = k->made;
-	memset(l->sinks_gone, 0, sizeof(l->sinks_gone));
-	ht_stats_sum(l->sinks_gone, k->gone, HT_DELIVERY_NUM_CTRS);
-	for (unsigned i = 0; i < k->num; i++) {
+	for (unsigned i = 0; i < k->num; i++)
 		l->sink_names[i] = k->v[i].name;
-		sinks_count(k, i, l->sinks[i]);
-	}
+	sinks_count(k, l->sinks, l->sinks_gone);
+}
+
+// What an output has neither delivered nor lost, nor left in its spool.
+static uint64_t not_delivered(struct ht_delivery *d) {
+	uint64_t c[HT_DELIVERY_NUM_CTRS] = {0};
+	ht_stats_sum(c, ht_delivery_count(d), HT_DELIVERY_NUM_CTRS);
+	const uint64_t in = c[HT_DELIVERY_RECORDS] + c[HT_DELIVERY_RECOVERED];
+	const uint64_t out
+		= c[HT_DELIVERY_DELIVERED] + c[HT_DELIVERY_LOST] + c[HT_DELIVERY_SPOOL_LEFT];
+	return in > out ? in - out : 0;
 }
 
 void ledger_give_up(struct ledger *l, const struct sinks *k) {
-	for (unsigned i = 0; i < k->num; i++) {
-		uint64_t *const c = l->sinks[i];
-		if (k->v[i].d == NULL || k->v[i].lent)
-			continue;
-		const uint64_t in = c[HT_DELIVERY_RECORDS] + c[HT_DELIVERY_RECOVERED];
-		const uint64_t out = c[HT_DELIVERY_DELIVERED] + c[HT_DELIVERY_LOST];
-		fprintf(stderr,
-			"hellotap: %s: takes nothing: %" PRIu64
-			" records cannot be written, and are lost\n",
-			k->v[i].name, in > out ? in - out : 0);
-		c[HT_DELIVERY_LOST] += in > out ? in - out : 0;
-		c[HT_DELIVERY_LOST_UNREACHABLE] += in > out ? in - out : 0;
-	}
+	for (const struct sinks *set = k; set != NULL; set = set->before)
+		for (unsigned i = 0; i < set->num; i++) {
+			const struct sink *s = &set->v[i];
+			if (s->d == NULL || s->lent)
+				continue;
+			const unsigned slot = set == k ? i : sinks_slot(k, s->name);
+			uint64_t *const c = slot < k->num ? l->sinks[slot] : l->sinks_gone;
+			const uint64_t left = not_delivered(s->d);
+			fprintf(stderr,
+				"hellotap: %s: takes nothing: %" PRIu64
+				" records cannot be written, and are lost\n",
+				s->name, left);
+			c[HT_DELIVERY_LOST] += left;
+			c[HT_DELIVERY_LOST_UNREACHABLE] += left;
+		}
 }
 
 void ledger_pipeline(struct ledger *l, const struct pipeline *p) {

@@ -51,7 +51,7 @@ static int replay(const struct options *o) {
 		return EXIT_FAILED;
 	}
 	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));
-	bool ok = sinks_start(&sinks, NULL) && replay_run(o, &pipeline, &sum, &l, &stop);
+	bool ok = sinks_start(&sinks) && replay_run(o, &pipeline, &sum, &l, &stop);
 	summary_clear(&sum);
 	ledger_pipeline(&l, &pipeline);
 	if (o->kinds & HT_KIND_STATS) {

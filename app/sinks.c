@@ -6,6 +6,7 @@
 #include "pipeline.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -205,9 +206,10 @@ static struct ht_delivery *take_over(struct opening *p, const struct ht_sink_opt
 	return NULL;
 }
 
+// One of the name may be open still, in the set that is there or in one that is ending.
 static bool has_name(const struct sinks *k, const char *name) {
-	for (unsigned i = 0; k != NULL && i < k->num; i++)
-		if (strcmp(k->v[i].name, name) == 0)
+	for (const struct sinks *at = k; at != NULL; at = at->before)
+		if (sinks_slot(at, name) < at->num)
 			return true;
 	return false;
 }
@@ -283,7 +285,7 @@ enum ht_rc sinks_open(
 }
 
 static bool waits(const struct sinks *leaving, const char *name) {
-	for (; leaving != NULL; leaving = leaving->next)
+	for (; leaving != NULL; leaving = leaving->before)
 		for (unsigned i = 0; i < leaving->num; i++) {
 			const struct sink *s = &leaving->v[i];
 			if (s->d != NULL && !s->lent && strcmp(s->name, name) == 0
@@ -293,9 +295,9 @@ static bool waits(const struct sinks *leaving, const char *name) {
 	return false;
 }
 
-bool sinks_start(struct sinks *k, const struct sinks *leaving) {
+bool sinks_start(struct sinks *k) {
 	for (unsigned i = 0; i < k->num; i++) {
-		if (waits(leaving, k->v[i].name) || ht_delivery_start(k->v[i].d))
+		if (waits(k->before, k->v[i].name) || ht_delivery_start(k->v[i].d))
 			continue;
 		fprintf(stderr, "hellotap: %s: no thread for it\n", k->v[i].name);
 		return false;
@@ -303,7 +305,7 @@ bool sinks_start(struct sinks *k, const struct sinks *leaving) {
 	return true;
 }
 
-// --- closing ------------------------------------------------------------------------------------
+// --- ending -------------------------------------------------------------------------------------
 
 void sinks_end(struct sinks *k) {
 	for (unsigned i = 0; i < k->num; i++) {
@@ -347,28 +349,66 @@ void sinks_wait(const struct sinks *k) {
 	}
 }
 
-// The exporter may look at the sums.
-static void add(uint64_t *to, const uint64_t *counters) {
-	for (unsigned i = 0; i < HT_DELIVERY_NUM_CTRS; i++)
-		__atomic_fetch_add(
-			&to[i], __atomic_load_n(&counters[i], __ATOMIC_RELAXED), __ATOMIC_RELAXED
-		);
+// --- sums ---------------------------------------------------------------------------------------
+
+// The thread that puts sums up while the first one closes: what is moved is to be seen once, in its
+// old place or in the new one.
+static pthread_mutex_t moving = PTHREAD_MUTEX_INITIALIZER;
+
+static void move(uint64_t *to, uint64_t *from) {
+	ht_stats_sum(to, from, HT_DELIVERY_NUM_CTRS);
+	memset(from, 0, HT_DELIVERY_NUM_CTRS * sizeof(*from));
 }
 
-// Where the counts of a sink go on: the slot of the same name, or with those that are gone.
+unsigned sinks_slot(const struct sinks *k, const char *name) {
+	unsigned i = 0;
+	while (i < k->num && strcmp(k->v[i].name, name) != 0)
+		i++;
+	return i;
+}
+
 static uint64_t *successor(struct sinks *to, const char *name) {
-	for (unsigned i = 0; i < to->num; i++)
-		if (strcmp(to->v[i].name, name) == 0)
-			return to->v[i].past;
-	return to->gone;
+	const unsigned i = sinks_slot(to, name);
+	return i < to->num ? to->v[i].past : to->gone;
 }
 
-void sinks_succeed(struct sinks *k, const struct sinks *old) {
-	add(k->gone, old->gone);
+void sinks_succeed(struct sinks *k, struct sinks *old) {
+	pthread_mutex_lock(&moving);
+	move(k->gone, old->gone);
 	for (unsigned i = 0; i < old->num; i++)
-		add(successor(k, old->v[i].name), old->v[i].past);
+		move(successor(k, old->v[i].name), old->v[i].past);
 	k->failed = k->failed || old->failed;
+	k->before = old;
+	pthread_mutex_unlock(&moving);
 }
+
+void sinks_count(
+	const struct sinks *k,
+	uint64_t slots[MAX_SINKS][HT_DELIVERY_NUM_CTRS],
+	uint64_t gone[HT_DELIVERY_NUM_CTRS]
+) {
+	memset(slots, 0, k->num * sizeof(slots[0]));
+	pthread_mutex_lock(&moving);
+	memcpy(gone, k->gone, sizeof(k->gone));
+	for (unsigned i = 0; i < k->num; i++) {
+		ht_stats_sum(slots[i], k->v[i].past, HT_DELIVERY_NUM_CTRS);
+		if (k->v[i].d != NULL)
+			ht_stats_sum(slots[i], ht_delivery_count(k->v[i].d), HT_DELIVERY_NUM_CTRS);
+	}
+	for (const struct sinks *old = k->before; old != NULL; old = old->before)
+		for (unsigned i = 0; i < old->num; i++) {
+			const struct sink *s = &old->v[i];
+			const unsigned to = sinks_slot(k, s->name);
+			if (s->d != NULL && !s->lent)
+				ht_stats_sum(
+					to < k->num ? slots[to] : gone, ht_delivery_count(s->d),
+					HT_DELIVERY_NUM_CTRS
+				);
+		}
+	pthread_mutex_unlock(&moving);
+}
+
+// --- closing ------------------------------------------------------------------------------------
 
 static void close_one(struct sinks *k, struct sink *s, struct sinks *to) {
 	const char *verdict = ht_delivery_verdict(s->d);
@@ -376,9 +416,15 @@ static void close_one(struct sinks *k, struct sink *s, struct sinks *to) {
 		fprintf(stderr, "hellotap: %s\n", verdict);
 		to->failed = true;
 	}
-	add(to == k ? s->past : successor(to, s->name), ht_delivery_count(s->d));
-	ht_delivery_free(s->d);
+	struct ht_delivery *const d = s->d;
+	pthread_mutex_lock(&moving);
+	ht_stats_sum(
+		to == k ? s->past : successor(to, s->name), ht_delivery_count(d),
+		HT_DELIVERY_NUM_CTRS
+	);
 	s->d = NULL;
+	pthread_mutex_unlock(&moving);
+	ht_delivery_free(d);
 }
 
 bool sinks_close(
@@ -400,6 +446,30 @@ bool sinks_close(
 	return all;
 }
 
+void sinks_leave(
+	struct sinks *k, void (*closes)(void *ctx, const struct ht_delivery *d), void *ctx
+) {
+	for (struct sinks **at = &k->before; *at != NULL;) {
+		struct sinks *const old = *at;
+		if (!sinks_close(old, k, closes, ctx)) {
+			at = &old->before;
+			continue;
+		}
+		pthread_mutex_lock(&moving);
+		*at = old->before;
+		pthread_mutex_unlock(&moving);
+		sinks_free(old);
+		free(old);
+	}
+}
+
+bool sinks_left(const struct sinks *k) {
+	for (const struct sinks *old = k->before; old != NULL; old = old->before)
+		if (!sinks_ended(old))
+			return true;
+	return false;
+}
+
 void sinks_free(struct sinks *k) {
 	for (unsigned i = 0; i < k->num; i++) {
 		if (!k->v[i].lent)
@@ -416,11 +486,4 @@ void sinks_tell(struct sinks *k, void (*say)(void *ctx, const char *line), void 
 	for (unsigned i = 0; i < k->num; i++)
 		if (k->v[i].d != NULL && ht_delivery_said(k->v[i].d, line, sizeof(line)))
 			say(ctx, line);
-}
-
-void sinks_count(const struct sinks *k, unsigned i, uint64_t total[HT_DELIVERY_NUM_CTRS]) {
-	memset(total, 0, HT_DELIVERY_NUM_CTRS * sizeof(*total));
-	ht_stats_sum(total, k->v[i].past, HT_DELIVERY_NUM_CTRS);
-	if (k->v[i].d != NULL)
-		ht_stats_sum(total, ht_delivery_count(k->v[i].d), HT_DELIVERY_NUM_CTRS);
 }

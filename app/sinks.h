@@ -33,7 +33,7 @@ struct sinks {
 	struct sink v[MAX_SINKS];
 	uint64_t gone[HT_DELIVERY_NUM_CTRS]; // of those that have no successor
 	uint64_t made; // records that this set was given
-	struct sinks *next; // in a list of those that are ending
+	struct sinks *before; // a list of those whose place this set took, and that are ending
 };
 
 enum {
@@ -65,9 +65,9 @@ HT_MUST_USE enum ht_rc sinks_open(
 	const volatile sig_atomic_t *interrupted
 );
 
-// sinks_start starts their threads, but for those that wait for one of the same name in `leaving`
-// (a list) to end. False: the system has none for one of them, which was said.
-HT_MUST_USE bool sinks_start(struct sinks *k, const struct sinks *leaving);
+// sinks_start starts their threads, but for those that wait for one of the same name to end that
+// came before. False: the system has none for one of them, which was said.
+HT_MUST_USE bool sinks_start(struct sinks *k);
 
 // sinks_end says that nothing more is put; those that were lent go on. sinks_ended tells whether
 // all are done, or not to be waited for any longer.
@@ -84,8 +84,12 @@ bool sinks_close(
 	void *ctx
 );
 
-// sinks_succeed adds the sums of `old` to those of the set that took its place.
-void sinks_succeed(struct sinks *k, const struct sinks *old);
+// sinks_leave closes all that have ended of those before, and frees the sets that are empty.
+// sinks_left tells whether some are to be waited for.
+void sinks_leave(
+	struct sinks *k, void (*closes)(void *ctx, const struct ht_delivery *d), void *ctx
+);
+bool sinks_left(const struct sinks *k);
 
 // sinks_free frees a set that has been closed, and one that was opened and never used.
 void sinks_free(struct sinks *k);
@@ -101,6 +105,9 @@ void sinks_wait(const struct sinks *k);
 void sinks_tell(struct sinks *k, void (*say)(void *ctx, const char *line), void *ctx);
 
 // --- the thread that puts ---
+
+// sinks_succeed has `k` take the place of `old`: with its sums, and with those that were before it.
+void sinks_succeed(struct sinks *k, struct sinks *old);
 
 static inline void sinks_write(struct sinks *k, const struct ht_record *r) {
 	if (!(ht_record_kind(r) & k->kinds))
@@ -125,5 +132,13 @@ static inline bool sinks_all_dead(const struct sinks *k) {
 	return true;
 }
 
-// sinks_count is what became of the records of slot i so far, open or closed.
-void sinks_count(const struct sinks *k, unsigned i, uint64_t total[HT_DELIVERY_NUM_CTRS]);
+// sinks_count is what became of all records so far: for each slot, and for those that are gone.
+// What those that came before still count is in it.
+void sinks_count(
+	const struct sinks *k,
+	uint64_t slots[MAX_SINKS][HT_DELIVERY_NUM_CTRS],
+	uint64_t gone[HT_DELIVERY_NUM_CTRS]
+);
+
+// sinks_slot is the slot where the counts of a name go on, or k->num: with those that are gone.
+unsigned sinks_slot(const struct sinks *k, const char *name);

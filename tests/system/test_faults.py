@@ -277,6 +277,28 @@ class Outputs(FaultTest):
         self.balanced(p, status=1)
         self.same(what(self.lines(other)), what(FLOWS.records))
 
+    def test_hup_while_nobody_reads(self):
+        """What the output had counts on in all sums, while it is ending and when it was left behind."""
+        path, reader = self.fifo()
+        self.addCleanup(os.close, reader)
+        other = os.path.join(self.folder(), "other")
+        outputs = [f"json:{path}?queue_mib=1&linger_s=1&records=hello", "json:" + other]
+        more = {"outputs": outputs, "records": ["hello", "stats"], "stats_interval_s": 1}
+        p = self.sensor(dpdk("net_pcap0,rx_pcap=" + FLOWS.path, **more))
+        stats = lambda: [r for r in p.records(other) if r["record"] == "stats"]  # noqa: E731
+        self.assertTrue(p.has_taken(len(FLOWS.frames)))
+        self.assertTrue(until(lambda: len(stats()) > 0), p.said())
+        p.send(signal.SIGHUP)
+        self.assertTrue(p.saying("outputs opened again"), p.said())
+        before = len(stats())
+        self.assertTrue(until(lambda: len(stats()) > before + 2), p.said())
+        p.end()
+        self.balanced(p, status=1)
+        told = [r["ledger"]["sinks"][0]["records"] for r in stats()]
+        self.assertEqual(told, sorted(told))
+        self.assertEqual(p.ledger["sinks"][0]["records"], len(FLOWS.records))
+        self.assertGreater(p.ledger["sinks"][0]["lost_unreachable"], 0)
+
     def test_it_reads_on_after_all(self):
         """What was lost is lost, all the rest is delivered."""
         path, reader = self.fifo()

@@ -268,6 +268,27 @@ class Reload(LiveTest):
         self.same(what(p.records() + p.records(moved) + p.records(other)), what(MANY.records))
         self.assertGreater(len(p.records(other)), 0)
 
+    def test_a_spool_that_comes_back(self):
+        """It is taken out, and put in again while it is ending: the new one waits for its spool."""
+        if sensor.without("fixbuf"):
+            self.skipTest("built without libfixbuf")
+        listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.addCleanup(listener.close)
+        port = listener.getsockname()[1]
+        for _ in range(2):  # then nobody gets in, and who wants to is not told
+            full = socket.socket()
+            self.addCleanup(full.close)
+            full.setblocking(False)
+            full.connect_ex(("127.0.0.1", port))
+        records, spool = f"json:{self.folder()}/records", self.folder()
+        with_it = [records, f"ipfix+tcp://127.0.0.1:{port}?spool={spool}&linger_s=5"]
+        p = self.sensor({"interfaces": ["vb"], "outputs": with_it})
+        self.reload(p, {**p.config, "outputs": [records]}, "outputs opened again\n")
+        said = self.reload(p, {**p.config, "outputs": with_it}, "outputs opened again\n")
+        self.assertNotIn("stay as they are", said)
+        p.end()
+        self.expect(p)
+
     def test_without_a_file(self):
         """Outputs are opened again."""
         out = os.path.join(self.folder(), "out")
