@@ -13,7 +13,8 @@
 
 #define LOOK_MS 250 // between two looks at the threads
 #define WORKERS_END_S 10 // how long they may take to read what is there
-#define EXPORTER_END_S 5 // how long it may take to write what is there
+#define OUTPUTS_LAST_S 2 // that outputs have in any case, when the exporter has held them up
+#define EXTEND_S 10 // how much longer than now the manager is to wait, told each second
 
 void engine_say(struct engine *e, const char *format, ...) {
 	// Nobody may read what is said: that must not stop the first thread, which looks after all.
@@ -227,48 +228,71 @@ static void watch(struct engine *e, const sigset_t *signals) {
 	}
 }
 
-static bool wait_until(const atomic_bool *done, int64_t deadline) {
+// A moment's wait while it stops. It may take as long as outputs are set to linger.
+static void stopping(struct engine *e) {
+	const struct timespec t = {.tv_nsec = 1000000};
+	const int64_t now = clock_ns(CLOCK_MONOTONIC);
+	if (now - e->extended_at >= NS_PER_S) {
+		(void)notify_extend(&e->notify, EXTEND_S * UINT64_C(1000000));
+		e->extended_at = now;
+	}
+	nanosleep(&t, NULL);
+}
+
+static bool wait_until(struct engine *e, const atomic_bool *done, int64_t deadline) {
 	while (!atomic_load_explicit(done, memory_order_acquire)) {
 		if (clock_ns(CLOCK_MONOTONIC) > deadline)
 			return false;
-		const struct timespec t = {.tv_nsec = 1000000};
-		nanosleep(&t, NULL);
+		stopping(e);
 	}
 	return true;
 }
 
+// When outputs are to have ended: the exporter, which one of them may hold up, and they themselves.
+static int64_t outputs_deadline(const struct engine *e, int64_t begun) {
+	const bool known = !e->handed && e->exporter.sinks != NULL;
+	const uint32_t linger = known ? sinks_linger(e->exporter.sinks) : 0;
+	return begun + (linger + SINKS_END_S) * NS_PER_S;
+}
+
 // An output that blocks holds the exporter up for as long as it may take to deliver what is there;
 // then it is told to wait no more.
-static bool end_exporter(struct engine *e) {
+static bool end_exporter(struct engine *e, int64_t begun) {
 	struct exporter *x = &e->exporter;
 	struct sinks *k = e->handed ? NULL : x->sinks; // else which ones it has is not known
-	const uint32_t linger = k != NULL ? sinks_linger(k) : 0;
-	bool ended = wait_until(
-		&x->done, clock_ns(CLOCK_MONOTONIC) + (linger + EXPORTER_END_S) * NS_PER_S
-	);
+	bool ended = wait_until(e, &x->done, outputs_deadline(e, begun));
 	if (!ended && k != NULL) {
 		sinks_give_up(k);
-		ended = wait_until(&x->done, clock_ns(CLOCK_MONOTONIC) + NS_PER_S);
+		ended = wait_until(e, &x->done, clock_ns(CLOCK_MONOTONIC) + NS_PER_S);
 	}
 	if (ended)
 		pthread_join(x->thread, NULL);
 	return ended;
 }
 
-// All that the outputs have is delivered, as far as they take it in time.
-static void end_outputs(struct engine *e) {
+// All that the outputs have is delivered, as far as they take it in time. Those that wait for one
+// of their name end after it.
+static void end_outputs(struct engine *e, int64_t begun) {
 	struct sinks *k = e->exporter.sinks;
 	if (k == NULL || e->dropped_exporter)
 		return;
+	int64_t latest = outputs_deadline(e, begun);
+	sinks_wait_until(k, latest);
 	for (bool waits = true; waits;) {
 		sinks_tell(k, say_line, e);
 		if (k->before != NULL)
 			engine_leave(e);
 		waits = sinks_left(k);
+		if (waits)
+			stopping(e);
 	}
 	e->dropped_output = k->before != NULL;
+	const int64_t least = clock_ns(CLOCK_MONOTONIC) + OUTPUTS_LAST_S * NS_PER_S;
+	latest = latest > least ? latest : least;
 	sinks_end(k);
-	sinks_wait(k);
+	sinks_wait_until(k, latest);
+	while (!sinks_ended(k))
+		stopping(e);
 	sinks_tell(k, say_line, e);
 	e->dropped_output
 		= !sinks_close(k, k, telemetry_sink_ends, e->telemetry) || e->dropped_output;
@@ -286,7 +310,7 @@ static void stop(struct engine *e) {
 		struct worker *w = &e->workers[i];
 		if (!w->started)
 			continue;
-		if (wait_until(&w->done, begun + WORKERS_END_S * NS_PER_S)) {
+		if (wait_until(e, &w->done, begun + WORKERS_END_S * NS_PER_S)) {
 			pthread_join(w->thread, NULL);
 		} else {
 			engine_say(e, "worker %u does not end, and is left behind", i);
@@ -296,14 +320,15 @@ static void stop(struct engine *e) {
 	look_at_threads(e);
 	struct exporter *x = &e->exporter;
 	atomic_store_explicit(&x->stop, true, memory_order_release);
-	if (x->started && !end_exporter(e)) {
+	const int64_t gives = clock_ns(CLOCK_MONOTONIC);
+	if (x->started && !end_exporter(e, gives)) {
 		engine_say(
 			e, "records cannot be given to the outputs, and are lost: one takes nothing"
 		);
 		e->dropped_exporter = true;
 	}
 	engine_retire(e);
-	end_outputs(e);
+	end_outputs(e, gives);
 	if (e->sources.dpdk != NULL)
 		(void)ht_dpdk_look(e->sources.dpdk);
 	e->ok = e->ok && !e->dropped_worker && !e->dropped_exporter && !e->dropped_output;

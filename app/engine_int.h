@@ -36,6 +36,7 @@ struct engine {
 	unsigned failed; // captures whose error was told
 	uint64_t frames; // at the last look
 	int64_t frames_at;
+	int64_t extended_at; // when the manager was told last that stopping takes its time
 };
 
 // engine_say writes a line to standard error, if it can be written at once.

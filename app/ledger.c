@@ -16,10 +16,9 @@ void ledger_sinks(struct ledger *l, const struct sinks *k) {
 	sinks_count(k, l->sinks, l->sinks_gone);
 }
 
-// What an output has neither delivered nor lost, nor left in its spool.
-static uint64_t not_delivered(struct ht_delivery *d) {
-	uint64_t c[HT_DELIVERY_NUM_CTRS] = {0};
-	ht_stats_sum(c, ht_delivery_count(d), HT_DELIVERY_NUM_CTRS);
+// What an output has neither delivered nor lost, nor left in its spool. Those of its name that have
+// ended have nothing of the kind.
+static uint64_t not_delivered(const uint64_t *c) {
 	const uint64_t in = c[HT_DELIVERY_RECORDS] + c[HT_DELIVERY_RECOVERED];
 	const uint64_t out
 		= c[HT_DELIVERY_DELIVERED] + c[HT_DELIVERY_LOST] + c[HT_DELIVERY_SPOOL_LEFT];
@@ -34,7 +33,7 @@ void ledger_give_up(struct ledger *l, const struct sinks *k) {
 				continue;
 			const unsigned slot = set == k ? i : sinks_slot(k, s->name);
 			uint64_t *const c = slot < k->num ? l->sinks[slot] : l->sinks_gone;
-			const uint64_t left = not_delivered(s->d);
+			const uint64_t left = not_delivered(c);
 			fprintf(stderr,
 				"hellotap: %s: takes nothing: %" PRIu64
 				" records cannot be written, and are lost\n",

@@ -26,10 +26,14 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-static volatile sig_atomic_t stop; // the handler writes, main reads between bursts
+// How many signals came, as far as 2: the first ends the reading, one that comes while outputs end
+// has them end at once. The handler writes, main reads between bursts.
+static volatile sig_atomic_t stop;
 
 static void on_signal(int sig) {
-	stop = sig;
+	(void)sig;
+	if (stop < 2)
+		stop = stop + 1;
 }
 
 static int replay(const struct options *o) {
@@ -59,7 +63,7 @@ static int replay(const struct options *o) {
 		ledger_record(&l, INT64_MIN, &sinks);
 	}
 	sinks_end(&sinks);
-	sinks_wait(&sinks);
+	sinks_wait(&sinks, &stop);
 	const bool closed = sinks_close(&sinks, &sinks, NULL, NULL);
 	ledger_sinks(&l, &sinks);
 	if (!closed)

@@ -124,6 +124,12 @@ enum ht_rc notify_reloading(struct notify *n) {
 	return send_text(n, text, (size_t)len);
 }
 
+enum ht_rc notify_extend(struct notify *n, uint64_t us) {
+	char text[64];
+	const int len = snprintf(text, sizeof(text), "EXTEND_TIMEOUT_USEC=%" PRIu64 "\n", us);
+	return send_text(n, text, (size_t)len);
+}
+
 enum ht_rc notify_alive(struct notify *n) {
 	return send_text(n, "WATCHDOG=1\n", 11);
 }

@@ -42,4 +42,7 @@ enum ht_rc notify_reloading(struct notify *n);
 
 enum ht_rc notify_stopping(struct notify *n, const char *status);
 
+// notify_extend: stopping takes up to this much longer from now on, whatever was set for it.
+enum ht_rc notify_extend(struct notify *n, uint64_t us);
+
 enum ht_rc notify_alive(struct notify *n);

@@ -342,10 +342,20 @@ void sinks_give_up(struct sinks *k) {
 		ht_delivery_give_up(k->v[i].d);
 }
 
-void sinks_wait(const struct sinks *k) {
+void sinks_wait_until(struct sinks *k, int64_t latest) {
+	for (; k != NULL; k = k->before)
+		for (unsigned i = 0; i < k->num; i++)
+			if (k->v[i].ends_by > latest)
+				k->v[i].ends_by = latest;
+}
+
+void sinks_wait(struct sinks *k, const volatile sig_atomic_t *stop) {
+	const sig_atomic_t before = *stop; // that ended the reading
 	while (!sinks_ended(k)) {
 		const struct timespec t = {.tv_nsec = 1000000};
 		nanosleep(&t, NULL);
+		if (*stop != before)
+			sinks_wait_until(k, 0);
 	}
 }
 

@@ -9,7 +9,7 @@
 
 #include <signal.h>
 
-#define SINKS_END_S 5 // how long an output may take to end when the time of its linger_s is over
+#define SINKS_END_S 5 // that an output may take to end when its linger_s are over
 
 struct sink {
 	struct ht_delivery *d; // NULL: it was closed
@@ -70,8 +70,10 @@ HT_MUST_USE enum ht_rc sinks_open(
 HT_MUST_USE bool sinks_start(struct sinks *k);
 
 // sinks_end says that nothing more is put; those that were lent go on. sinks_ended tells whether
-// all are done, or not to be waited for any longer.
+// all are done, or not to be waited for any longer: sinks_wait_until sets when that is (monotonic,
+// ns) for those that would be waited for longer, and for those before.
 void sinks_end(struct sinks *k);
+void sinks_wait_until(struct sinks *k, int64_t latest);
 bool sinks_ended(const struct sinks *k);
 
 // sinks_close closes those that have ended, says what they lost, and adds what became of their
@@ -98,8 +100,8 @@ void sinks_free(struct sinks *k);
 uint32_t sinks_linger(const struct sinks *k);
 void sinks_give_up(struct sinks *k);
 
-// sinks_wait waits until all have ended.
-void sinks_wait(const struct sinks *k);
+// sinks_wait waits until all have ended, or `*stop` is not zero: then they are given up.
+void sinks_wait(struct sinks *k, const volatile sig_atomic_t *stop);
 
 // sinks_tell says what there is to say of them.
 void sinks_tell(struct sinks *k, void (*say)(void *ctx, const char *line), void *ctx);

@@ -74,6 +74,8 @@ static void each_message(void) {
 	assert_string_equal(said(), "WATCHDOG=1\n");
 	assert_int_equal(notify_stopping(&n, "writing what is left"), HT_OK);
 	assert_string_equal(said(), "STOPPING=1\nSTATUS=writing what is left");
+	assert_int_equal(notify_extend(&n, 10000000), HT_OK);
+	assert_string_equal(said(), "EXTEND_TIMEOUT_USEC=10000000\n");
 	notify_close(&n);
 	assert_int_equal(notify_alive(&n), HT_SKIP);
 	assert_string_equal(said(), "");
