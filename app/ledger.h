@@ -25,10 +25,10 @@ struct ledger {
 	unsigned workers;
 	// DPDK, or NULL.
 	const struct ht_dpdk *dpdk;
-	// Aggregation, where it is wanted.
+	// Flow records: the certificates in them that were read, and what they were summed up to.
 	bool has_certificates;
 	uint64_t certificates[HT_CERTIFICATE_NUM_CTRS];
-	bool has_aggregate;
+	bool has_aggregate; // where it is wanted
 	uint64_t aggregate[HT_AGGREGATE_NUM_CTRS];
 	// The sinks.
 	unsigned num_sinks;
