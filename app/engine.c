@@ -205,7 +205,8 @@ static void watch(struct engine *e, const sigset_t *signals) {
 		look_at_threads(e);
 		look_at_links(e);
 		engine_retire(e);
-		if (!e->handed && e->exporter.sinks->before != NULL)
+		if (!e->handed
+		    && (e->exporter.sinks->before != NULL || !sinks_started(e->exporter.sinks)))
 			engine_leave(e);
 		if (e->reopen)
 			engine_reopen(e);

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define START_AGAIN_S 5
+
 // What a file is written to: its path, or NULL for standard output and for what is no file.
 static const char *destination(const char *spec) {
 	const char *colon = strchr(spec, ':');
@@ -295,13 +297,34 @@ static bool waits(const struct sinks *leaving, const char *name) {
 	return false;
 }
 
+// False: the system has no thread for it. It keeps what its queue can hold until it has.
+static bool start_one(struct sink *s) {
+	const int64_t now = clock_ns(CLOCK_MONOTONIC);
+	if (now < s->start_at)
+		return true;
+	s->started = ht_delivery_start(s->d);
+	if (s->started)
+		return true;
+	if (s->start_at == 0)
+		fprintf(stderr, "hellotap: %s: no thread for it\n", s->name);
+	s->start_at = now + START_AGAIN_S * NS_PER_S;
+	return false;
+}
+
 bool sinks_start(struct sinks *k) {
+	bool ok = true;
 	for (unsigned i = 0; i < k->num; i++) {
-		if (waits(k->before, k->v[i].name) || ht_delivery_start(k->v[i].d))
-			continue;
-		fprintf(stderr, "hellotap: %s: no thread for it\n", k->v[i].name);
-		return false;
+		struct sink *s = &k->v[i];
+		if (!s->started && s->d != NULL && !waits(k->before, s->name))
+			ok = start_one(s) && ok;
 	}
+	return ok;
+}
+
+bool sinks_started(const struct sinks *k) {
+	for (unsigned i = 0; i < k->num; i++)
+		if (!k->v[i].started)
+			return false;
 	return true;
 }
 

@@ -19,6 +19,8 @@ struct sink {
 					     // when it is closed
 	bool lent; // it goes on in the set that took this one's place
 	bool ends; // ht_delivery_end was called
+	bool started;
+	int64_t start_at; // monotonic, ns: the system had no thread for it; then it is tried again
 	int64_t ends_by; // monotonic, ns: it is not waited for any longer
 	// Whether it hangs.
 	uint64_t seen_turns;
@@ -66,8 +68,10 @@ HT_MUST_USE enum ht_rc sinks_open(
 );
 
 // sinks_start starts their threads, but for those that wait for one of the same name to end that
-// came before. False: the system has none for one of them, which was said.
+// came before. False: the system has none for one of them, which was said once; those are tried
+// again every few seconds. sinks_started tells whether none is to be started any more.
 HT_MUST_USE bool sinks_start(struct sinks *k);
+bool sinks_started(const struct sinks *k);
 
 // sinks_end says that nothing more is put; those that were lent go on. sinks_ended tells whether
 // all are done, or not to be waited for any longer: sinks_wait_until sets when that is (monotonic,
