@@ -3,7 +3,6 @@
 #include "sinks.h"
 
 #include "clock.h"
-#include "pipeline.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -190,7 +189,6 @@ static void look_at_terminal(struct opening *p) {
 	};
 	p->to_file = (struct ht_sink_run){
 		.key = p->to_terminal.key,
-		.fields = pipeline_fields(p->o),
 		.append = p->how & SINKS_APPEND,
 		.no_wait = p->how & SINKS_LIVE,
 	};
@@ -216,12 +214,22 @@ static bool has_name(const struct sinks *k, const char *name) {
 	return false;
 }
 
+// Every field that the records for one output may have.
+static ht_fieldset fields_of(const struct opening *p, const struct ht_sink_options *o) {
+	unsigned kinds = o->records.num > 0 ? 0 : HT_KINDS_ALL;
+	for (unsigned i = 0; i < o->records.num; i++)
+		kinds |= ht_kind_of(HT_SPAN(o->records.v[i], strlen(o->records.v[i])));
+	kinds &= p->o->kinds;
+	return ht_kind_fields(kinds) | (kinds & HT_KIND_AGGREGATE ? p->to_file.key : 0);
+}
+
 static enum ht_rc open_one(struct opening *p, struct ht_sink_options *o) {
 	struct sink *const s = &p->k->v[p->k->num];
 	const struct ht_link_ops *ops = ht_link_of(o->to);
 	const bool live = p->how & SINKS_LIVE;
 	char err[512];
 	o->run = p->terminal && is_standard_output(o->to) ? p->to_terminal : p->to_file;
+	o->run.fields = fields_of(p, o);
 	*s = (struct sink){.options = o, .name = o->to, .d = take_over(p, o)};
 	const struct ht_delivery_params params = {
 		.ops = ops,
