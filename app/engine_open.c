@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define CERTIFICATES_MIB 16 // that what was read of them may take (pipeline.c)
+
 // Called by the exporter.
 static void stats_record(void *engine, int64_t ts) {
 	const struct engine *e = engine;
@@ -24,16 +26,19 @@ static void look_at_memory(struct engine *e) {
 	const struct options *o = e->o;
 	const uint64_t have = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGE_SIZE);
 	const uint64_t each = ht_sensor_memory(&o->sensor) + ((uint64_t)o->workers.queue_mib << 20);
-	const uint64_t shared
-		= o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_memory(&o->aggregate) : 0;
-	if (each * o->workers.count + shared > have)
+	const uint64_t flows
+		= (o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_memory(&o->aggregate) : 0)
+		  + (o->sensor.flows != HT_FLOWS_NONE ? (uint64_t)CERTIFICATES_MIB << 20 : 0);
+	const uint64_t outputs = sinks_memory(e->exporter.sinks);
+	if (each * o->workers.count + flows + outputs > have)
 		engine_say(
 			e,
-			"caps of %u worker%s, %" PRIu64 " MiB each, and of aggregation, %" PRIu64
+			"caps of %u worker%s, %" PRIu64 " MiB each, of aggregation and "
+			"certificates, %" PRIu64 " MiB, and of the outputs, %" PRIu64
 			" MiB, are more than this machine has (%" PRIu64
 			" MiB): full tables will end it",
-			o->workers.count, o->workers.count == 1 ? "" : "s", each >> 20,
-			shared >> 20, have >> 20
+			o->workers.count, o->workers.count == 1 ? "" : "s", each >> 20, flows >> 20,
+			outputs >> 20, have >> 20
 		);
 }
 
@@ -120,7 +125,6 @@ static bool set_up(struct engine *e, enum ht_rc *status) {
 	char err[512];
 	if (notify_open(&e->notify, err, sizeof(err)) == HT_BAD)
 		engine_say(e, "%s", err);
-	look_at_memory(e);
 	if (!make_workers(e))
 		return false;
 	e->sources.o = o;
@@ -137,6 +141,7 @@ static bool set_up(struct engine *e, enum ht_rc *status) {
 		return false;
 	}
 	e->exporter.sinks = k;
+	look_at_memory(e);
 	return pipeline_open(&e->exporter.pipeline, o, k);
 }
 

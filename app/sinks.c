@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define START_AGAIN_S 5
+#define AGAIN_MIB 8 // that a delivery keeps of records that a collector may not have yet
 
 // What a file is written to: its path, or NULL for standard output and for what is no file.
 static const char *destination(const char *spec) {
@@ -292,6 +293,15 @@ enum ht_rc sinks_open(
 	}
 	list->num = 0;
 	return rc;
+}
+
+uint64_t sinks_memory(const struct sinks *k) {
+	uint64_t mib = 0;
+	for (unsigned i = 0; i < k->num; i++) {
+		mib += k->v[i].options->queue_mib;
+		mib += ht_delivery_ops(k->v[i].d)->again ? AGAIN_MIB : 0;
+	}
+	return mib << 20;
 }
 
 static bool waits(const struct sinks *leaving, const char *name) {

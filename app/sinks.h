@@ -67,6 +67,9 @@ HT_MUST_USE enum ht_rc sinks_open(
 	const volatile sig_atomic_t *interrupted
 );
 
+// sinks_memory is how much their queues, and what they may have to give again, can grow to.
+uint64_t sinks_memory(const struct sinks *k);
+
 // sinks_start starts their threads, but for those that wait for one of the same name to end that
 // came before. False: the system has none for one of them, which was said once; those are tried
 // again every few seconds. sinks_started tells whether none is to be started any more.
