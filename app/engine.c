@@ -143,7 +143,7 @@ static void look_at_outputs(struct engine *e) {
 	}
 }
 
-static void look_at_threads(struct engine *e) {
+void engine_look(struct engine *e) {
 	bool well = true;
 	for (unsigned i = 0; i < e->num_workers; i++) {
 		struct worker *w = &e->workers[i];
@@ -202,7 +202,7 @@ static void watch(struct engine *e, const sigset_t *signals) {
 			return;
 		if (sig == SIGHUP)
 			engine_reload(e);
-		look_at_threads(e);
+		engine_look(e);
 		look_at_links(e);
 		engine_retire(e);
 		if (!e->handed
@@ -318,7 +318,7 @@ static void stop(struct engine *e) {
 			e->dropped_worker = true;
 		}
 	}
-	look_at_threads(e);
+	engine_look(e);
 	struct exporter *x = &e->exporter;
 	atomic_store_explicit(&x->stop, true, memory_order_release);
 	const int64_t gives = clock_ns(CLOCK_MONOTONIC);

@@ -45,6 +45,9 @@ __attribute__((format(printf, 2, 3))) void engine_say(struct engine *e, const ch
 // engine_count fills in all but the sinks: those are the exporter's while it runs.
 void engine_count(const struct engine *e, struct ledger *l);
 
+// engine_look says which threads do not go on, and tells the service manager that all is well.
+void engine_look(struct engine *e);
+
 // engine_announce tells the service manager, and if `aloud` the user, what is listened on.
 void engine_announce(struct engine *e, bool aloud);
 

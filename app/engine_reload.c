@@ -7,17 +7,49 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define LOOK_MS 250 // between two looks at the threads
 #define LEAVE_MS 20 // that it may take to end, when nothing hinders it
 
 static void changed(void *engine, const char *path, const struct ht_option *o) {
 	engine_say(engine, o->reload ? "%s: changed" : "%s: changed, which takes a restart", path);
 }
 
-// What to open: what the file has now, or the command line had.
-static bool open_list(struct engine *e, struct sinks *next, struct sinks_list *list) {
+struct opening {
+	struct engine *e;
+	struct sinks *next;
+	struct sinks_list *list;
+	atomic_bool done;
+	bool ok;
+};
+
+static void *open_outputs(void *opening) {
+	struct opening *p = opening;
 	// The kinds of record take a restart.
-	return sinks_open(next, e->o, list, SINKS_LIVE | SINKS_APPEND, e->exporter.sinks, NULL)
-	       == HT_OK;
+	p->ok = sinks_open(
+			p->next, p->e->o, p->list, SINKS_LIVE | SINKS_APPEND, p->e->exporter.sinks,
+			NULL
+		)
+		== HT_OK;
+	atomic_store_explicit(&p->done, true, memory_order_release);
+	return NULL;
+}
+
+// A spool is read when it is opened, which may take long: the threads are looked after meanwhile.
+static bool open_list(struct engine *e, struct sinks *next, struct sinks_list *list) {
+	struct opening p = {.e = e, .next = next, .list = list};
+	pthread_t thread;
+	if (pthread_create(&thread, NULL, open_outputs, &p) != 0) {
+		(void)open_outputs(&p);
+		return p.ok;
+	}
+	for (unsigned i = 1; !atomic_load_explicit(&p.done, memory_order_acquire); i++) {
+		const struct timespec t = {.tv_nsec = 1000000};
+		nanosleep(&t, NULL);
+		if (i % LOOK_MS == 0)
+			engine_look(e);
+	}
+	pthread_join(thread, NULL);
+	return p.ok;
 }
 
 // Files are opened again in any case: whoever rotates them has moved the old ones away. Collectors
