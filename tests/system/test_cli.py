@@ -334,6 +334,18 @@ class Outputs(unittest.TestCase):
         self.assertTrue(ledger(p)["balanced"])
         self.assertEqual(ledger(p)["sinks"][0]["sink"], "json:" + hellos)
 
+    def test_the_head_of_a_csv_file(self):
+        """The fields of the kinds that go there, whatever else is made."""
+        heads = {}
+        for args in (["--records", "event"], ["--records", "hello,event"], ["--records", "hello,event", "?records=event"]):
+            to = os.path.join(self.dir, "csv")
+            option = args.pop() if args[-1].startswith("?") else ""
+            run("-r", pcap("openssl-starttls-smtp.pcap"), *args, "-o", "csv:" + to + option)
+            with open(to, encoding="utf-8") as f:
+                heads[args[1], option] = f.readline()
+        self.assertEqual(heads["hello,event", "?records=event"], heads["event", ""])
+        self.assertNotEqual(heads["hello,event", ""], heads["event", ""])
+
     def test_wrong_options_of_an_output(self):
         cases = {
             "json?queue_mib=0": "queue_mib=0: must be 1 to 1024",

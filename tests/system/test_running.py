@@ -7,6 +7,7 @@ Skipped (77) where this machine lacks something; what a single case lacks is sai
 """
 
 import contextlib
+import json
 import os
 import pwd
 import re
@@ -26,6 +27,19 @@ def setUpModule():
     global MANY
     veth("va", "vb", mtu=1500)
     MANY = Capture("many", mix.many(100))
+
+
+def nobody_gets_in(test):
+    """A port where who connects is neither taken nor refused."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+    test.addCleanup(listener.close)
+    port = listener.getsockname()[1]
+    for _ in range(2):
+        full = socket.socket()
+        test.addCleanup(full.close)
+        full.setblocking(False)
+        full.connect_ex(("127.0.0.1", port))
+    return port
 
 
 class User(LiveTest):
@@ -272,14 +286,7 @@ class Reload(LiveTest):
         """It is taken out, and put in again while it is ending: the new one waits for its spool."""
         if sensor.without("fixbuf"):
             self.skipTest("built without libfixbuf")
-        listener = socket.create_server(("127.0.0.1", 0), backlog=0)
-        self.addCleanup(listener.close)
-        port = listener.getsockname()[1]
-        for _ in range(2):  # then nobody gets in, and who wants to is not told
-            full = socket.socket()
-            self.addCleanup(full.close)
-            full.setblocking(False)
-            full.connect_ex(("127.0.0.1", port))
+        port = nobody_gets_in(self)
         records, spool = f"json:{self.folder()}/records", self.folder()
         with_it = [records, f"ipfix+tcp://127.0.0.1:{port}?spool={spool}&linger_s=5"]
         p = self.sensor({"interfaces": ["vb"], "outputs": with_it})
@@ -301,6 +308,26 @@ class Reload(LiveTest):
         p.end()
         self.expect(p)
         self.assertEqual((len(p.records(out + ".1")), len(p.records(out))), (0, 1))
+
+
+class Replay(LiveTest):
+    def test_a_signal_ends_the_wait(self):
+        """What was not delivered is lost, and counted so."""
+        if sensor.without("fixbuf"):
+            self.skipTest("built without libfixbuf")
+        output = f"ipfix+tcp://127.0.0.1:{nobody_gets_in(self)}?linger_s=60"
+        args = [PROGRAM, "-r", pcap("tls13-hello.pcap"), "-o", output, "--stats", "json"]
+        with subprocess.Popen(args, stderr=subprocess.PIPE, text=True) as p:
+            try:
+                time.sleep(2)
+                self.assertIsNone(p.poll())
+                p.send_signal(signal.SIGTERM)
+                self.assertEqual(p.wait(5), 1)
+                ledger = json.loads(p.stderr.read().splitlines()[-1])
+            finally:
+                p.kill()
+        self.assertTrue(ledger["balanced"])
+        self.assertEqual([s["lost_unreachable"] for s in ledger["sinks"]], [1])
 
 
 class Tells(LiveTest):
