@@ -18,15 +18,33 @@ const struct ht_counter ht_certificate_counters[HT_CERTIFICATE_NUM_CTRS] = {
 
 #define NONE UINT32_MAX
 
+// Steps in a second of records that may take as long as the sender likes, up to some 0.3 ms: a
+// verification, a certificate read that may be the issuer, NAMES_STEP names that are compared.
+#define STEPS HT_CERTIFICATE_STEPS
+#define NAMES_STEP 64
+
+// Findings that take time are kept: what the next record asks for is nearly always the same.
+struct kept {
+	uint8_t chain[32]; // SHA-256 of what was sent behind it
+	char sni[256];
+	uint8_t sni_len;
+	bool has_chain, has_issuer;
+	bool has_sni, matches;
+};
+
 // An entry is in one chain of the hash, and in the list by use, newest first.
 struct entry {
 	struct ht_certificate cert;
+	struct kept kept;
 	uint32_t next; // in its chain
 	uint32_t newer, older;
 };
 
 struct ht_certificates {
 	uint64_t counters[HT_CERTIFICATE_NUM_CTRS];
+	int64_t second; // of records
+	uint32_t steps; // that are left in it
+	bool put_off; // something of this record was
 	uint32_t max, num;
 	uint32_t newest, oldest;
 	uint32_t mask; // of buckets
@@ -44,6 +62,8 @@ struct ht_certificates *ht_certificates_new(unsigned max_cached) {
 	while (buckets < max_cached)
 		buckets *= 2;
 	c->max = max_cached;
+	c->second = INT64_MIN;
+	c->steps = STEPS;
 	c->newest = c->oldest = NONE;
 	c->mask = buckets - 1;
 	c->buckets = malloc(buckets * sizeof(*c->buckets));
@@ -99,13 +119,13 @@ static void list_put(struct ht_certificates *c, uint32_t i) {
 	c->newest = i;
 }
 
-static struct ht_certificate *find(struct ht_certificates *c, const uint8_t sha256[32]) {
+static struct entry *find(struct ht_certificates *c, const uint8_t sha256[32]) {
 	for (uint32_t i = *bucket_of(c, sha256); i != NONE; i = c->entries[i].next) {
 		if (memcmp(c->entries[i].cert.sha256, sha256, 32) != 0)
 			continue;
 		list_take(c, i);
 		list_put(c, i);
-		return &c->entries[i].cert;
+		return &c->entries[i];
 	}
 	return NULL;
 }
@@ -125,13 +145,13 @@ static uint32_t make_room(struct ht_certificates *c) {
 }
 
 // The certificate of these bytes, read now or before. NULL: no memory, or the library failed.
-static struct ht_certificate *get(struct ht_certificates *c, struct ht_span der, bool *cached) {
+static struct entry *get(struct ht_certificates *c, struct ht_span der, bool *cached) {
 	uint8_t sha256[32];
 	struct ht_certificate read;
 	*cached = false;
 	if (EVP_Digest(der.p, der.len, sha256, NULL, EVP_sha256(), NULL) != 1)
 		return NULL;
-	struct ht_certificate *found = find(c, sha256);
+	struct entry *found = find(c, sha256);
 	if (found != NULL) {
 		*cached = true;
 		return found;
@@ -142,10 +162,41 @@ static struct ht_certificate *get(struct ht_certificates *c, struct ht_span der,
 	struct entry *e = &c->entries[i];
 	uint32_t *bucket = bucket_of(c, sha256);
 	e->cert = read;
+	e->kept = (struct kept){.has_chain = false};
 	e->next = *bucket;
 	*bucket = i;
 	list_put(c, i);
-	return &e->cert;
+	return e;
+}
+
+// --- steps -------------------------------------------------------------------------------------
+
+#define NS_PER_S 1000000000
+
+// Rounded down, also before 1970.
+static int64_t second_of(const struct ht_record *r) {
+	return r->ts / NS_PER_S - (r->ts % NS_PER_S < 0);
+}
+
+// Records of several queues are not in order, so a second that is over does not come again; but a
+// clock may be set back.
+#define CLOCK_BACK 60
+
+static void begin_second(struct ht_certificates *c, const struct ht_record *r) {
+	if (!(r->has & HT_HAS(ts)))
+		return;
+	const int64_t now = second_of(r);
+	if (now <= c->second && !ht_older_than(c->second, now, CLOCK_BACK))
+		return;
+	c->second = now;
+	c->steps = STEPS;
+}
+
+static bool may_take(struct ht_certificates *c, uint32_t steps) {
+	const bool ok = steps <= c->steps;
+	c->steps -= ok ? steps : 0;
+	c->put_off = c->put_off || !ok;
+	return ok;
 }
 
 // --- a record ----------------------------------------------------------------------------------
@@ -171,20 +222,35 @@ static void find_out(struct ht_record *r, const char *what) {
 // costs no more.
 #define MAX_ISSUERS 16
 
-// Whether one of the other certificates sent is the issuer. They are read each time: few chains are
-// out of order, and the first one that fits ends it.
-static bool has_issuer(X509 *leaf, struct ht_span rest) {
+static bool is_issuer(struct ht_span der, X509 *leaf) {
+	if (der.len > HT_CERTIFICATE_MAX)
+		return false;
+	X509 *x = ht_certificate_parse(der);
+	const bool is = x != NULL && X509_check_issued(x, leaf) == X509_V_OK;
+	X509_free(x);
+	ERR_clear_error();
+	return is;
+}
+
+// Whether one of the other certificates sent is the issuer: few chains are out of order, and the
+// first one that fits ends it. True also where that was put off.
+static bool has_issuer(struct ht_certificates *c, struct entry *e, struct ht_span rest) {
+	struct kept *const k = &e->kept;
+	uint8_t hash[32];
 	struct ht_span der;
 	bool found = false;
+	if (EVP_Digest(rest.p, rest.len, hash, NULL, EVP_sha256(), NULL) != 1)
+		return true;
+	if (k->has_chain && memcmp(k->chain, hash, sizeof(hash)) == 0)
+		return k->has_issuer;
 	for (unsigned i = 0; i < MAX_ISSUERS && !found && take_certificate(&rest, &der); i++) {
-		const uint8_t *p = der.p;
-		if (der.len > HT_CERTIFICATE_MAX)
-			continue;
-		X509 *x = d2i_X509(NULL, &p, (long)der.len);
-		found = x != NULL && X509_check_issued(x, leaf) == X509_V_OK;
-		X509_free(x);
+		if (!may_take(c, 1))
+			return true;
+		found = is_issuer(der, e->cert.x509);
 	}
-	ERR_clear_error();
+	memcpy(k->chain, hash, sizeof(hash));
+	k->has_chain = true;
+	k->has_issuer = found;
 	return found;
 }
 
@@ -209,30 +275,51 @@ static bool matches(X509 *x, struct ht_span name) {
 	return X509_check_host(x, text, 0, 0, NULL) == 1 || X509_check_ip_asc(x, text, 0) == 1;
 }
 
-#define NS_PER_S 1000000000
+// True also where that was put off.
+static bool has_name(struct ht_certificates *c, struct entry *e, struct ht_span name) {
+	struct kept *const k = &e->kept;
+	if (name.len >= sizeof(k->sni))
+		return false;
+	if (k->has_sni && ht_span_eq(HT_SPAN(k->sni, k->sni_len), name))
+		return k->matches;
+	if (e->cert.num_names > NAMES_STEP && !may_take(c, e->cert.num_names / NAMES_STEP))
+		return true;
+	memcpy(k->sni, name.p, name.len);
+	k->sni_len = (uint8_t)name.len;
+	k->has_sni = true;
+	k->matches = matches(e->cert.x509, name);
+	return k->matches;
+}
 
-static void find_out_all(struct ht_record *r, const struct ht_certificate *c, struct ht_span rest) {
+static void find_out_all(
+	struct ht_certificates *all, struct ht_record *r, struct entry *e, struct ht_span rest
+) {
+	struct ht_certificate *const c = &e->cert;
 	if (c->x509 == NULL || !is_whole(rest))
 		find_out(r, "malformed");
 	if (c->x509 == NULL)
 		return;
 	if (r->has & HT_HAS(ts)) {
-		// Rounded down, also before 1970. notAfter is the last second (RFC 5280 4.1.2.5).
-		const int64_t now = r->ts / NS_PER_S - (r->ts % NS_PER_S < 0);
+		const int64_t now = second_of(r); // notAfter is the last one (RFC 5280 4.1.2.5)
 		if (c->has_not_after && now > c->not_after)
 			find_out(r, "expired");
 		if (c->has_not_before && now < c->not_before)
 			find_out(r, "not_yet_valid");
 	}
-	if (c->self_signed)
+	if (c->verifiable && may_take(all, 1))
+		ht_certificate_verify(c);
+	if (c->self_signed) {
 		find_out(r, "self_signed");
-	if (r->has & HT_HAS(sni) && !matches(c->x509, r->sni))
+		if (!c->verified)
+			count(all, HT_CERTIFICATE_UNVERIFIED);
+	}
+	if (r->has & HT_HAS(sni) && !has_name(all, e, r->sni))
 		find_out(r, "name_mismatch");
 	if (c->weak_key)
 		find_out(r, "weak_key");
 	if (c->weak_signature && !c->self_signed)
 		find_out(r, "weak_signature");
-	if (!c->self_signed && !has_issuer(c->x509, rest))
+	if (!c->self_signed && !has_issuer(all, e, rest))
 		find_out(r, "incomplete_chain");
 }
 
@@ -272,8 +359,8 @@ void ht_certificates_fill(struct ht_certificates *c, struct ht_record *r) {
 		return;
 	}
 	bool cached = false;
-	const struct ht_certificate *cert = whole ? get(c, der, &cached) : NULL;
-	if (cert == NULL) {
+	struct entry *const e = whole ? get(c, der, &cached) : NULL;
+	if (e == NULL) {
 		count(c, whole ? HT_CERTIFICATE_NO_MEMORY : HT_CERTIFICATE_MALFORMED);
 		if (!whole) {
 			find_out(r, "malformed");
@@ -281,12 +368,17 @@ void ht_certificates_fill(struct ht_certificates *c, struct ht_record *r) {
 		}
 		return;
 	}
+	const struct ht_certificate *const cert = &e->cert;
 	count(c, cached		      ? HT_CERTIFICATE_CACHED
 		 : cert->x509 == NULL ? HT_CERTIFICATE_MALFORMED
 				      : HT_CERTIFICATE_PARSED);
 	ht_stats_count(&c->counters[HT_CERTIFICATE_NAMES_LEFT_OUT], cert->names_left_out);
 	set_fields(r, cert);
-	find_out_all(r, cert, rest);
+	c->put_off = false;
+	begin_second(c, r);
+	find_out_all(c, r, e, rest);
+	if (c->put_off)
+		count(c, HT_CERTIFICATE_PUT_OFF);
 	if (r->cert_findings.num > 0)
 		r->has |= HT_HAS(cert_findings);
 }

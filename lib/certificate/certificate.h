@@ -22,6 +22,10 @@
 // Bytes of a subject or issuer; a longer one is not told.
 #define HT_CERTIFICATE_MAX_NAME 2048
 
+// Steps in a second of records that may take up to some 0.3 ms: a sender that has new certificates
+// for each record makes them cost no more than that.
+#define HT_CERTIFICATE_STEPS 1000
+
 // X(ID, name, help). records = cached + parsed + malformed + too_long + no_memory.
 #define HT_CERTIFICATE_COUNTERS(X) \
 	X(RECORDS, "records", "records with certificates") \
@@ -33,7 +37,15 @@
 	X(NAMES_LEFT_OUT, "names_left_out", \
 	  "names in certificates that were not told: too long, too many, or neither a DNS name " \
 	  "nor " \
-	  "an address")
+	  "an address") \
+	X(UNVERIFIED, "unverified", \
+	  "records with a self-signed certificate that is so by names and key identifiers: its " \
+	  "key " \
+	  "is not verified with, or that was put off") \
+	X(PUT_OFF, "put_off", \
+	  "records of which a finding was not looked for: there were too many new certificates " \
+	  "in " \
+	  "one second")
 
 enum ht_certificate_counter {
 #define X(id, name, help) HT_CERTIFICATE_##id,
@@ -54,7 +66,10 @@ void ht_certificates_free(struct ht_certificates *c);
 // ht_certificates_fill sets the cert_* fields of a record that has cert_count and a cert_chain.
 // What they borrow is good until the next call. Findings:
 //   expired, not_yet_valid  against the record's ts
-//   self_signed             subject and issuer are the same, and its own key verifies it
+//   self_signed             subject and issuer are the same, and its own key verifies it; by names
+//                           and key identifiers alone where the key is none of RSA of 4096 bits
+//                           at most with an exponent of 32, of a well-known curve over a prime
+//                           field, Ed25519 and Ed448
 //   name_mismatch           there is an sni, and X509_check_host() (an address:
 //                           X509_check_ip_asc()) does not find it
 //   weak_key                RSA or DSA of less than 2048 bits, EC of less than 224
@@ -62,7 +77,12 @@ void ht_certificates_free(struct ht_certificates *c);
 //                           nobody relies on
 //   incomplete_chain        it is not self-signed, and no other certificate sent is its issuer, by
 //                           name and key identifier (X509_check_issued())
-//   malformed               libcrypto does not read it, or the chain is not what its lengths say
+//   malformed               libcrypto does not read it, it is not DER, or the chain is not what
+//                           its lengths say
+// A key on a curve that it brings along is told as `other`, without its bits. After
+// HT_CERTIFICATE_STEPS costly steps in a second of records, self_signed is by names alone, and
+// name_mismatch (of more than 64 names) and incomplete_chain are not looked for, but where the last
+// record of the certificate had the same name and chain.
 void ht_certificates_fill(struct ht_certificates *c, struct ht_record *r);
 
 // ht_certificates_counts is the block of counters: HT_CERTIFICATE_NUM_CTRS words that any thread

@@ -22,8 +22,15 @@ struct texts {
 	size_t subject_len, issuer_len, sans_len, serial_len, signature_len;
 };
 
+// Bytes of a name in DER beyond which its text, of a fourth of them in the shortest case, is not
+// made.
+#define NAME_DER_MAX ((size_t)4 * HT_CERTIFICATE_MAX_NAME)
+
 // RFC 4514, as UTF-8: what XN_FLAG_RFC2253 would escape of it byte by byte is left as it is.
 static bool print_name(const X509_NAME *name, char *out, size_t *len) {
+	size_t der;
+	if (X509_NAME_get0_der(name, NULL, &der) != 1 || der > NAME_DER_MAX)
+		return false;
 	BIO *b = BIO_new(BIO_s_mem());
 	const unsigned long flags = XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB;
 	bool ok = false;
@@ -80,6 +87,7 @@ static void read_names(struct ht_certificate *c, struct texts *t) {
 	GENERAL_NAMES *names = X509_get_ext_d2i(c->x509, NID_subject_alt_name, NULL, NULL);
 	const int num = sk_GENERAL_NAME_num(names); // -1 for none
 	int told = 0;
+	c->num_names = num > 0 ? (uint32_t)num : 0;
 	for (int i = 0; i < num; i++) {
 		const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
 		bool ok = false;
@@ -160,11 +168,23 @@ static void read_serial(struct ht_certificate *c, struct texts *t) {
 	t->serial_len = (size_t)n;
 }
 
-// Names alone do not make it self-signed: an authority may have issued it under its own name.
-static bool is_self_signed(X509 *x) {
-	EVP_PKEY *key = X509_get0_pubkey(x);
-	return X509_NAME_cmp(X509_get_subject_name(x), X509_get_issuer_name(x)) == 0 && key != NULL
-	       && X509_verify(x, key) == 1;
+// Names and key identifiers alone do not make it self-signed: an authority may have issued it under
+// its own name.
+static void read_self_signed(struct ht_certificate *c) {
+	const ASN1_OCTET_STRING *const own = X509_get0_subject_key_id(c->x509),
+				       *const by = X509_get0_authority_key_id(c->x509);
+	const EVP_PKEY *key = X509_get0_pubkey(c->x509);
+	c->self_signed
+		= X509_NAME_cmp(X509_get_subject_name(c->x509), X509_get_issuer_name(c->x509)) == 0
+		  && (own == NULL || by == NULL || ASN1_OCTET_STRING_cmp(own, by) == 0);
+	c->verifiable = c->self_signed && key != NULL && key_is_bounded(key);
+}
+
+void ht_certificate_verify(struct ht_certificate *c) {
+	c->self_signed = X509_verify(c->x509, X509_get0_pubkey(c->x509)) == 1;
+	c->verifiable = false;
+	c->verified = true;
+	ERR_clear_error();
 }
 
 static struct ht_span put(char **at, const void *p, size_t len) {
@@ -191,15 +211,10 @@ static bool keep_texts(struct ht_certificate *c, const struct texts *t) {
 
 bool ht_certificate_read(struct ht_certificate *c, struct ht_span der) {
 	struct texts t;
-	const uint8_t *p = der.p;
 	*c = (struct ht_certificate){.key = "other"};
 	if (EVP_Digest(der.p, der.len, c->sha256, NULL, EVP_sha256(), NULL) != 1)
 		return false;
-	c->x509 = d2i_X509(NULL, &p, (long)der.len);
-	if (c->x509 != NULL && p != der.p + der.len) { // something behind it
-		X509_free(c->x509);
-		c->x509 = NULL;
-	}
+	c->x509 = ht_certificate_parse(der);
 	if (c->x509 == NULL) {
 		ERR_clear_error();
 		return true;
@@ -213,7 +228,7 @@ bool ht_certificate_read(struct ht_certificate *c, struct ht_span der) {
 	read_key(c);
 	read_signature(c, &t);
 	read_serial(c, &t);
-	c->self_signed = is_self_signed(c->x509);
+	read_self_signed(c);
 	ERR_clear_error(); // what of it libcrypto did not like
 	if (keep_texts(c, &t))
 		return true;

@@ -5,7 +5,10 @@
 #include "t.h"
 
 #include <openssl/asn1.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
@@ -439,6 +442,147 @@ static void hostile(void **state) {
 	ht_certificates_free(c);
 }
 
+// An RSA key of another's numbers, with an exponent of as many bits.
+static EVP_PKEY *large_exponent(const EVP_PKEY *of) {
+	BIGNUM *n = NULL;
+	EVP_PKEY *key = NULL;
+	assert_int_equal(EVP_PKEY_get_bn_param(of, OSSL_PKEY_PARAM_RSA_N, &n), 1);
+	BIGNUM *e = BN_dup(n);
+	BN_sub_word(e, 2);
+	OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
+	OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_RSA_N, n);
+	OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_RSA_E, e);
+	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(b);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	assert_int_equal(EVP_PKEY_fromdata_init(ctx), 1);
+	assert_int_equal(EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params), 1);
+	EVP_PKEY_CTX_free(ctx);
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(b);
+	BN_free(n);
+	BN_free(e);
+	return key;
+}
+
+// Keys that could take long are not verified with; a curve that is sent along is not even looked
+// at.
+static void foreign_keys(void **state) {
+	(void)state;
+	struct ht_certificates *c = cache(4);
+	const uint64_t *const ctr = ht_certificates_counts(c);
+	EVP_PKEY *rsa = EVP_RSA_gen(2048), *slow = large_exponent(rsa);
+	// It could not be right: the key has no private half.
+	only(make(&(struct wish){.cn = "slow", .key = slow, .issuer_key = rsa}));
+	struct ht_record r = record_of(BEGIN, NULL);
+	ht_certificates_fill(c, &r);
+	assert_string_equal(findings(&r), "self_signed");
+	assert_string_equal(r.cert_key, "rsa");
+	assert_int_equal(r.cert_key_bits, 2048);
+	assert_int_equal(ctr[HT_CERTIFICATE_UNVERIFIED], 1);
+	only(make(&(struct wish){.cn = "quick", .key = rsa, .issuer_key = ec}));
+	assert_string_equal(found(c, BEGIN, NULL), "incomplete_chain");
+	EVP_PKEY *curve = EVP_EC_gen("P-256");
+	assert_int_equal(
+		EVP_PKEY_set_utf8_string_param(
+			curve, OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_EXPLICIT
+		),
+		1
+	);
+	only(make(&(struct wish){.cn = "curve", .key = curve}));
+	r = record_of(BEGIN, NULL);
+	ht_certificates_fill(c, &r);
+	assert_string_equal(findings(&r), "self_signed");
+	assert_string_equal(r.cert_key, "other");
+	assert_false(r.has & HT_HAS(cert_key_bits));
+	assert_int_equal(ctr[HT_CERTIFICATE_UNVERIFIED], 2);
+	uint8_t sha[32]; // of what was sent
+	EVP_Digest(chain + 3, ht_be24(chain), sha, NULL, EVP_sha256(), NULL);
+	assert_true(ht_span_eq(r.cert_sha256, HT_SPAN(sha, 32)));
+	assert_int_equal(ctr[HT_CERTIFICATE_PUT_OFF], 0);
+	EVP_PKEY_free(rsa);
+	EVP_PKEY_free(slow);
+	EVP_PKEY_free(curve);
+	ht_certificates_free(c);
+}
+
+// Takes steps of a second: certificates that are not the issuer, in another chain each time.
+static void
+take_steps(struct ht_certificates *c, int64_t s, const X509 *leaf, const X509 *other, unsigned n) {
+	static uint16_t number;
+	const uint64_t before = ht_certificates_counts(c)[HT_CERTIFICATE_PUT_OFF];
+	for (unsigned some; n > 0; n -= some) {
+		some = n < 16 ? n : 16;
+		chain_len = 0;
+		add(leaf);
+		for (unsigned k = 1; k < some; k++)
+			add(other);
+		ht_put_be16(chain + chain_len, 0);
+		chain[chain_len + 2] = 2; // bytes, of none that is one
+		ht_put_be16(chain + chain_len + 3, number++);
+		chain_len += 5;
+		assert_non_null(strstr(found(c, s, NULL), "incomplete_chain"));
+	}
+	assert_int_equal(ht_certificates_counts(c)[HT_CERTIFICATE_PUT_OFF], before);
+}
+
+// Only so many steps in a second; what is known takes none, and what was put off is made up for.
+static void steps(void **state) {
+	(void)state;
+	struct ht_certificates *c = cache(4);
+	const uint64_t *const ctr = ht_certificates_counts(c);
+	struct wish w = issued("leaf", NULL);
+	X509 *leaf = make(&w), *other = make(&(struct wish){.cn = "other"});
+	X509 *posing
+		= make(&(struct wish){.cn = "CA", .key = ec, .issuer = ca, .issuer_key = ca_key});
+	chain_len = 0;
+	add(leaf);
+	add(ca);
+	for (unsigned i = 0; i < 2 * HT_CERTIFICATE_STEPS; i++)
+		assert_string_equal(found(c, BEGIN, NULL), "");
+	assert_int_equal(ctr[HT_CERTIFICATE_PUT_OFF], 0);
+	take_steps(c, BEGIN, leaf, other, HT_CERTIFICATE_STEPS - 1);
+	chain_len = 0;
+	add(leaf);
+	for (unsigned k = 0; k < 16; k++)
+		add(other);
+	assert_string_equal(found(c, BEGIN, NULL), "");
+	assert_int_equal(ctr[HT_CERTIFICATE_PUT_OFF], 1);
+	assert_string_equal(found(c, BEGIN - 60, NULL), "not_yet_valid"); // the same second
+	assert_string_equal(found(c, BEGIN + 1, NULL), "incomplete_chain");
+	assert_int_equal(ctr[HT_CERTIFICATE_PUT_OFF], 2);
+	take_steps(c, BEGIN + 1, leaf, other, HT_CERTIFICATE_STEPS - 16);
+	chain_len = 0;
+	add(posing);
+	assert_string_equal(found(c, BEGIN + 1, NULL), "self_signed");
+	assert_int_equal(ctr[HT_CERTIFICATE_UNVERIFIED], 1);
+	assert_string_equal(found(c, BEGIN - 60, NULL), "not_yet_valid incomplete_chain");
+	assert_int_equal(ctr[HT_CERTIFICATE_UNVERIFIED], 1);
+	// 1000 names take 15 steps each time that another one is asked for.
+	static char san[16000];
+	size_t n = 0;
+	for (unsigned i = 0; i < 1000; i++)
+		n += (size_t)snprintf(san + n, sizeof(san) - n, "%sDNS:n%u", i > 0 ? "," : "", i);
+	X509 *many = make(&(struct wish){.cn = "many", .san = san});
+	chain_len = 0;
+	add(many);
+	assert_string_equal(found(c, BEGIN + 2, "n999"), "self_signed");
+	take_steps(c, BEGIN + 2, leaf, other, HT_CERTIFICATE_STEPS - 1 - 15 - 14);
+	chain_len = 0;
+	add(many);
+	assert_string_equal(found(c, BEGIN + 2, "n1000"), "self_signed");
+	take_steps(c, BEGIN + 3, leaf, other, HT_CERTIFICATE_STEPS - 15);
+	chain_len = 0;
+	add(many);
+	assert_string_equal(found(c, BEGIN + 3, "n1000"), "self_signed name_mismatch");
+	assert_string_equal(found(c, BEGIN + 3, "n1000"), "self_signed name_mismatch");
+	assert_string_equal(found(c, BEGIN + 3, "n1001"), "self_signed");
+	X509_free(many);
+	X509_free(leaf);
+	X509_free(other);
+	X509_free(posing);
+	ht_certificates_free(c);
+}
+
 static void nothing_to_read(void **state) {
 	(void)state;
 	struct ht_certificates *c = cache(1);
@@ -465,6 +609,8 @@ int main(void) {
 		cmocka_unit_test(caps),
 		cmocka_unit_test(eviction),
 		cmocka_unit_test(hostile),
+		cmocka_unit_test(foreign_keys),
+		cmocka_unit_test(steps),
 		cmocka_unit_test(nothing_to_read),
 	};
 	return cmocka_run_group_tests(tests, begin, end);
