@@ -7,17 +7,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static void say_error(struct ht_delivery *d) {
+	pthread_mutex_lock(&d->lock);
+	snprintf(d->said, sizeof(d->said), "%s", ht_spool_error(d->spool));
+	d->has_said = true;
+	pthread_mutex_unlock(&d->lock);
+}
+
 // Entries that were there and cannot be read any more, and such that can be read all the same.
 static void follow(struct ht_delivery *d) {
 	uint64_t now[HT_SPOOL_NUM_CTRS] = {0};
 	ht_spool_stats(d->spool, now);
 	delivery_count(d, HT_DELIVERY_RECOVERED, now[HT_SPOOL_RECOVERED] - d->recovered);
 	d->recovered = now[HT_SPOOL_RECOVERED];
-	if (now[HT_SPOOL_LOST_DAMAGED] != d->damaged)
-		delivery_lose(
-			d, HT_DELIVERY_LOST_SPOOL_FAILED, now[HT_SPOOL_LOST_DAMAGED] - d->damaged
-		);
+	if (now[HT_SPOOL_LOST_DAMAGED] == d->damaged)
+		return;
+	delivery_lose(d, HT_DELIVERY_LOST_SPOOL_FAILED, now[HT_SPOOL_LOST_DAMAGED] - d->damaged);
 	d->damaged = now[HT_SPOOL_LOST_DAMAGED];
+	snprintf(d->spool_error, sizeof(d->spool_error), "%s", ht_spool_error(d->spool));
+	say_error(d);
 }
 
 enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len) {
@@ -44,6 +52,8 @@ enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len)
 		return rc;
 	}
 	follow(d);
+	if (ht_spool_error(d->spool)[0] != '\0')
+		say_error(d);
 	return HT_OK;
 }
 
@@ -51,6 +61,7 @@ enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len)
 void delivery_spool_flush(struct ht_delivery *d) {
 	if (ht_spool_flush(d->spool) != HT_OK)
 		snprintf(d->spool_error, sizeof(d->spool_error), "%s", ht_spool_error(d->spool));
+	follow(d);
 }
 
 enum ht_rc delivery_spool_put(struct ht_delivery *d, struct ht_record *r) {
@@ -169,6 +180,7 @@ void delivery_spool_account(struct ht_delivery *d) {
 	if (d->spool == NULL)
 		return;
 	delivery_spool_flush(d);
+	(void)ht_spool_check(d->spool);
 	const uint64_t gone = ht_spool_unflushed(d->spool);
 	follow(d);
 	delivery_count(d, HT_DELIVERY_SPOOL_LEFT, ht_spool_count(d->spool) - gone);

@@ -134,8 +134,10 @@ static enum ht_rc begin_segment(struct ht_spool *s) {
 	struct spool_segment *g = spool_add_segment(s);
 	if (g == NULL)
 		return spool_fail(s, file, "cannot make");
-	s->out = openat(s->dir, file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	s->out = spool_open_file(s, file, O_WRONLY | O_CREAT | O_EXCL);
 	if (s->out < 0) {
+		// The folder may be another one by now: the next try is with the next number.
+		s->last_number += errno == EEXIST;
 		const enum ht_rc rc = spool_fail(s, file, "cannot make");
 		s->num--;
 		return rc;
@@ -148,6 +150,177 @@ static enum ht_rc begin_segment(struct ht_spool *s) {
 	set_size(s, SPOOL_FIRST);
 	spool_number_set(s, SPOOL_NUM_SEGMENTS, s->num);
 	return HT_OK;
+}
+
+static void put_in_buffer(struct ht_spool *s, const struct spool_head *h, struct ht_span bytes) {
+	uint8_t *const to = s->buffer + s->buffered;
+	memcpy(to, h, SPOOL_HEAD);
+	memcpy(to + SPOOL_HEAD, bytes.p, bytes.len);
+	s->buffered += SPOOL_HEAD + (uint32_t)bytes.len;
+	s->unflushed++;
+}
+
+// --- the folder ---------------------------------------------------------------------------------
+
+static enum ht_rc refuse_folder(struct ht_spool *s, const char *why) {
+	close(s->dir);
+	s->dir = -1;
+	snprintf(s->error, sizeof(s->error), "%s: %s", s->path, why);
+	return HT_ERROR;
+}
+
+static enum ht_rc open_lock(struct ht_spool *s) {
+	if (s->lock >= 0)
+		close(s->lock);
+	s->lock = spool_open_file(s, "lock", O_RDWR | O_CREAT);
+	if (s->lock < 0)
+		return spool_fail(s, "lock", "cannot open as a regular file");
+	if (flock(s->lock, LOCK_EX | LOCK_NB) == 0)
+		return HT_OK;
+	const bool in_use = errno == EWOULDBLOCK;
+	(void)spool_fail(s, "lock", "cannot lock");
+	close(s->lock);
+	s->lock = -1;
+	if (!in_use)
+		return HT_ERROR;
+	snprintf(s->error, sizeof(s->error), "%s: in use by another process", s->path);
+	return HT_MORE;
+}
+
+static bool make_folders(struct ht_spool *s) {
+	char *const slash = strrchr(s->path, '/'); // a spool's own name has none
+	*slash = '\0';
+	const bool good = mkdir(s->path, 0700) == 0 || errno == EEXIST;
+	*slash = '/';
+	return good && (mkdir(s->path, 0700) == 0 || errno == EEXIST);
+}
+
+// Who else may write there can have this process write, delete and send what he likes.
+static enum ht_rc open_folder(struct ht_spool *s) {
+	struct stat st;
+	if (s->dir >= 0)
+		close(s->dir);
+	s->dir = -1;
+	if (!make_folders(s))
+		return spool_fail(s, NULL, "cannot make");
+	s->dir = open(s->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s->dir < 0 || fstat(s->dir, &st) != 0)
+		return spool_fail(s, NULL, "cannot open");
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return refuse_folder(s, "belongs to another user: not used as a spool");
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return refuse_folder(
+			s, "group or others may write there: not used as a spool (chmod 0700)"
+		);
+	return open_lock(s);
+}
+
+// --- what somebody took away while the spool is open --------------------------------------------
+
+// is_there tells whether a name still means what is open. NULL: the folder's own.
+static bool is_there(const struct ht_spool *s, const char *file, int fd) {
+	struct stat named, opened;
+	const int rc = file == NULL ? lstat(s->path, &named)
+				    : fstatat(s->dir, file, &named, AT_SYMLINK_NOFOLLOW);
+	return rc == 0 && fstat(fd, &opened) == 0 && named.st_dev == opened.st_dev
+	       && named.st_ino == opened.st_ino;
+}
+
+static bool has_file(const struct ht_spool *s, const struct spool_segment *g) {
+	char file[SPOOL_FILE_MAX];
+	struct stat st;
+	spool_file_name(file, g->number);
+	if (spool_is_written(s, g))
+		return is_there(s, file, s->out);
+	return fstatat(s->dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+// save_buffer puts entries that were in memory alone into a new segment.
+static void save_buffer(struct ht_spool *s, const uint8_t *p, uint32_t entries) {
+	struct spool_head h;
+	uint32_t at = 0;
+	enum ht_rc rc = s->lock >= 0 ? begin_segment(s) : HT_ERROR;
+	for (; rc == HT_OK && entries > 0; entries--) {
+		memcpy(&h, p + at, sizeof(h));
+		const struct ht_span bytes = HT_SPAN(p + at + SPOOL_HEAD, h.len);
+		const uint32_t need = SPOOL_HEAD + h.len;
+		if (s->buffered + need > SPOOL_BUFFER && (rc = write_buffer(s)) != HT_OK)
+			break;
+		spool_make_head(&h, last_segment(s)->number, last_segment(s)->size, bytes);
+		put_in_buffer(s, &h, bytes);
+		set_size(s, last_segment(s)->size + need);
+		last_segment(s)->left++;
+		at += need;
+	}
+	spool_count(s, HT_SPOOL_LOST_DAMAGED, entries);
+	spool_number_add(s, SPOOL_COUNT, -(uint64_t)entries);
+}
+
+// give_up_written: the file that is written is gone. What is in the buffer is not, but for what was
+// read already: that is on its way, and settled in its old place.
+static void give_up_written(struct ht_spool *s) {
+	struct spool_segment *g = last_segment(s);
+	const uint64_t begin = SPOOL_MARK(s->first + s->num - 1, (uint64_t)g->size - s->buffered);
+	uint32_t at = 0, entries = 0;
+	uint8_t *saved = s->buffered > 0 ? malloc(s->buffered) : NULL;
+	uint32_t len = saved != NULL ? s->buffered : 0;
+	if (len > 0 && g->size == s->buffered)
+		at = SPOOL_FIRST; // behind the stamp
+	if (s->read.mark > begin + at)
+		at = (uint32_t)(s->read.mark - begin);
+	at = at < len ? at : len;
+	if (len > at)
+		memcpy(saved, s->buffer + at, len - at);
+	len -= at;
+	for (uint32_t i = 0; i < len; entries++) {
+		struct spool_head h;
+		memcpy(&h, saved + i, sizeof(h));
+		i += SPOOL_HEAD + h.len;
+	}
+	s->buffered = 0;
+	s->unflushed = 0;
+	g->left -= entries;
+	g->size -= len;
+	spool_give_up(s, s->num - 1);
+	close_segment(s);
+	if (entries > 0)
+		save_buffer(s, saved, entries);
+	free(saved);
+}
+
+// check finds out whether folder, lock and the file that is written are still what their names
+// mean, or else writes would go where nobody finds them; with `all`, or when one of these is gone,
+// the other files, too. It begins anew with what is gone. HT_ERROR: it cannot.
+static enum ht_rc check(struct ht_spool *s, bool all) {
+	const bool folder = is_there(s, NULL, s->dir);
+	const bool lock = folder && is_there(s, "lock", s->lock);
+	const bool written = s->out < 0 || has_file(s, last_segment(s));
+	if (HT_LIKELY(lock && written && !all))
+		return HT_OK;
+	enum ht_rc rc = lock ? HT_OK : folder ? open_lock(s) : open_folder(s);
+	// Without the lock they are another process's.
+	const bool ours = rc == HT_OK;
+	char error[sizeof(s->error)];
+	memcpy(error, s->error, sizeof(error));
+	const uint64_t lost = s->counters[HT_SPOOL_LOST_DAMAGED];
+	const uint32_t num = s->out >= 0 ? s->num - 1 : s->num;
+	for (uint32_t i = 0; i < num; i++)
+		if (!s->segments[i].gone && !(ours && has_file(s, &s->segments[i])))
+			spool_give_up(s, i);
+	if (s->out >= 0 && !(ours && has_file(s, last_segment(s))))
+		give_up_written(s);
+	s->cursor_dirty = s->cursor_dirty || (!lock && s->cursor.number > 0);
+	if (ours)
+		spool_drop(s);
+	if (!ours)
+		memcpy(s->error, error, sizeof(error));
+	else if (s->counters[HT_SPOOL_LOST_DAMAGED] > lost)
+		snprintf(
+			s->error, sizeof(s->error),
+			"%s: files were taken away while it was open: %llu entries are lost",
+			s->path, (unsigned long long)(s->counters[HT_SPOOL_LOST_DAMAGED] - lost)
+		);
+	return ours ? HT_OK : HT_ERROR;
 }
 
 // --- appending ----------------------------------------------------------------------------------
@@ -184,14 +357,6 @@ static bool make_room(struct ht_spool *s, uint32_t need) {
 	return ht_spool_next(s, &none) == HT_MORE && has_room(s, need);
 }
 
-static void put_in_buffer(struct ht_spool *s, const struct spool_head *h, struct ht_span bytes) {
-	uint8_t *const to = s->buffer + s->buffered;
-	memcpy(to, h, SPOOL_HEAD);
-	memcpy(to + SPOOL_HEAD, bytes.p, bytes.len);
-	s->buffered += SPOOL_HEAD + (uint32_t)bytes.len;
-	s->unflushed++;
-}
-
 // put_in_file is for what is too long for the buffer, which is empty.
 static enum ht_rc
 put_in_file(struct ht_spool *s, const struct spool_head *h, struct ht_span bytes) {
@@ -207,7 +372,9 @@ static enum ht_rc put(struct ht_spool *s, struct ht_span bytes) {
 	const uint32_t need = SPOOL_HEAD + (uint32_t)bytes.len;
 	struct spool_head h;
 	enum ht_rc rc = HT_OK;
-	if (s->out >= 0 && wants_new_segment(s, need))
+	if (wants_new_segment(s, need))
+		rc = check(s, false);
+	if (rc == HT_OK && s->out >= 0 && wants_new_segment(s, need))
 		rc = finish_segment(s);
 	if (rc == HT_OK && s->out < 0)
 		rc = begin_segment(s);
@@ -249,11 +416,21 @@ enum ht_rc ht_spool_append(struct ht_spool *s, struct ht_span bytes) {
 }
 
 enum ht_rc ht_spool_flush(struct ht_spool *s) {
-	enum ht_rc rc = write_buffer(s);
+	const uint64_t lost = s->counters[HT_SPOOL_LOST_DAMAGED];
+	enum ht_rc rc = check(s, false);
+	if (rc == HT_OK)
+		rc = write_buffer(s);
 	if (rc == HT_OK && s->fsync == HT_SPOOL_FSYNC_FLUSH)
 		rc = sync_segment(s);
 	spool_write_cursor(s);
-	return rc;
+	// It began anew: all is well again, but that is to be told.
+	return s->counters[HT_SPOOL_LOST_DAMAGED] == lost ? rc : HT_ERROR;
+}
+
+enum ht_rc ht_spool_check(struct ht_spool *s) {
+	const uint64_t lost = s->counters[HT_SPOOL_LOST_DAMAGED];
+	const enum ht_rc rc = check(s, true);
+	return s->counters[HT_SPOOL_LOST_DAMAGED] == lost ? rc : HT_ERROR;
 }
 
 // --- numbers ------------------------------------------------------------------------------------
@@ -288,31 +465,6 @@ const char *ht_spool_error(const struct ht_spool *s) {
 }
 
 // --- opening and closing ------------------------------------------------------------------------
-
-static enum ht_rc open_folder(struct ht_spool *s, const struct ht_spool_params *p) {
-	char name[SPOOL_NAME_MAX];
-	spool_folder_name(name, p->name);
-	if (name[0] == '\0') {
-		errno = EINVAL;
-		return spool_fail(s, NULL, "no name");
-	}
-	if (mkdir(p->folder, 0700) != 0 && errno != EEXIST)
-		return spool_fail(s, NULL, "cannot make");
-	if (mkdir(s->path, 0700) != 0 && errno != EEXIST)
-		return spool_fail(s, NULL, "cannot make");
-	s->dir = open(s->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (s->dir < 0)
-		return spool_fail(s, NULL, "cannot open");
-	s->lock = openat(s->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (s->lock < 0)
-		return spool_fail(s, "lock", "cannot open");
-	if (flock(s->lock, LOCK_EX | LOCK_NB) == 0)
-		return HT_OK;
-	if (errno != EWOULDBLOCK)
-		return spool_fail(s, "lock", "cannot lock");
-	snprintf(s->error, sizeof(s->error), "%s: in use by another process", s->path);
-	return HT_MORE;
-}
 
 static char *make_path(const struct ht_spool_params *p) {
 	char name[SPOOL_NAME_MAX], *path = NULL;
@@ -360,7 +512,11 @@ ht_spool_open(struct ht_spool **out, const struct ht_spool_params *p, char *err,
 	s->max_bytes = p->max_bytes;
 	s->segment_bytes = segment_bytes(p->max_bytes);
 	s->fsync = p->fsync;
-	enum ht_rc rc = open_folder(s, p);
+	enum ht_rc rc = HT_ERROR;
+	if (p->name[0] != '\0')
+		rc = open_folder(s);
+	else
+		snprintf(s->error, sizeof(s->error), "%s: a spool without a name", p->folder);
 	if (rc == HT_OK)
 		rc = spool_recover(s);
 	if (rc != HT_OK) {
@@ -375,7 +531,8 @@ ht_spool_open(struct ht_spool **out, const struct ht_spool_params *p, char *err,
 void ht_spool_close(struct ht_spool *s) {
 	if (s == NULL)
 		return;
-	if (ht_spool_flush(s) == HT_OK && s->out >= 0)
+	(void)ht_spool_flush(s);
+	if (s->out >= 0 && s->buffered == 0)
 		finish_segment(s);
 	spool_drop(s);
 	free_all(s);

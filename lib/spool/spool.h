@@ -30,7 +30,9 @@ struct ht_spool_params {
 	const char *folder;
 	// Of this one: any text, not empty. Its folder is FOLDER/NAME (0700) with each byte but
 	// letters, digits, '-', '_' and a '.' that is not the first written as %XX. So two names
-	// never share a folder. One that would be longer than 200 characters is cut, and ends in
+	// never share a folder. It is refused when it belongs to neither this user nor root, or
+	// when group or others may write there. One that would be longer than 200 characters is
+	// cut, and ends in
 	// '%', '-' and its 128-bit hash.
 	const char *name;
 	// The most its files take, each a multiple of 4 KiB. Room comes back by segments, of a
@@ -42,10 +44,13 @@ struct ht_spool_params {
 // What became of the entries: X(ID, name, help).
 // recovered + appended = settled + lost_damaged + ht_spool_count.
 #define HT_SPOOL_COUNTERS(X) \
-	X(RECOVERED, "recovered", "entries found when the spool was opened") \
+	X(RECOVERED, "recovered", "entries found when the spool was opened, damaged ones as well") \
 	X(APPENDED, "appended", "entries put into the spool") \
 	X(SETTLED, "settled", "entries delivered out of the spool") \
-	X(LOST_DAMAGED, "lost_damaged", "entries that were there and could not be read any more") \
+	X(LOST_DAMAGED, "lost_damaged", \
+	  "entries that were there and are damaged or gone; where lengths are damaged, the " \
+	  "fewest " \
+	  "that it can have been") \
 	X(REFUSED_FULL, "refused_full", "entries refused since the spool had its most bytes") \
 	X(REFUSED_LONG, "refused_long", "entries refused since they were longer than 4 MiB") \
 	X(REFUSED_DISK, "refused_disk", "entries refused since the disk took no more") \
@@ -68,7 +73,8 @@ struct ht_spool;
 // ht_spool_open opens the spool or makes it, and reads all that is in it once: entries are counted,
 // what a crash left unfinished is cut off. Files that are no spool's are left alone.
 // HT_OK: *out is there. HT_MORE: somebody else has it open. HT_ERROR: the system refused, or a
-// newer version wrote it. But for HT_OK, `err` gets one line without a newline.
+// newer version wrote it. But for HT_OK, `err` gets one line without a newline; and if something
+// was damaged, ht_spool_error has one.
 HT_MUST_USE enum ht_rc
 ht_spool_open(struct ht_spool **out, const struct ht_spool_params *p, char *err, size_t err_len);
 
@@ -87,8 +93,13 @@ HT_MUST_USE enum ht_rc ht_spool_append(struct ht_spool *s, struct ht_span bytes)
 // ht_spool_flush gives what was appended (64 KiB at the most are held back) to the operating
 // system, and by `fsync` to the disk; and writes the cursor. To be called whenever there is nothing
 // more to append. HT_OK. HT_ERROR: the disk refused; all stays in memory, can be read, and is tried
-// again by the next flush.
+// again by the next flush. Or somebody took files away, or the folder: what was in them is counted
+// as lost_damaged, and the spool has begun anew where it can.
 enum ht_rc ht_spool_flush(struct ht_spool *s);
+
+// ht_spool_check looks whether each file is still there; ht_spool_flush only looks after the folder
+// and the file that is written. For the end, before what is left is counted. HT_ERROR as there.
+enum ht_rc ht_spool_check(struct ht_spool *s);
 
 // --- the end where entries come out ---
 
@@ -121,6 +132,6 @@ void ht_spool_stats(const struct ht_spool *s, uint64_t *total);
 // lost if the program ended now.
 uint64_t ht_spool_unflushed(const struct ht_spool *s);
 
-// ht_spool_error is the line about the last HT_ERROR, good until the next call; "" if there was
-// none.
+// ht_spool_error is the line about the last HT_ERROR or loss, good until the next call; "" if there
+// was none.
 const char *ht_spool_error(const struct ht_spool *s);

@@ -120,11 +120,27 @@ bool spool_sum_is_right(
 	return h->sum == entry_sum(number, offset, bytes, h->len);
 }
 
+// --- files of the folder ------------------------------------------------------------------------
+
+int spool_open_file(const struct ht_spool *s, const char *file, int flags) {
+	struct stat st;
+	const int fd = openat(
+		s->dir, file, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600
+	);
+	if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+		return fd;
+	close(fd);
+	errno = EINVAL;
+	return -1;
+}
+
 // --- the cursor ---------------------------------------------------------------------------------
 
 static bool write_cursor_file(struct ht_spool *s) {
 	struct spool_stamp t;
-	const int fd = openat(s->dir, "cursor.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	// One that was left half-way goes, and whatever else has that name.
+	(void)unlinkat(s->dir, "cursor.new", 0);
+	const int fd = spool_open_file(s, "cursor.new", O_WRONLY | O_CREAT | O_EXCL);
 	if (fd < 0)
 		return false;
 	spool_make_stamp(&t, true, s->cursor.number, s->cursor.offset);
@@ -136,7 +152,7 @@ static bool write_cursor_file(struct ht_spool *s) {
 }
 
 void spool_write_cursor(struct ht_spool *s) {
-	if (!s->cursor_dirty)
+	if (!s->cursor_dirty || s->lock < 0)
 		return;
 	if (!write_cursor_file(s)) {
 		spool_count(s, HT_SPOOL_CURSOR_FAILED, 1);
@@ -151,10 +167,10 @@ void spool_write_cursor(struct ht_spool *s) {
 static uint64_t read_stamp(struct ht_spool *s, const char *file, struct spool_stamp *t) {
 	struct stat st;
 	memset(t, 0, sizeof(*t));
-	const int fd = openat(s->dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	const int fd = spool_open_file(s, file, O_RDONLY);
 	if (fd < 0)
 		return 0;
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || read(fd, t, sizeof(*t)) < 0)
+	if (fstat(fd, &st) != 0 || read(fd, t, sizeof(*t)) < 0)
 		st.st_size = 0;
 	close(fd);
 	return (uint64_t)st.st_size;
@@ -230,22 +246,47 @@ struct scan {
 	bool is_ours; // has a right stamp, or an entry
 	uint32_t start; // end of the last entry that is settled
 	uint32_t end; // of the last good entry
+	uint64_t damaged; // entries that are not settled and cannot be read, before the end
+	struct spool_gap tail; // behind the end
 };
+
+static bool is_settled(const struct ht_spool *s, uint64_t number, uint32_t offset) {
+	return number < s->cursor.number
+	       || (number == s->cursor.number && offset <= s->cursor.offset);
+}
+
+// find_behind is spool_find, but leaves out what of a gap is settled.
+static enum ht_rc find_behind(
+	struct ht_spool *s, uint32_t index, uint32_t *offset, struct spool_gap *gap, bool *cut_short
+) {
+	struct ht_span bytes;
+	const uint32_t from = *offset, cursor = s->cursor.offset;
+	const enum ht_rc rc = spool_find(s, index, offset, &bytes, gap);
+	*cut_short = rc != HT_ERROR && s->segments[index].number == s->cursor.number
+		     && from < cursor && cursor < *offset && cursor - from <= gap->bytes;
+	if (!*cut_short)
+		return rc;
+	*offset = cursor;
+	return spool_find(s, index, offset, &bytes, gap);
+}
 
 static enum ht_rc scan_entries(struct ht_spool *s, uint32_t index, struct scan *c) {
 	struct spool_segment *g = &s->segments[index];
-	uint32_t offset = SPOOL_FIRST, skipped;
-	struct ht_span bytes;
+	uint32_t offset = SPOOL_FIRST;
 	enum ht_rc rc;
+	bool cut_short;
 	c->start = c->end = SPOOL_FIRST;
-	while ((rc = spool_find(s, index, &offset, &bytes, &skipped)) == HT_OK) {
+	while ((rc = find_behind(s, index, &offset, &c->tail, &cut_short)) == HT_OK) {
 		c->is_ours = true;
 		c->end = offset;
-		if (g->number < s->cursor.number
-		    || (g->number == s->cursor.number && offset <= s->cursor.offset))
+		if (is_settled(s, g->number, offset)) {
 			c->start = offset;
-		else
-			g->left++;
+			continue;
+		}
+		if (cut_short)
+			c->start = s->cursor.offset;
+		g->left++;
+		c->damaged += c->tail.whole + c->tail.more;
 	}
 	return rc == HT_MORE ? HT_OK : rc;
 }
@@ -253,7 +294,7 @@ static enum ht_rc scan_entries(struct ht_spool *s, uint32_t index, struct scan *
 // cut takes away what stands behind the last good entry of all: an unfinished write.
 static void cut(struct ht_spool *s, const char *file, struct spool_segment *g, uint32_t end) {
 	struct spool_head h;
-	const int fd = openat(s->dir, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	const int fd = spool_open_file(s, file, O_RDWR);
 	if (fd < 0)
 		return;
 	const uint32_t rest = g->size - end;
@@ -272,7 +313,8 @@ static void cut(struct ht_spool *s, const char *file, struct spool_segment *g, u
 }
 
 // recover_one looks at a segment. HT_SKIP: it is none, or nothing of it is left.
-static enum ht_rc recover_one(struct ht_spool *s, uint32_t index, bool last, uint32_t *start) {
+static enum ht_rc
+recover_one(struct ht_spool *s, uint32_t index, bool last, uint32_t *start, uint64_t *damaged) {
 	struct spool_segment *g = &s->segments[index];
 	struct spool_stamp t, right;
 	struct scan c = {0};
@@ -295,10 +337,25 @@ static enum ht_rc recover_one(struct ht_spool *s, uint32_t index, bool last, uin
 		(void)unlinkat(s->dir, file, 0);
 		return HT_SKIP;
 	}
+	// An unfinished write at the end of all was no entry yet.
+	if (!is_settled(s, g->number, g->size))
+		c.damaged += c.tail.whole + (c.tail.more && !last);
 	if (last && c.end < g->size)
 		cut(s, file, g, c.end);
 	*start = c.start;
+	*damaged += c.damaged;
 	return HT_OK;
+}
+
+static void tell_damage(struct ht_spool *s, uint64_t damaged) {
+	const uint64_t torn = s->counters[HT_SPOOL_TORN_BYTES];
+	if (damaged > 0 || torn > 0)
+		snprintf(
+			s->error, sizeof(s->error),
+			"%s: found %" PRIu64 " damaged entries, which are lost, and %" PRIu64
+			" bytes of an unfinished write",
+			s->path, damaged, torn
+		);
 }
 
 enum ht_rc spool_recover(struct ht_spool *s) {
@@ -308,10 +365,10 @@ enum ht_rc spool_recover(struct ht_spool *s) {
 	if (rc != HT_OK)
 		return rc;
 	uint32_t kept = 0, start = SPOOL_FIRST;
-	uint64_t entries = 0, disk = 0;
+	uint64_t entries = 0, disk = 0, damaged = 0;
 	for (uint32_t i = 0; i < s->num; i++) {
 		uint32_t from = SPOOL_FIRST;
-		rc = recover_one(s, i, i == s->num - 1, &from);
+		rc = recover_one(s, i, i == s->num - 1, &from, &damaged);
 		if (rc == HT_ERROR)
 			return rc;
 		if (rc == HT_SKIP)
@@ -324,10 +381,12 @@ enum ht_rc spool_recover(struct ht_spool *s) {
 	}
 	s->num = kept;
 	s->read.mark = s->settled = s->seen = SPOOL_MARK(s->first, (uint64_t)start);
-	spool_count(s, HT_SPOOL_RECOVERED, entries);
+	spool_count(s, HT_SPOOL_RECOVERED, entries + damaged);
+	spool_count(s, HT_SPOOL_LOST_DAMAGED, damaged);
 	spool_number_set(s, SPOOL_COUNT, entries);
 	spool_number_set(s, SPOOL_BYTES, disk);
 	spool_number_set(s, SPOOL_NUM_SEGMENTS, kept);
 	spool_drop(s);
+	tell_damage(s, damaged);
 	return HT_OK;
 }

@@ -55,6 +55,7 @@ struct spool_segment {
 	uint64_t disk; // bytes it takes there
 	uint32_t size; // one past its last entry, those in the buffer included
 	uint32_t left; // entries not settled
+	bool gone; // its file is: only entries that were read already are left of it
 };
 
 // A mark is a place in the spool: segments counted since it was opened, and an offset. Marks are in
@@ -159,6 +160,10 @@ void spool_make_stamp(struct spool_stamp *t, bool cursor, uint64_t number, uint3
 // spool_stamp_is_right tells whether it is a stamp of that kind, of whatever version.
 bool spool_stamp_is_right(const struct spool_stamp *t, bool cursor);
 
+// spool_open_file opens a regular file of the folder, and waits for nobody. -1: errno says why;
+// EINVAL and ELOOP where something else has its name.
+int spool_open_file(const struct ht_spool *s, const char *file, int flags);
+
 // spool_write_cursor is tried again later if it fails.
 void spool_write_cursor(struct ht_spool *s);
 
@@ -172,18 +177,28 @@ struct spool_segment *spool_add_segment(struct ht_spool *s);
 
 // --- spool_read.c
 
+// A gap is what is damaged before a good entry.
+struct spool_gap {
+	uint32_t bytes;
+	uint32_t whole; // entries whose length is right, and whose bytes are not
+	bool more; // and bytes of which nobody can tell how many entries they were; one at least
+};
+
 // spool_find finds the next good entry at *offset or behind, and leaves *offset behind it.
-// *skipped: how many bytes before it are damaged. HT_MORE: there is none up to the segment's end.
+// HT_MORE: there is none up to the segment's end.
 enum ht_rc spool_find(
 	struct ht_spool *s,
 	uint32_t index,
 	uint32_t *offset,
 	struct ht_span *bytes,
-	uint32_t *skipped
+	struct spool_gap *gap
 );
 
 // spool_read_close lets go of the file that is read, and of what was read of it.
 void spool_read_close(struct ht_spool *s);
+
+// spool_give_up takes a segment for gone: what was not read of it is lost.
+void spool_give_up(struct ht_spool *s, uint32_t index);
 
 // spool_drop deletes the oldest segments as far as all of them is read and settled.
 void spool_drop(struct ht_spool *s);

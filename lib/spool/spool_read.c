@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,7 +26,7 @@ void spool_read_close(struct ht_spool *s) {
 	s->read.len = 0;
 }
 
-// open_segment. HT_MORE: somebody deleted it.
+// open_segment. HT_MORE: somebody deleted it, or put something else there.
 static enum ht_rc open_segment(struct ht_spool *s, uint32_t index) {
 	const uint64_t ordinal = s->first + index;
 	char file[SPOOL_FILE_MAX];
@@ -33,11 +34,13 @@ static enum ht_rc open_segment(struct ht_spool *s, uint32_t index) {
 		return HT_OK;
 	spool_read_close(s);
 	spool_file_name(file, s->segments[index].number);
-	s->read.fd = openat(s->dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	s->read.fd = spool_open_file(s, file, O_RDONLY);
 	s->read.fd_ordinal = ordinal;
 	if (s->read.fd >= 0)
 		return HT_OK;
-	return errno == ENOENT ? HT_MORE : spool_fail(s, file, "cannot open");
+	return errno == ENOENT || errno == ELOOP || errno == EINVAL
+		       ? HT_MORE
+		       : spool_fail(s, file, "cannot open");
 }
 
 static bool want_buffer(struct ht_spool *s, uint32_t n) {
@@ -116,13 +119,15 @@ enum ht_rc spool_find(
 	uint32_t index,
 	uint32_t *offset,
 	struct ht_span *bytes,
-	uint32_t *skipped
+	struct spool_gap *gap
 ) {
 	const uint64_t number = s->segments[index].number;
 	const uint32_t size = s->segments[index].size;
 	uint64_t in_vain = 0;
 	bool in_step = true; // `at` is where an entry begins, if lengths so far were right
-	for (uint32_t at = *offset; at + SPOOL_HEAD <= size && in_vain <= IN_VAIN_MAX;) {
+	uint32_t at = *offset;
+	memset(gap, 0, sizeof(*gap));
+	while (at + SPOOL_HEAD <= size && in_vain <= IN_VAIN_MAX) {
 		struct spool_head h;
 		const uint8_t *p;
 		enum ht_rc rc = bytes_at(s, index, at, SPOOL_HEAD, &p);
@@ -142,14 +147,17 @@ enum ht_rc spool_find(
 			return rc;
 		if (rc == HT_OK && spool_sum_is_right(&h, number, at, p + SPOOL_HEAD)) {
 			*bytes = HT_SPAN(p + SPOOL_HEAD, h.len);
-			*skipped = at - *offset;
+			gap->bytes = at - *offset;
+			gap->more = !in_step;
 			*offset = at + SPOOL_HEAD + h.len;
 			return HT_OK;
 		}
 		in_vain += in_step ? 0 : h.len;
+		gap->whole += in_step;
 		at += in_step ? SPOOL_HEAD + h.len : 1;
 	}
-	*skipped = size > *offset ? size - *offset : 0;
+	gap->bytes = size > *offset ? size - *offset : 0;
+	gap->more = !in_step || at < size;
 	*offset = size;
 	return HT_MORE;
 }
@@ -183,12 +191,21 @@ static void count_damage(struct ht_spool *s, uint64_t mark, uint32_t skipped) {
 	spool_count(s, HT_SPOOL_DAMAGED_BYTES, skipped);
 }
 
-// leave_segment goes on to the next one. What was counted and did not come is lost.
-static void leave_segment(struct ht_spool *s, struct spool_segment *g) {
-	const uint32_t lost = g->left - s->read.entries;
+static void lose(struct ht_spool *s, struct spool_segment *g, uint32_t lost) {
+	if (lost == 0)
+		return;
 	spool_count(s, HT_SPOOL_LOST_DAMAGED, lost);
 	spool_number_add(s, SPOOL_COUNT, -(uint64_t)lost);
 	g->left -= lost;
+	snprintf(
+		s->error, sizeof(s->error), "%s: %u of its entries %s", s->path, lost,
+		g->gone ? "are gone: their file was taken away" : "cannot be read any more"
+	);
+}
+
+// leave_segment goes on to the next one. What was counted and did not come is lost.
+static void leave_segment(struct ht_spool *s, struct spool_segment *g) {
+	lose(s, g, g->left - s->read.entries);
 	s->read.mark = SPOOL_MARK(SPOOL_ORDINAL(s->read.mark) + 1, (uint64_t)SPOOL_FIRST);
 	s->read.entries = 0;
 	spool_read_close(s);
@@ -215,12 +232,13 @@ enum ht_rc ht_spool_next(struct ht_spool *s, struct ht_span *bytes) {
 		const uint32_t index = (uint32_t)(ordinal - s->first);
 		if (index == s->num)
 			return HT_MORE;
-		uint32_t offset = SPOOL_OFFSET(s->read.mark), skipped;
-		const enum ht_rc rc = spool_find(s, index, &offset, bytes, &skipped);
+		uint32_t offset = SPOOL_OFFSET(s->read.mark);
+		struct spool_gap gap;
+		const enum ht_rc rc = spool_find(s, index, &offset, bytes, &gap);
 		if (rc == HT_ERROR)
 			return rc;
 		s->read.mark = SPOOL_MARK(ordinal, (uint64_t)offset);
-		count_damage(s, s->read.mark, skipped);
+		count_damage(s, s->read.mark, gap.bytes);
 		if (rc == HT_OK) {
 			const uint32_t slot = (s->window_at + s->window_num) % s->window_cap;
 			s->window[slot] = s->read.mark;
@@ -233,6 +251,25 @@ enum ht_rc ht_spool_next(struct ht_spool *s, struct ht_span *bytes) {
 		leave_segment(s, &s->segments[index]);
 		spool_drop(s);
 	}
+}
+
+void spool_give_up(struct ht_spool *s, uint32_t index) {
+	struct spool_segment *g = &s->segments[index];
+	const uint64_t ordinal = s->first + index, reading = SPOOL_ORDINAL(s->read.mark);
+	const uint32_t size = g->size;
+	const uint64_t lost = s->counters[HT_SPOOL_LOST_DAMAGED];
+	g->gone = true;
+	g->size = SPOOL_FIRST;
+	spool_number_add(s, SPOOL_BYTES, -g->disk);
+	g->disk = 0;
+	if (ordinal == reading)
+		leave_segment(s, g);
+	else if (ordinal > reading)
+		lose(s, g, g->left);
+	if (s->counters[HT_SPOOL_LOST_DAMAGED] == lost)
+		return;
+	spool_count(s, HT_SPOOL_DAMAGED, 1);
+	spool_count(s, HT_SPOOL_DAMAGED_BYTES, size - SPOOL_FIRST);
 }
 
 void ht_spool_rewind(struct ht_spool *s) {
@@ -248,8 +285,9 @@ static void delete_first(struct ht_spool *s) {
 	char file[SPOOL_FILE_MAX];
 	spool_file_name(file, s->segments[0].number);
 	// If it cannot be deleted it stays, and is deleted when the spool is opened next: the
-	// cursor is behind it.
-	(void)unlinkat(s->dir, file, 0);
+	// cursor is behind it. What has its name now is not ours.
+	if (!s->segments[0].gone)
+		(void)unlinkat(s->dir, file, 0);
 	spool_number_add(s, SPOOL_BYTES, -s->segments[0].disk);
 	s->num--;
 	s->first++;

@@ -587,6 +587,11 @@ static void test_every_byte_flipped(void **state) {
 			struct ht_spool *s = open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER);
 			const unsigned left = SMALL_NUM - (missing < SMALL_NUM);
 			assert_int_equal(ht_spool_count(s), left);
+			// A damaged length at the end cannot be told from an unfinished write.
+			const bool lost = missing < SMALL_NUM && !counter(s, HT_SPOOL_TORN_BYTES);
+			assert_int_equal(counter(s, HT_SPOOL_LOST_DAMAGED), lost);
+			assert_int_equal(counter(s, HT_SPOOL_RECOVERED), left + lost);
+			assert_int_equal(ht_spool_error(s)[0] != '\0', missing < SMALL_NUM);
 			append(s, 100, 10);
 			expect_but(s, missing);
 			ht_spool_rewind(s);
@@ -608,6 +613,317 @@ static void test_every_byte_flipped(void **state) {
 			assert_int_equal(on_disk(), 0);
 		}
 	}
+}
+
+// A spool of 3 segments, 1 to 3, of which one entry each, 0 to 2; the first one is settled, and
+// there is a cursor in segment 1. Its bytes are returned.
+static size_t make_three(uint8_t *cursor, size_t max) {
+	remove_files(path);
+	for (unsigned i = 0; i < 3; i++) {
+		struct ht_spool *s = open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER);
+		append(s, i, 100);
+		append(s, 10 + i, 100);
+		if (i == 2) {
+			expect_next(s, 0, 100);
+			ht_spool_settle(s, 1);
+		}
+		ht_spool_close(s);
+	}
+	return load_file(in_spool("cursor"), cursor, max);
+}
+
+// Several damaged entries are counted when it is opened; those that are settled are not.
+static void test_damage_is_counted(void **state) {
+	(void)state;
+	uint8_t bytes[8192];
+	for (unsigned settled = 0; settled <= 50; settled += 50) {
+		remove_files(path);
+		struct ht_spool *s = open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER);
+		for (unsigned i = 0; i < 100; i++)
+			append(s, i, 40);
+		for (unsigned i = 0; i < settled; i++)
+			expect_next(s, i, 40);
+		ht_spool_settle(s, settled);
+		ht_spool_close(s);
+		const size_t n = load_file(segment(1), bytes, sizeof(bytes));
+		unsigned lost = 0;
+		for (unsigned i = 0; i < 100; i++) {
+			if (i % 3 == 0)
+				continue;
+			bytes[STAMP + i * (HEAD + 40) + HEAD + 8] ^= 4;
+			lost += i >= settled;
+		}
+		store_file(segment(1), bytes, n);
+		s = open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER);
+		assert_int_equal(counter(s, HT_SPOOL_RECOVERED), 100 - settled);
+		assert_int_equal(counter(s, HT_SPOOL_LOST_DAMAGED), lost);
+		assert_int_equal(ht_spool_count(s), 100 - settled - lost);
+		assert_non_null(strstr(ht_spool_error(s), "damaged entries"));
+		expect_balance(s);
+		struct ht_span got;
+		while (ht_spool_next(s, &got) == HT_OK)
+			assert_int_equal(number_of(got) % 3, 0);
+		ht_spool_settle(s, 100);
+		assert_int_equal(counter(s, HT_SPOOL_LOST_DAMAGED), lost);
+		expect_balance(s);
+		ht_spool_close(s);
+	}
+}
+
+// ---- taken away while open
+
+enum taking { TAKE_FILES, TAKE_FOLDER, TAKE_ALL_FOLDERS, MOVE_FOLDER, TAKE_SEGMENT, NUM_TAKINGS };
+
+static void take_away(enum taking how) {
+	char aside[160];
+	snprintf(aside, sizeof(aside), "%s.aside", path);
+	if (how == TAKE_SEGMENT) {
+		assert_int_equal(unlink(segment(1)), 0);
+		return;
+	}
+	if (how == MOVE_FOLDER) {
+		assert_int_equal(rename(path, aside), 0);
+		return;
+	}
+	remove_files(path);
+	if (how != TAKE_FILES)
+		assert_int_equal(rmdir(path), 0);
+	if (how == TAKE_ALL_FOLDERS)
+		assert_int_equal(rmdir(base), 0);
+}
+
+// 10 entries in the file and 5 in memory, `read` of them on their way; then it is taken away.
+static void expect_begun_anew(enum taking how, unsigned read, bool broken) {
+	struct ht_spool *s = open_spool(ROOMY, HT_SPOOL_FSYNC_FLUSH);
+	for (unsigned i = 0; i < 10; i++)
+		append(s, i, 100);
+	assert_int_equal(ht_spool_flush(s), HT_OK);
+	for (unsigned i = 10; i < 15; i++)
+		append(s, i, 100);
+	for (unsigned i = 0; i < read; i++)
+		expect_next(s, i, 100);
+	take_away(how);
+	assert_int_equal(ht_spool_flush(s), read < 10 ? HT_ERROR : HT_OK);
+	unsigned lost = read < 10 ? 10 - read : 0;
+	if (lost > 0)
+		assert_non_null(strstr(ht_spool_error(s), "taken away"));
+	assert_int_equal(counter(s, HT_SPOOL_LOST_DAMAGED), lost);
+	assert_int_equal(ht_spool_count(s), 15 - lost);
+	expect_balance(s);
+	assert_int_equal(ht_spool_flush(s), HT_OK);
+	append(s, 15, 100);
+	assert_int_equal(ht_spool_flush(s), HT_OK);
+	assert_int_equal(on_disk(), ht_spool_bytes(s));
+	if (broken) {
+		ht_spool_rewind(s);
+		lost = read < 10 ? 10 : read;
+	} else {
+		ht_spool_settle(s, read);
+	}
+	for (unsigned i = read < 10 ? 10 : read; i < 16; i++)
+		expect_next(s, i, 100);
+	expect_none(s);
+	assert_int_equal(counter(s, HT_SPOOL_LOST_DAMAGED), lost);
+	assert_int_equal(ht_spool_count(s), 16 - (read < 10 ? 10 : read));
+	expect_balance(s);
+	ht_spool_close(s);
+	// What it says is left is there.
+	s = open_spool(ROOMY, HT_SPOOL_FSYNC_FLUSH);
+	for (unsigned i = read < 10 ? 10 : read; i < 16; i++)
+		expect_next(s, i, 100);
+	ht_spool_settle(s, 16);
+	assert_int_equal(ht_spool_count(s), 0);
+	ht_spool_close(s);
+	remove_files(base);
+}
+
+static void test_taken_away(void **state) {
+	(void)state;
+	static const unsigned reads[] = {0, 4, 10, 12, 15};
+	for (unsigned how = 0; how < NUM_TAKINGS; how++)
+		for (unsigned i = 0; i < HT_ARRAY_LEN(reads); i++)
+			for (unsigned broken = 0; broken < 2; broken++)
+				expect_begun_anew(how, reads[i], broken);
+}
+
+// Nothing was ever flushed: all of it is saved.
+static void test_taken_away_at_once(void **state) {
+	(void)state;
+	struct ht_spool *s = open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER);
+	for (unsigned i = 0; i < 500; i++)
+		append(s, i, 100);
+	take_away(TAKE_FILES);
+	ht_spool_close(s);
+	s = open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER);
+	for (unsigned i = 0; i < 500; i++)
+		expect_next(s, i, 100);
+	ht_spool_close(s);
+}
+
+// Of several segments: what is gone is told before what is left is counted.
+static void test_old_segments_taken_away(void **state) {
+	(void)state;
+	for (unsigned written = 0; written < 2; written++) {
+		make_three((uint8_t[64]){0}, 64); // 10; 1 and 11; 2 and 12
+		struct ht_spool *s = open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER);
+		expect_next(s, 10, 100);
+		if (written)
+			append(s, 99, 100);
+		assert_int_equal(ht_spool_flush(s), HT_OK);
+		assert_int_equal(ht_spool_check(s), HT_OK);
+		assert_int_equal(unlink(segment(1)), 0);
+		assert_int_equal(unlink(segment(2)), 0);
+		assert_int_equal(mkfifo(segment(2), 0600), 0);
+		assert_int_equal(ht_spool_flush(s), HT_OK);
+		assert_int_equal(ht_spool_check(s), HT_ERROR);
+		assert_int_equal(counter(s, HT_SPOOL_LOST_DAMAGED), 2);
+		assert_int_equal(ht_spool_count(s), 3 + written);
+		assert_int_equal(ht_spool_check(s), HT_OK);
+		ht_spool_settle(s, 1);
+		expect_next(s, 2, 100);
+		expect_next(s, 12, 100);
+		expect_balance(s);
+		assert_true(exists(segment(2)));
+		ht_spool_close(s);
+	}
+	// A pipe in place of one keeps nobody waiting, without a check as well.
+	make_three((uint8_t[64]){0}, 64);
+	struct ht_spool *s = open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER);
+	assert_int_equal(unlink(segment(2)), 0);
+	assert_int_equal(mkfifo(segment(2), 0600), 0);
+	assert_int_equal(unlink(segment(3)), 0);
+	assert_int_equal(symlink("/dev/zero", segment(3)), 0);
+	expect_next(s, 10, 100);
+	expect_none(s);
+	assert_int_equal(counter(s, HT_SPOOL_LOST_DAMAGED), 4);
+	assert_non_null(strstr(ht_spool_error(s), "cannot be read any more"));
+	ht_spool_close(s);
+}
+
+// A new segment is not begun where nobody finds it, nor where it is another's now.
+static void test_no_place_any_more(void **state) {
+	(void)state;
+	struct ht_spool *s = open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER), *other = NULL;
+	remove_files(path);
+	assert_int_equal(rmdir(path), 0);
+	append(s, 1, 100);
+	assert_int_equal(ht_spool_flush(s), HT_OK);
+	assert_true(exists(segment(1)));
+	// No folder can be made.
+	take_away(TAKE_FOLDER);
+	store_file(path, "x", 1);
+	assert_int_equal(ht_spool_append(s, entry(2, 100)), HT_OK); // in memory
+	assert_int_equal(ht_spool_flush(s), HT_ERROR);
+	assert_int_equal(ht_spool_append(s, entry(3, 100)), HT_ERROR);
+	assert_int_equal(counter(s, HT_SPOOL_REFUSED_DISK), 1);
+	assert_int_equal(counter(s, HT_SPOOL_LOST_DAMAGED), 2);
+	assert_int_equal(ht_spool_count(s), 0);
+	expect_balance(s);
+	// It can again.
+	assert_int_equal(unlink(path), 0);
+	append(s, 4, 100);
+	assert_int_equal(ht_spool_flush(s), HT_OK);
+	// Another process takes what is ours, since the lock was deleted.
+	assert_int_equal(unlink(in_spool("lock")), 0);
+	other = open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER);
+	const uint64_t disk = on_disk();
+	append(s, 6, 100);
+	assert_int_equal(ht_spool_flush(s), HT_ERROR);
+	assert_int_equal(on_disk(), disk);
+	assert_non_null(strstr(ht_spool_error(s), "in use"));
+	assert_int_equal(ht_spool_count(s), 0);
+	assert_int_equal(ht_spool_append(s, entry(5, 100)), HT_ERROR);
+	expect_next(other, 4, 100);
+	expect_none(s);
+	expect_balance(s);
+	ht_spool_close(s);
+	ht_spool_rewind(other);
+	expect_next(other, 4, 100);
+	ht_spool_close(other);
+	// The lock alone is made again.
+	s = open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER);
+	assert_int_equal(unlink(in_spool("lock")), 0);
+	assert_int_equal(ht_spool_flush(s), HT_OK);
+	assert_true(exists(in_spool("lock")));
+	expect_next(s, 4, 100);
+	ht_spool_close(s);
+}
+
+// ---- what others put into the folder
+
+static void expect_refused(const char *why) {
+	char err[256] = "";
+	struct ht_spool *s = NULL;
+	const struct ht_spool_params p = {.folder = base, .name = "s", .max_bytes = ROOMY};
+	assert_int_equal(ht_spool_open(&s, &p, err, sizeof(err)), HT_ERROR);
+	if (strstr(err, why) == NULL)
+		fail_msg("%s", err);
+}
+
+static void test_traps(void **state) {
+	(void)state;
+	char victim[160], now[64];
+	snprintf(victim, sizeof(victim), "%s/victim", base);
+	static const char *const names[] = {"cursor.new", "cursor", "000000000000000001.spool"};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(names); i++) {
+		for (unsigned kind = 0; kind < 3; kind++) {
+			assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
+			store_file(victim, "precious", 8);
+			const char *const trap = in_spool(names[i]);
+			assert_int_equal(
+				kind == 0   ? symlink(victim, trap)
+				: kind == 1 ? link(victim, trap)
+					    : mkfifo(trap, 0600),
+				0
+			);
+			struct ht_spool *s = open_spool(ROOMY, HT_SPOOL_FSYNC_FLUSH);
+			append(s, 1, 100);
+			append(s, 2, 100);
+			expect_next(s, 1, 100);
+			ht_spool_settle(s, 1);
+			ht_spool_close(s);
+			s = open_spool(ROOMY, HT_SPOOL_FSYNC_FLUSH);
+			assert_int_equal(counter(s, HT_SPOOL_RECOVERED), 1);
+			expect_next(s, 2, 100);
+			ht_spool_close(s);
+			assert_int_equal(load_file(victim, (uint8_t *)now, sizeof(now)), 8);
+			assert_memory_equal(now, "precious", 8);
+			remove_files(path);
+		}
+	}
+	assert_int_equal(symlink(victim, in_spool("lock")), 0);
+	expect_refused("lock: cannot open as a regular file");
+	assert_int_equal(unlink(in_spool("lock")), 0);
+	assert_int_equal(mkfifo(in_spool("lock"), 0600), 0);
+	expect_refused("lock: cannot open as a regular file");
+}
+
+static void test_folder_of_others(void **state) {
+	(void)state;
+	static const mode_t modes[] = {0770, 0702, 01777, 0720};
+	assert_int_equal(mkdir(path, 0700), 0);
+	for (unsigned i = 0; i < HT_ARRAY_LEN(modes); i++) {
+		assert_int_equal(chmod(path, modes[i]), 0);
+		expect_refused("/s: group or others may write there");
+	}
+	assert_int_equal(chmod(path, 0755), 0);
+	ht_spool_close(open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER));
+	if (geteuid() != 0)
+		return;
+	assert_int_equal(chown(path, 12345, 0), 0);
+	expect_refused("/s: belongs to another user");
+	// Nor one that took the place of ours meanwhile.
+	assert_int_equal(chown(path, 0, 0), 0);
+	struct ht_spool *s = open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER);
+	take_away(TAKE_FOLDER);
+	assert_int_equal(mkdir(path, 0777), 0);
+	assert_int_equal(chmod(path, 0777), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(ht_spool_append(s, entry(i, 100)), HT_ERROR);
+		assert_non_null(strstr(ht_spool_error(s), "may write there"));
+	}
+	assert_int_equal(on_disk(), 0);
+	ht_spool_close(s);
 }
 
 // A file that changes under an open spool: what was counted and is gone is told.
@@ -644,23 +960,6 @@ static void test_damaged_while_open(void **state) {
 	assert_int_equal(ht_spool_count(s), 0);
 	expect_balance(s);
 	ht_spool_close(s);
-}
-
-// A spool of 3 segments, 1 to 3, of which one entry each, 0 to 2; the first one is settled, and
-// there is a cursor in segment 1. Its bytes are returned.
-static size_t make_three(uint8_t *cursor, size_t max) {
-	remove_files(path);
-	for (unsigned i = 0; i < 3; i++) {
-		struct ht_spool *s = open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER);
-		append(s, i, 100);
-		append(s, 10 + i, 100);
-		if (i == 2) {
-			expect_next(s, 0, 100);
-			ht_spool_settle(s, 1);
-		}
-		ht_spool_close(s);
-	}
-	return load_file(in_spool("cursor"), cursor, max);
 }
 
 static void expect_three(bool first_too, uint64_t more) {
@@ -855,6 +1154,13 @@ int main(void) {
 		T(test_pace),
 		T(test_torn_tails),
 		T(test_every_byte_flipped),
+		T(test_damage_is_counted),
+		T(test_taken_away),
+		T(test_taken_away_at_once),
+		T(test_old_segments_taken_away),
+		T(test_no_place_any_more),
+		T(test_traps),
+		T(test_folder_of_others),
 		T(test_damaged_while_open),
 		T(test_cursor),
 		T(test_foreign_files),
