@@ -44,32 +44,26 @@ struct attempt {
 	struct ht_span payload; // in the scratch
 };
 
-// unprotect opens an Initial with the keys of `a`. RFC 9000 17.1: before an acknowledgement the
-// whole packet number is sent, and an Initial comes before one or soon after, so the number needs
-// no reconstruction.
-static bool unprotect(struct ht_quic *q, struct attempt *a, const struct ht_quic_packet *p) {
+// RFC 9000 17.1: before an acknowledgement the whole packet number is sent, and an Initial comes
+// before one or soon after, so the number needs no reconstruction.
+bool ht_quic_open(
+	struct ht_quic *q,
+	struct ht_span *payload,
+	uint32_t *pn,
+	const struct ht_quic_packet *p,
+	const struct ht_initial_keys *keys
+) {
 	struct ht_initial_opened o;
 	if (p->whole.len > HT_QUIC_MAX_DATAGRAM
-	    || !ht_initial_open(q->crypto, q->scratch, &o, &a->keys, p->whole, p->pn_offset))
+	    || !ht_initial_open(q->crypto, q->scratch, &o, keys, p->whole, p->pn_offset))
 		return false;
-	a->pn = o.pn;
-	a->payload = HT_SPAN(q->scratch + o.header_len, o.payload_len);
+	*pn = o.pn;
+	*payload = HT_SPAN(q->scratch + o.header_len, o.payload_len);
 	return true;
 }
 
-bool ht_quic_open_by(
-	struct ht_quic *q,
-	struct ht_span *payload,
-	const struct ht_quic_packet *p,
-	enum ht_initial_side side,
-	struct ht_span cid
-) {
-	struct attempt a = {.version = p->version, .cid = cid};
-	ht_initial_derive(q->crypto, &a.keys, q->salts[p->version_info->salt], side, cid);
-	if (!unprotect(q, &a, p))
-		return false;
-	*payload = a.payload;
-	return true;
+static bool unprotect(struct ht_quic *q, struct attempt *a, const struct ht_quic_packet *p) {
+	return ht_quic_open(q, &a->payload, &a->pn, p, &a->keys);
 }
 
 static bool try_derived(

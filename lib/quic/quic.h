@@ -129,6 +129,11 @@ void ht_quic_leave(struct ht_quic_past *out, const struct ht_quic_conn *c, uint3
 // ht_quic_resume makes the all-zero `c` go on where `p` left.
 void ht_quic_resume(struct ht_quic *q, struct ht_quic_conn *c, const struct ht_quic_past *p);
 
+// An answer of which so many packets brought nothing is given up: a server that cannot be read, or
+// datagrams that somebody else made. Until its hello is there a server sends few that hold none of
+// it.
+#define HT_QUIC_MAX_FUTILE 16
+
 // The server's side of a connection whose hello is there. All zero has seen nothing of it.
 struct ht_quic_answer {
 	uint32_t version; // of the server's first Initial that was opened: the one it chose
@@ -137,6 +142,8 @@ struct ht_quic_answer {
 			      // is a TLS alert
 	uint16_t packets; // Initials of the server that brought new CRYPTO bytes
 	uint16_t undecryptable; // Initials of the server that no key opened
+	uint16_t
+		futile; // these, Initials without new CRYPTO bytes, and Retries whose tag was wrong
 	bool opened; // an Initial of the server
 	bool retry; // a Retry whose tag was right
 	bool version_negotiation;
@@ -144,6 +151,10 @@ struct ht_quic_answer {
 	uint8_t retry_cid_len;
 	uint8_t retry_cid[HT_QUIC_CID_MAX]; // its Source Connection ID: the keys come from it
 	struct ht_assembly crypto; // handshake bytes by offset
+	struct ht_quic_answer_keys {
+		uint32_t version; // 0: there are none yet
+		struct ht_initial_keys keys;
+	} hello_keys, retry_keys; // private: by the id of the hello, and by that of the Retry
 };
 
 // ht_quic_answer takes a datagram of the server, opens its Initials (RFC 9001 5.2) by what is left
@@ -151,7 +162,8 @@ struct ht_quic_answer {
 // they carry to a->crypto, up to q's max_bytes. The version may be another than the client's (RFC
 // 9368 2.3). With a Retry seen or not: the keys that p has are those of the hello, and after a
 // Retry that came behind the hello those of its Source Connection ID. Outcomes as ht_quic_client(),
-// but for HT_QUIC_NEW.
+// but for HT_QUIC_NEW. HT_QUIC_LIMIT is also that of HT_QUIC_MAX_FUTILE: no more is tried.
+// HT_QUIC_NO_ROOM: the datagram may be given again.
 enum ht_quic_rc ht_quic_answer(
 	struct ht_quic *q,
 	struct ht_quic_answer *a,

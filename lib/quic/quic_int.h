@@ -155,12 +155,12 @@ HT_MUST_USE bool ht_quic_retry_is_right(
 	struct ht_span *token
 );
 
-// ht_quic_open_by opens an Initial with the keys of one side of a connection id: false when they
-// do not fit. The payload is in q's scratch until the next call.
-HT_MUST_USE bool ht_quic_open_by(
+// ht_quic_open opens an Initial: false when the keys do not fit. The payload is in q's scratch
+// until the next call.
+HT_MUST_USE bool ht_quic_open(
 	struct ht_quic *q,
 	struct ht_span *payload,
+	uint32_t *pn,
 	const struct ht_quic_packet *p,
-	enum ht_initial_side side,
-	struct ht_span cid
+	const struct ht_initial_keys *keys
 );

@@ -82,23 +82,36 @@ void ht_quic_server(struct ht_quic *q, struct ht_quic_conn *c, struct ht_span da
 	}
 }
 
+// Deriving keys costs more than a try with them: it is done once for each version that comes behind
+// another.
+static bool
+open_by(struct ht_quic *q,
+	struct ht_span *payload,
+	struct ht_quic_answer_keys *k,
+	struct ht_span cid,
+	const struct ht_quic_packet *p) {
+	uint32_t pn;
+	if (k->version != p->version) {
+		const struct ht_initial_salt *salt = q->salts[p->version_info->salt];
+		ht_initial_derive(q->crypto, &k->keys, salt, HT_INITIAL_SERVER, cid);
+		k->version = p->version;
+	}
+	return ht_quic_open(q, payload, &pn, p, &k->keys);
+}
+
 // The ids that the server's keys may come from: that of a Retry seen behind the hello first, since
 // the client's Initials go by it from then on.
 static bool open_answer(
 	struct ht_quic *q,
 	struct ht_span *payload,
-	const struct ht_quic_answer *a,
+	struct ht_quic_answer *a,
 	const struct ht_quic_past *past,
 	const struct ht_quic_packet *p
 ) {
-	if (a->retry
-	    && ht_quic_open_by(
-		    q, payload, p, HT_INITIAL_SERVER, HT_SPAN(a->retry_cid, a->retry_cid_len)
-	    ))
-		return true;
-	return ht_quic_open_by(
-		q, payload, p, HT_INITIAL_SERVER, HT_SPAN(past->key_cid, past->key_cid_len)
-	);
+	const struct ht_span retry_cid = HT_SPAN(a->retry_cid, a->retry_cid_len);
+	const struct ht_span key_cid = HT_SPAN(past->key_cid, past->key_cid_len);
+	return (a->retry && open_by(q, payload, &a->retry_keys, retry_cid, p))
+	       || open_by(q, payload, &a->hello_keys, key_cid, p);
 }
 
 static void answer_retry(
@@ -108,9 +121,12 @@ static void answer_retry(
 	const struct ht_quic_packet *p
 ) {
 	struct ht_span token;
-	if (a->retry || a->opened // RFC 9000 17.2.5.2, as above
-	    || !ht_quic_retry_is_right(q, HT_SPAN(past->odcid, past->odcid_len), p, &token))
+	if (a->retry || a->opened) // RFC 9000 17.2.5.2, as above
 		return;
+	if (!ht_quic_retry_is_right(q, HT_SPAN(past->odcid, past->odcid_len), p, &token)) {
+		a->futile++;
+		return;
+	}
 	a->retry = true;
 	a->retry_token_len = (uint32_t)token.len;
 	ht_quic_set_cid(a->retry_cid, &a->retry_cid_len, p->scid);
@@ -126,6 +142,7 @@ static enum ht_quic_rc answer_initial(
 	if (!open_answer(q, &payload, a, past, p)) {
 		if (a->undecryptable < UINT16_MAX)
 			a->undecryptable++;
+		a->futile++;
 		return HT_QUIC_NO_KEY;
 	}
 	if (!a->opened)
@@ -137,6 +154,7 @@ static enum ht_quic_rc answer_initial(
 							    : ht_quic_frames(&s, payload);
 	if (s.new_bytes && a->packets < UINT16_MAX)
 		a->packets++;
+	a->futile += !s.new_bytes;
 	if (s.closed && !a->closed) {
 		a->closed = true;
 		a->close_error = s.close_error;
@@ -162,14 +180,21 @@ enum ht_quic_rc ht_quic_answer(
 	struct ht_reader r = ht_reader(datagram);
 	struct ht_quic_packet p;
 	enum ht_quic_rc rc = HT_QUIC_MORE; // the first that is not right
+	const uint16_t futile = a->futile;
 	for (enum ht_rc next; (next = ht_quic_next(&p, &r)) != HT_BAD;) {
 		if (next == HT_SKIP || !ht_quic_is_cid(past->scid, past->scid_len, p.dcid))
 			continue;
+		if (a->futile >= HT_QUIC_MAX_FUTILE)
+			return HT_QUIC_LIMIT;
 		if (p.type == HT_TYPE_RETRY)
 			answer_retry(q, a, past, &p);
 		if (p.type != HT_TYPE_INITIAL)
 			continue;
 		enum ht_quic_rc got = answer_initial(q, a, past, &p);
+		if (got == HT_QUIC_NO_ROOM) {
+			a->futile = futile; // they come again
+			return got;
+		}
 		if (rc == HT_QUIC_MORE)
 			rc = got;
 	}

@@ -5,7 +5,11 @@
 #include "pages.h"
 #include "sensor_flows.h"
 
-enum answer_kind { ANSWER_TCP, ANSWER_QUIC, ANSWER_DTLS };
+// Answers that are settled early to make room for one packet of another.
+#define ROOM_TRIES 64
+
+// ANSWER_NONE: its place is free.
+enum answer_kind { ANSWER_NONE, ANSWER_TCP, ANSWER_QUIC, ANSWER_DTLS };
 
 enum { CLIENT, SERVER };
 
@@ -75,6 +79,7 @@ static void put(struct ht_sensor *s, struct answer *x, enum ht_ledger why) {
 	}
 	if (x->kind == ANSWER_QUIC)
 		ht_quic_answer_drop(s->answers_quic, &x->quic.answer);
+	x->kind = ANSWER_NONE;
 	s->answers[x->older].newer = x->newer;
 	s->answers[x->newer].older = x->older;
 	x->newer = s->answers_free;
@@ -94,6 +99,18 @@ static void settle(struct ht_sensor *s, struct details *d, enum ht_ledger why) {
 		details_change(s, d);
 	}
 	answer_drop(s, d, why);
+}
+
+// The arena is full: the oldest answer but `keep` is settled, and gives its room. False: there is
+// none, or `keep` itself is ANSWER_NONE now, because its flow had to go for what was said.
+static bool make_room(struct ht_sensor *s, const struct answer *keep) {
+	uint32_t i = s->answers[0].newer;
+	if (i == (uint32_t)(keep - s->answers))
+		i = keep->newer;
+	if (i == 0)
+		return false;
+	settle(s, &s->details[s->answers[i].details], HT_CTR_ANSWERS_EVICTED);
+	return keep->kind != ANSWER_NONE;
 }
 
 static struct answer *get(struct ht_sensor *s, enum answer_kind kind, uint8_t client) {
@@ -138,7 +155,22 @@ static bool begins_answer(struct ht_span b) {
 	return (b.p[0] == 0x16 || b.p[0] == 0x15) && (b.len == 1 || b.p[1] == 3);
 }
 
-static void add(struct ht_sensor *s, struct side_answer *x, uint32_t seq, struct ht_span bytes) {
+static enum ht_rc add_bytes(
+	struct ht_sensor *s, struct answer *of, struct ht_stream *x, uint32_t seq, struct ht_span b
+) {
+	enum ht_rc rc = HT_FULL;
+	for (unsigned tries = 0; rc == HT_FULL && tries < ROOM_TRIES; tries++) {
+		rc = ht_stream_add(x, s->answers_arena, seq, b, s->p.max_answer_bytes);
+		if (rc == HT_FULL && !make_room(s, of))
+			break;
+	}
+	return rc;
+}
+
+// `of` may be ANSWER_NONE afterwards, as make_room() says.
+static void
+add(struct ht_sensor *s, struct answer *of, unsigned who, uint32_t seq, struct ht_span bytes) {
+	struct side_answer *x = &of->tcp[who];
 	if (!x->begun && begins_answer(bytes)) { // of a server whose beginning was not seen
 		x->begun = true;
 		x->stream.base = seq;
@@ -146,8 +178,9 @@ static void add(struct ht_sensor *s, struct side_answer *x, uint32_t seq, struct
 	}
 	if (!x->begun || x->over)
 		return;
-	const enum ht_rc rc
-		= ht_stream_add(&x->stream, s->answers_arena, seq, bytes, s->p.max_answer_bytes);
+	const enum ht_rc rc = add_bytes(s, of, &x->stream, seq, bytes);
+	if (of->kind == ANSWER_NONE)
+		return;
 	if (rc == HT_FULL)
 		lost(s, x);
 	const uint32_t prefix = ht_stream_prefix(&x->stream);
@@ -160,13 +193,18 @@ static void add(struct ht_sensor *s, struct side_answer *x, uint32_t seq, struct
 
 // What came of a side before it was known that it would be read: bytes that are held of it, from
 // offset `from` of their stream on.
-static void
-add_held(struct ht_sensor *s, struct side_answer *x, const struct tcp_side *t, uint32_t from) {
+static void add_held(
+	struct ht_sensor *s,
+	struct answer *of,
+	unsigned who,
+	const struct tcp_side *t,
+	uint32_t from
+) {
 	const struct ht_ranges *have = &t->stream.data.have;
 	for (uint32_t i = 0; i < have->num; i++) {
 		const uint32_t lo = have->r[i].lo > from ? have->r[i].lo : from;
 		if (lo < have->r[i].hi)
-			add(s, x, t->stream.base + lo,
+			add(s, of, who, t->stream.base + lo,
 			    HT_SPAN(t->stream.data.buf + lo, have->r[i].hi - lo));
 	}
 }
@@ -174,11 +212,12 @@ add_held(struct ht_sensor *s, struct side_answer *x, const struct tcp_side *t, u
 // Where the server's answer begins, as far as that is known.
 static void server_begins(
 	struct ht_sensor *s,
-	struct side_answer *x,
+	struct answer *of,
 	const struct ht_flow *f,
 	const struct hello *h,
 	uint8_t side
 ) {
+	struct side_answer *x = &of->tcp[SERVER];
 	if (f->dir[side] == DIR_READY) {
 		x->stream.base = f->seq[side];
 		x->stream.anchored = x->begun = true;
@@ -190,7 +229,7 @@ static void server_begins(
 	// What was read of it before TLS is gone. What is held has not been moved about.
 	const bool as_sent = !t->in_tls && t->upgrade.framing == HT_FRAMING_NONE;
 	if (t->role == ROLE_SERVER ? !t->answers.done : t->role == ROLE_OPEN && as_sent)
-		add_held(s, x, t, 0);
+		add_held(s, of, SERVER, t, 0);
 }
 
 uint32_t answer_tcp(
@@ -213,8 +252,8 @@ uint32_t answer_tcp(
 	x->tcp[CLIENT].stream.anchored = true;
 	x->tcp[CLIENT].tls.client = true;
 	if (t != NULL)
-		add_held(s, &x->tcp[CLIENT], t, held_from);
-	server_begins(s, &x->tcp[SERVER], f, h, !side);
+		add_held(s, x, CLIENT, t, held_from);
+	server_begins(s, x, f, h, !side);
 	return (uint32_t)(x - s->answers);
 }
 
@@ -223,7 +262,9 @@ tcp_answer(struct ht_sensor *s, struct answer *x, const struct ht_packet *p, boo
 	struct side_answer *side = &x->tcp[server];
 	const bool is_syn = p->tcp_flags & HT_TCP_SYN;
 	if (p->payload.len > 0 && !side->over) {
-		add(s, side, p->tcp_seq + is_syn, p->payload);
+		add(s, x, server, p->tcp_seq + is_syn, p->payload);
+		if (x->kind == ANSWER_NONE)
+			return;
 		if (p->payload_wire_len > p->payload.len && side->begun && !side->over)
 			lost(s, side);
 	}
@@ -284,8 +325,13 @@ static bool quic_answer(struct ht_sensor *s, struct answer *x, const struct ht_p
 	struct ht_quic_answer *a = &x->quic.answer;
 	if (!ht_quic_perhaps(p->payload))
 		return false;
-	const enum ht_quic_rc rc = ht_quic_answer(s->answers_quic, a, &x->quic.hello, p->payload);
-	if (quic_messages(s, x))
+	enum ht_quic_rc rc = HT_QUIC_NO_ROOM;
+	for (unsigned tries = 0; rc == HT_QUIC_NO_ROOM && tries < ROOM_TRIES; tries++) {
+		rc = ht_quic_answer(s->answers_quic, a, &x->quic.hello, p->payload);
+		if (rc == HT_QUIC_NO_ROOM && !make_room(s, x))
+			break;
+	}
+	if (x->kind == ANSWER_NONE || quic_messages(s, x))
 		return true;
 	if (a->closed) {
 		// RFC 9001 4.8: a TLS alert is a CONNECTION_CLOSE of 0x100 and the description.
@@ -314,9 +360,38 @@ void answer_dtls(struct ht_sensor *s, const struct ht_flow *f, uint8_t client) {
 
 static void put_server_hello(struct ht_sensor *s, struct ht_record *r, struct ht_span body);
 
+#define CERT_TYPE_RAW_KEY 2 // RFC 7250: there is no chain
+
+// A list of certificates that contradicts itself before the first one ends gives no chain. So that
+// this is told of it, what stands for it is a length that nothing is behind.
+static struct ht_span no_chain(const struct ht_tls_facts *f, uint8_t cert_type) {
+	static const uint8_t length[3] = {0xff, 0xff, 0xff};
+	const bool broken = (f->seen & HT_FACT_CERTIFICATE) && f->cert_count == 0
+			    && cert_type != CERT_TYPE_RAW_KEY;
+	return broken ? HT_SPAN(length, sizeof(length)) : HT_SPAN_EMPTY;
+}
+
 static void put_chain(struct ht_record *r, uint8_t num, struct ht_span chain) {
 	ht_set(r, cert_count, num);
 	r->cert_chain = chain;
+}
+
+// Keeps with the flow what a datagram lends.
+static void dtls_keep(
+	struct ht_sensor *s,
+	struct details *d,
+	const struct ht_dtls_answer *side,
+	const struct ht_dtls_messages *m
+) {
+	const struct ht_span chain
+		= m->chain.len > 0 ? m->chain : no_chain(&side->facts, side->cert_type);
+	if ((m->hello.len == 0 && chain.len == 0) || !details_read(s, d))
+		return;
+	if (m->hello.len > 0)
+		put_server_hello(s, &s->flow_record, m->hello);
+	if (chain.len > 0)
+		put_chain(&s->flow_record, side->facts.cert_count, chain);
+	details_change(s, d);
 }
 
 // True: no more is waited for. What the datagrams lend is kept with the flow at once.
@@ -332,19 +407,21 @@ static bool dtls_answer(
 	struct ht_dtls_messages m;
 	if (side->over)
 		return x->dtls[!server].over;
-	const enum ht_rc rc = ht_dtls_answer(
-		side, s->answers_arena, p->payload, cut, s->p.max_answer_bytes, &m
-	);
+	enum ht_rc rc = HT_FULL;
+	for (unsigned tries = 0; rc == HT_FULL && tries < ROOM_TRIES; tries++) {
+		rc = ht_dtls_answer(
+			side, s->answers_arena, p->payload, cut, s->p.max_answer_bytes, &m
+		);
+		if (server)
+			dtls_keep(s, d, side, &m);
+		if (rc == HT_FULL && !make_room(s, x))
+			break;
+	}
+	if (x->kind == ANSWER_NONE)
+		return false;
 	if (rc == HT_LIMIT || rc == HT_FULL || (rc == HT_MORE && cut))
 		count(s, HT_CTR_ANSWERS_LOST);
 	side->over |= rc != HT_MORE || cut;
-	if (server && (m.hello.len > 0 || m.chain.len > 0) && details_read(s, d)) {
-		if (m.hello.len > 0)
-			put_server_hello(s, &s->flow_record, m.hello);
-		if (m.chain.len > 0)
-			put_chain(&s->flow_record, side->facts.cert_count, m.chain);
-		details_change(s, d);
-	}
 	return side->over && x->dtls[!server].over;
 }
 
@@ -370,7 +447,7 @@ void answer_packet(
 		over = dtls_answer(s, d, x, p, server);
 		break;
 	}
-	if (over)
+	if (over && x->kind != ANSWER_NONE)
 		settle(s, d, HT_CTR_ANSWERS_OVER);
 }
 
@@ -431,7 +508,8 @@ static void put_tcp(struct ht_sensor *s, struct ht_record *r, const struct answe
 	if (a->facts.seen & HT_FACT_CERTIFICATE)
 		put_chain(
 			r, a->facts.cert_count,
-			a->chain.len > 0 ? HT_SPAN(buf + a->chain.at, a->chain.len) : HT_SPAN_EMPTY
+			a->chain.len > 0 ? HT_SPAN(buf + a->chain.at, a->chain.len)
+					 : no_chain(&a->facts, a->cert_type)
 		);
 	put_facts(r, &a->facts, &x->tcp[CLIENT].tls.facts);
 	if (x->reset)

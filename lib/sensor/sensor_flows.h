@@ -105,7 +105,7 @@ static inline bool account_is_told(const struct ht_sensor *s, const struct accou
 }
 
 // account_roll tells the part that ends before a packet at `ts`: flow_active_s is over, or a count
-// is full.
+// is full. Where time runs back it is over as well: no part lasts longer.
 void account_tell_active(struct ht_sensor *s, struct ht_flow *f);
 // account_tell_over tells what there is of a flow that is over. What may come yet is another part.
 void account_tell_over(struct ht_sensor *s, struct ht_flow *f);
@@ -120,9 +120,10 @@ static inline void accounts_time(struct ht_sensor *s, int64_t ts) {
 		flows_time(s, now, 256);
 }
 static inline bool account_is_full(const struct ht_sensor *s, const struct account *a, int64_t ts) {
-	int64_t age;
+	int64_t age, back;
 	return !account_empty(a)
 	       && (__builtin_sub_overflow(ts, a->start, &age) || age >= s->flow_active_ns
+		   || __builtin_sub_overflow(a->end, ts, &back) || back >= s->flow_active_ns
 		   || a->packets[0] == UINT32_MAX || a->packets[1] == UINT32_MAX)
 	       && account_is_told(s, a);
 }

@@ -18,7 +18,8 @@ struct told {
 	uint16_t src_port, dst_port;
 	int64_t start, end;
 	uint64_t us, packets[2], bytes[2], ip_bytes[2]; // from client, from server
-	size_t len;
+	uint8_t chain[4]; // how it begins
+	size_t chain_len, len;
 	uint8_t digest[MAX_DIGEST]; // every field
 };
 
@@ -73,6 +74,11 @@ static void on_record(void *user, const struct ht_record *r) {
 	t->client_cert = r->has & HT_HAS(client_cert);
 	t->cert_count = r->has & HT_HAS(cert_count) ? r->cert_count : 0;
 	t->cipher = r->has & HT_HAS(server_cipher) ? r->server_cipher : 0;
+	if (r->has & HT_HAS(cert_count)) {
+		t->chain_len = r->cert_chain.len;
+		for (size_t i = 0; i < t->chain_len && i < sizeof(t->chain); i++)
+			t->chain[i] = r->cert_chain.p[i];
+	}
 	t->part = r->flow_part;
 	t->hellos = (unsigned)r->hellos;
 	t->incomplete = (unsigned)r->incomplete_hellos;
@@ -91,9 +97,8 @@ static void on_record(void *user, const struct ht_record *r) {
 	t->ip_bytes[1] = r->s2c_ip_bytes;
 	o.len = 0;
 	digest_record(&o, r, ~(ht_fieldset)0);
-	assert_true(o.len <= MAX_DIGEST);
-	memcpy(t->digest, o.b, o.len);
-	t->len = o.len;
+	t->len = o.len < MAX_DIGEST ? o.len : MAX_DIGEST; // a flood's certificate is longer
+	memcpy(t->digest, o.b, t->len);
 }
 
 static struct ht_sensor_params params(uint32_t flows) {
@@ -643,6 +648,30 @@ static void clock_back(void **state) {
 	assert_int_equal(packets, HT_ARRAY_LEN(times));
 }
 
+// However time runs back, no part of a flow is longer than flow_active_s.
+static void parts_back(void **state) {
+	(void)state;
+	static const int64_t steps[] = {1, 20, 100, 299, 300, 301, 200000000};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(steps); i++) {
+		start(HT_FLOWS_ALL);
+		open_tls("back.example");
+		const uint64_t frames = 50;
+		for (unsigned j = 0; j < frames; j++) {
+			now -= steps[i] * SECOND;
+			tcp(FROM_SERVER, 5000 + j, ACK, "x", 1);
+		}
+		finish();
+		uint64_t packets = 0;
+		for (unsigned j = 0; j < num_told; j++) {
+			packets += told[j].packets[0] + told[j].packets[1];
+			assert_true(told[j].us < 300 * 1000000ull);
+			assert_true(told[j].start <= told[j].end);
+		}
+		assert_int_equal(packets, 3 + frames);
+		assert_true(i > 0 || num_told == 1);
+	}
+}
+
 // One frame with a wrong time ends nothing but its own flow.
 static void wrong_time(void **state) {
 	(void)state;
@@ -918,6 +947,236 @@ static void answer_too_long(void **state) {
 	assert_string_equal(told[0].version, "");
 }
 
+// A ServerHello, 42 bytes.
+static void put_server_hello(struct bytes *o, unsigned version, unsigned cipher) {
+	put8(o, 2);
+	put24(o, 38);
+	put16(o, version);
+	for (unsigned i = 0; i < 32; i++)
+		put8(o, i);
+	put8(o, 0);
+	put16(o, cipher);
+	put8(o, 0);
+}
+
+// A ServerHello in a record and `n` bytes of a Certificate which says that it has `len`; its only
+// certificate is all of it.
+static void send_certificate(size_t len, size_t n) {
+	static struct bytes b, m;
+	m.len = b.len = 0;
+	put_server_hello(&m, 0x303, 0xc02f);
+	put_record(&b, 22, m.b, m.len);
+	m.len = 0;
+	put8(&m, 11);
+	put24(&m, (unsigned)len);
+	put24(&m, (unsigned)len - 3);
+	put24(&m, (unsigned)len - 6);
+	while (m.len < n + 4)
+		put8(&m, 0x30);
+	for (size_t at = 0; at < m.len; at += 14000)
+		put_record(&b, 22, m.b + at, m.len - at < 14000 ? m.len - at : 14000);
+	for (size_t at = 0; at < b.len; at += 1400)
+		tcp(FROM_SERVER, 5000 + (uint32_t)at, ACK, b.b + at,
+		    b.len - at < 1400 ? b.len - at : 1400);
+}
+
+static void start_flood(void) {
+	struct ht_sensor_params p = params(HT_FLOWS_TLS);
+	p.max_answers = 3000;
+	p.max_flows = 4096;
+	p.answer_bytes = 1u << 20; // 32 of them
+	p.max_answer_bytes = 32768;
+	start_with(p);
+}
+
+static void flood(unsigned num) {
+	for (unsigned i = 0; i < num; i++) {
+		fs.client_port = (uint16_t)(1000 + i);
+		open_tls("flood.example");
+		send_certificate(32000, 28000);
+	}
+}
+
+static const struct told *told_of(const char *sni, unsigned port) {
+	for (unsigned i = 0; i < num_told; i++)
+		if (strcmp(told[i].sni, sni) == 0 && told[i].src_port == port)
+			return &told[i];
+	fail_msg("no flow of %s, port %u", sni, port);
+	return NULL;
+}
+
+// The frame that was made last comes from the server.
+static void from_server(void) {
+	uint8_t *ip = (uint8_t *)(uintptr_t)fs.f[fs.num - 1].data + 14;
+	uint8_t was[12];
+	memcpy(was, ip + 12, sizeof(was));
+	memcpy(ip + 12, was + 4, 4);
+	memcpy(ip + 16, was, 4);
+	memcpy(ip + 20, was + 10, 2);
+	memcpy(ip + 22, was + 8, 2);
+}
+
+static void quic_server_hello(void) {
+	static struct bytes m, frames;
+	struct ht_crypto *c = ht_crypto_new();
+	struct ht_initial_salt *salt = ht_initial_salt_new(c, quic_v1_salt, HT_LABELS_QUIC);
+	struct ht_initial_keys keys;
+	ht_initial_derive(c, &keys, salt, HT_INITIAL_SERVER, HT_SPAN(dcid, sizeof(dcid)));
+	m.len = frames.len = 0;
+	put_server_hello(&m, 0x303, 0x1301);
+	put_crypto(&frames, 0, m.b, m.len);
+	quic_add(&fs, &keys, HT_SPAN(dcid, 0), 0, &frames);
+	from_server();
+	stamp();
+	ht_initial_salt_free(salt);
+	ht_crypto_free(c);
+	feed();
+}
+
+// In two fragments, which are put together in the arena.
+static void dtls_server_hello(void) {
+	static struct bytes m, d;
+	m.len = 0;
+	put_server_hello(&m, 0xfefd, 0xc02b);
+	memmove(m.b, m.b + 4, m.len -= 4);
+	for (size_t at = 0; at < m.len; at += 19) {
+		d.len = 0;
+		put_dtls_fragment(&d, &m, 0, at, 19, (uint32_t)at);
+		d.b[13] = 2;
+		udp(FROM_SERVER, d.b, d.len);
+	}
+}
+
+// Servers that never end a Certificate fill the arena: who comes later is read all the same, and
+// what the oldest have said is told.
+static void arena_full(void **state) {
+	(void)state;
+	start_flood();
+	flood(100);
+	assert_true(counter(HT_CTR_ANSWERS_EVICTED) >= 60);
+	fs.client_port = 50000;
+	open_tls("good.example");
+	send_certificate(20000, 20000);
+	flood(100);
+	fs.client_port = 50001;
+	quic_hello("good.example");
+	quic_server_hello();
+	flood(100);
+	fs.client_port = 50002;
+	dtls_hello("good.example");
+	dtls_server_hello();
+	assert_int_equal(counter(HT_CTR_ANSWERS_LOST), 0);
+	finish();
+	const struct told *t = told_of("good.example", 50000);
+	assert_int_equal(t->cipher, 0xc02f);
+	assert_int_equal(t->cert_count, 1);
+	assert_int_equal(t->chain_len, 20000 - 3);
+	assert_int_equal(told_of("good.example", 50001)->cipher, 0x1301);
+	assert_int_equal(told_of("good.example", 50002)->cipher, 0xc02b);
+	for (unsigned i = 0; i < num_told; i++)
+		assert_true(told[i].cipher != 0);
+}
+
+// The answer that makes room has a chain to be kept, which takes the room of the very flow that
+// wanted some.
+static void arena_full_and_store_full(void **state) {
+	(void)state;
+	for (unsigned kind = 0; kind < 3; kind++) {
+		start_flood();
+		fs.client_port = 50000;
+		if (kind == 0)
+			open_tls("own.example");
+		else if (kind == 1)
+			quic_hello("own.example");
+		else
+			dtls_hello("own.example");
+		fs.client_port = 50001;
+		open_tls("chain.example");
+		send_certificate(27000, 27000);
+		flood(30); // 32 KiB each, and 32 KiB are left
+		for (unsigned i = 0; i < 985; i++) {
+			fs.client_port = (uint16_t)(2000 + i);
+			open_tls("idle.example");
+			if (i < 32)
+				send_certificate(32000, 500);
+		}
+		assert_int_equal(counter(HT_CTR_ANSWERS_EVICTED), 0);
+		assert_int_equal(counter(HT_CTR_PART_RESOURCES), 0);
+		fs.client_port = 50000;
+		if (kind == 0)
+			send_certificate(1000, 900);
+		else if (kind == 1)
+			quic_server_hello();
+		else
+			dtls_server_hello();
+		assert_true(counter(HT_CTR_PART_RESOURCES) > 0);
+		assert_string_equal(told[0].sni, "own.example");
+		assert_int_equal(told[0].cipher, 0);
+		finish();
+		assert_int_equal(counter(HT_CTR_ANSWERS_LOST), 0);
+		assert_int_equal(told_of("chain.example", 50001)->chain_len, 27000 - 3);
+	}
+}
+
+// Initials of the server that no key opens: after some it is given up, and the flow goes on.
+static void quic_never_opens(void **state) {
+	(void)state;
+	static struct bytes d;
+	start(HT_FLOWS_TLS);
+	quic_hello("never.example");
+	d.len = 0;
+	for (unsigned i = 0; i < 20; i++) {
+		put8(&d, 0xc0);
+		put32(&d, 1);
+		put16(&d, 0); // no connection ids
+		put8(&d, 0); // no token
+		put8(&d, 30);
+		for (unsigned j = 0; j < 30; j++)
+			put8(&d, i + j);
+	}
+	udp(FROM_SERVER, d.b, 15 * (d.len / 20));
+	assert_int_equal(counter(HT_CTR_ANSWERS_OVER), 0);
+	udp(FROM_SERVER, d.b, d.len);
+	assert_int_equal(counter(HT_CTR_ANSWERS_OVER), 1);
+	assert_int_equal(counter(HT_CTR_ANSWERS_LOST), 1);
+	udp(FROM_SERVER, d.b, d.len);
+	finish();
+	assert_int_equal(num_told, 1);
+	assert_int_equal(told[0].packets[1], 3);
+}
+
+// A list of certificates whose first is longer than the list: told as a chain that cannot be read.
+static void certificates_broken(void **state) {
+	(void)state;
+	static const uint8_t list[6] = {0, 0, 3, 0xff, 0xff, 0xff};
+	static struct bytes m, b;
+	start(HT_FLOWS_TLS);
+	open_tls("broken.example");
+	m.len = b.len = 0;
+	put_server_hello(&m, 0x303, 0xc02f);
+	put8(&m, 11);
+	put24(&m, sizeof(list));
+	put(&m, list, sizeof(list));
+	put_record(&b, 22, m.b, m.len);
+	tcp(FROM_SERVER, 5000, ACK, b.b, b.len);
+	fs.client_port++;
+	dtls_hello("broken.example");
+	dtls_server_hello();
+	m.len = b.len = 0;
+	put(&m, list, sizeof(list));
+	put_dtls_fragment(&b, &m, 1, 0, m.len, 2);
+	b.b[13] = 11;
+	udp(FROM_SERVER, b.b, b.len);
+	finish();
+	assert_int_equal(num_told, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(told[i].cipher != 0);
+		assert_int_equal(told[i].cert_count, 0);
+		assert_int_equal(told[i].chain_len, 3);
+		assert_memory_equal(told[i].chain, list + 3, 3);
+	}
+}
+
 static int stop(void **state) {
 	(void)state;
 	ht_sensor_free(sensor);
@@ -929,17 +1188,33 @@ static int stop(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(both_sides),	   cmocka_unit_test(without_hello),
-		cmocka_unit_test(none_at_all),	   cmocka_unit_test(mid_stream),
-		cmocka_unit_test(incomplete),	   cmocka_unit_test(ip_lengths),
-		cmocka_unit_test(udp_flows),	   cmocka_unit_test(udp_behind_silence),
-		cmocka_unit_test(parts),	   cmocka_unit_test(idle),
-		cmocka_unit_test(idle_in_hello),   cmocka_unit_test(lingering),
-		cmocka_unit_test(ports_again),	   cmocka_unit_test(bucket_full),
-		cmocka_unit_test(store_full),	   cmocka_unit_test(clock_back),
-		cmocka_unit_test(wrong_time),	   cmocka_unit_test(workers_agree),
-		cmocka_unit_test(order),	   cmocka_unit_test(answers_cut),
-		cmocka_unit_test(answers_evicted), cmocka_unit_test(answer_too_long),
+		cmocka_unit_test(both_sides),
+		cmocka_unit_test(without_hello),
+		cmocka_unit_test(none_at_all),
+		cmocka_unit_test(mid_stream),
+		cmocka_unit_test(incomplete),
+		cmocka_unit_test(ip_lengths),
+		cmocka_unit_test(udp_flows),
+		cmocka_unit_test(udp_behind_silence),
+		cmocka_unit_test(parts),
+		cmocka_unit_test(idle),
+		cmocka_unit_test(idle_in_hello),
+		cmocka_unit_test(lingering),
+		cmocka_unit_test(ports_again),
+		cmocka_unit_test(bucket_full),
+		cmocka_unit_test(store_full),
+		cmocka_unit_test(clock_back),
+		cmocka_unit_test(wrong_time),
+		cmocka_unit_test(workers_agree),
+		cmocka_unit_test(order),
+		cmocka_unit_test(answers_cut),
+		cmocka_unit_test(answers_evicted),
+		cmocka_unit_test(answer_too_long),
+		cmocka_unit_test(parts_back),
+		cmocka_unit_test(arena_full),
+		cmocka_unit_test(arena_full_and_store_full),
+		cmocka_unit_test(quic_never_opens),
+		cmocka_unit_test(certificates_broken),
 	};
 	return cmocka_run_group_tests(tests, NULL, stop);
 }

@@ -1655,8 +1655,9 @@ static void rfc_answers(void **state) {
 		assert_false(r.retry);
 		d[(n - 1) % sizeof(d)] ^= 1;
 		for (size_t len = 1; len < n; len++) {
-			(void)answer(&r, &past, HT_SPAN(d, len));
-			assert_false(r.retry);
+			struct ht_quic_answer short_one = {0};
+			(void)answer(&short_one, &past, HT_SPAN(d, len));
+			assert_false(short_one.retry);
 		}
 		assert_int_equal(answer(&r, &past, HT_SPAN(d, n)), HT_QUIC_MORE);
 		assert_true(r.retry);
@@ -1708,6 +1709,19 @@ static void answer_in_another_version(void **state) {
 	assert_int_equal(answer_part(&a, &past, &in, &m, 0, 100), HT_QUIC_MORE);
 	assert_int_equal(a.version, V2);
 	expect_answer(&a, &m);
+	ht_quic_answer_drop(quic, &a);
+	// One in the client's version, and back: the keys that are kept are those of the last.
+	a = (struct ht_quic_answer){0};
+	for (size_t i = 0; i < 10; i++) {
+		in.version = i % 4 < 2 ? V2 : V1;
+		in.pn = (uint32_t)i;
+		assert_int_equal(
+			answer_part(&a, &past, &in, &m, 10 * i, 10 * i + 10), HT_QUIC_MORE
+		);
+		assert_int_equal(a.hello_keys.version, in.version);
+	}
+	expect_answer(&a, &m);
+	assert_int_equal(a.futile, 0);
 	ht_quic_answer_drop(quic, &a);
 }
 
@@ -1778,6 +1792,83 @@ static void answer_is_bounded(void **state) {
 	assert_int_equal(ht_arena_used(arena), 0);
 }
 
+// Of packets that bring nothing the first 16 are tried, whatever they are.
+static void answer_gives_up(void **state) {
+	(void)state;
+	const struct ht_quic_past past = past_of();
+	struct initial bogus = answering;
+	bogus.key_id = HT_SPAN_STR("another1");
+	struct buf m, ping = {.len = 0}, retry = {.len = 0};
+	message(&m, 100, 3);
+	put_byte(&ping, 0x01);
+	put_zeros(&ping, 30);
+	put(&retry,
+	    "\xf0\0\0\0\x01\x03"
+	    "cli"
+	    "\x06"
+	    "server",
+	    16);
+	put_zeros(&retry, 40); // no tag
+	for (unsigned kind = 0; kind < 3; kind++) {
+		for (unsigned num = 15; num <= 16; num++) {
+			struct ht_quic_answer a = {0};
+			for (unsigned i = 0; i < num; i++) {
+				struct buf d = {.len = 0};
+				if (kind == 2)
+					d = retry;
+				else
+					seal(&d, kind == 0 ? &bogus : &answering, &ping);
+				assert_int_equal(
+					answer(&a, &past, span(&d)),
+					kind == 0 ? HT_QUIC_NO_KEY : HT_QUIC_MORE
+				);
+			}
+			assert_int_equal(a.futile, num);
+			assert_int_equal(a.undecryptable, kind == 0 ? num : 0);
+			assert_int_equal(
+				answer_part(&a, &past, &answering, &m, 0, 100),
+				num < 16 ? HT_QUIC_MORE : HT_QUIC_LIMIT
+			);
+			assert_int_equal(a.packets, num < 16);
+			ht_quic_answer_drop(quic, &a);
+		}
+	}
+	// All in one datagram.
+	struct ht_quic_answer a = {0};
+	struct buf d = {.len = 0};
+	for (unsigned i = 0; i < 20; i++)
+		seal(&d, &bogus, &ping);
+	assert_int_equal(answer(&a, &past, span(&d)), HT_QUIC_LIMIT);
+	assert_int_equal(a.undecryptable, HT_QUIC_MAX_FUTILE);
+}
+
+// Without room the datagram may be given again, as often as it takes.
+static void answer_without_room(void **state) {
+	(void)state;
+	const struct ht_quic_past past = past_of();
+	struct ht_quic_answer a = {0};
+	struct buf m, ping = {.len = 0}, hello = {.len = 0}, d = {.len = 0};
+	message(&m, 100, 3);
+	put_byte(&ping, 0x01);
+	put_zeros(&ping, 30);
+	put_crypto(&hello, &m, 0, 100);
+	seal(&d, &answering, &ping);
+	seal(&d, &answering, &hello);
+	uint8_t *blocks[2];
+	uint32_t size;
+	for (unsigned i = 0; i < 2; i++) {
+		blocks[i] = ht_arena_get(arena, HT_ARENA_MAX_BLOCK, &size);
+		assert_non_null(blocks[i]);
+	}
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(answer(&a, &past, span(&d)), HT_QUIC_NO_ROOM);
+	for (unsigned i = 0; i < 2; i++)
+		ht_arena_put(arena, blocks[i], size);
+	assert_int_equal(answer(&a, &past, span(&d)), HT_QUIC_MORE);
+	expect_answer(&a, &m);
+	ht_quic_answer_drop(quic, &a);
+}
+
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
@@ -1789,6 +1880,8 @@ int main(void) {
 		CASE(answer_closes),
 		CASE(answer_negotiates),
 		CASE(answer_is_bounded),
+		CASE(answer_gives_up),
+		CASE(answer_without_room),
 		CASE(retry_that_answers_another),
 		CASE(every_version),
 		CASE(ids_and_token),
