@@ -15,6 +15,8 @@ struct tls {
 	BIO *in, *out;
 	const char *name; // that the certificate must have
 	bool name_is_address;
+	bool wants_certificate; // of us, in this connection
+	bool has_ticket;
 	uint8_t take[16384];
 	char error[384];
 };
@@ -32,6 +34,18 @@ static bool is_address(const char *name) {
 	return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
 }
 
+static int certificate_wanted(SSL *ssl, void *arg) {
+	(void)ssl;
+	((struct tls *)arg)->wants_certificate = true;
+	return 1;
+}
+
+static int ticket_came(SSL *ssl, SSL_SESSION *session) {
+	(void)session;
+	((struct tls *)SSL_get_app_data(ssl))->has_ticket = true;
+	return 0; // it is not kept
+}
+
 static bool load(struct tls *t, const struct ht_sink_options *o, char *what, size_t what_len) {
 	SSL_CTX *const c = t->ctx;
 	snprintf(what, what_len, "TLS");
@@ -41,6 +55,9 @@ static bool load(struct tls *t, const struct ht_sink_options *o, char *what, siz
 	// later.
 	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_cb(c, certificate_wanted, t);
+	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(c, ticket_came);
 	if (o->tls_ca == NULL) {
 		snprintf(what, what_len, "the system's certificates");
 		if (SSL_CTX_set_default_verify_paths(c) != 1)
@@ -126,6 +143,8 @@ enum ht_rc tls_begin(struct tls *t) {
 	}
 	SSL_set_bio(t->ssl, t->in, t->out);
 	SSL_set_connect_state(t->ssl);
+	SSL_set_app_data(t->ssl, t);
+	t->wants_certificate = t->has_ticket = false;
 	if (!expect_name(t)) {
 		because(t->error, sizeof(t->error), "TLS: name of the collector");
 		return HT_ERROR;
@@ -171,6 +190,10 @@ enum ht_rc tls_shake_hands(struct tls *t) {
 	if (what == HT_ERROR && verdict != X509_V_OK)
 		not_trusted(t, verdict);
 	return what;
+}
+
+bool tls_is_accepted(const struct tls *t) {
+	return !t->wants_certificate || t->has_ticket || SSL_version(t->ssl) < TLS1_3_VERSION;
 }
 
 enum ht_rc tls_write(struct tls *t, struct ht_span message) {

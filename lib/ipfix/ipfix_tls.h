@@ -26,6 +26,11 @@ enum ht_rc tls_begin(struct tls *t);
 // HT_ERROR (tls_error) when there will be no connection.
 enum ht_rc tls_shake_hands(struct tls *t);
 
+// tls_is_accepted tells whether the other side has said that it takes us: with TLS 1.3 and a
+// certificate of ours the handshake is over for us before that was looked at. What says so is a
+// session ticket, which not all send.
+bool tls_is_accepted(const struct tls *t);
+
 // tls_write makes records of a message; tls_take has them.
 enum ht_rc tls_write(struct tls *t, struct ht_span message);
 

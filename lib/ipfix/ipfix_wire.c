@@ -24,10 +24,11 @@
 
 #define HOST_MAX 256
 #define CONNECT_MS 10000 // for one address, its handshake included
+#define ACCEPT_MS 1000 // behind it, for a collector to refuse our certificate
 #define RECEIVE_SIZE 4096
 #define RECEIVE_ROUNDS 16 // so that one who talks without end does not keep us
 
-enum state { IDLE, LOOKING_UP, CONNECTING, HANDSHAKE, UP };
+enum state { IDLE, LOOKING_UP, CONNECTING, HANDSHAKE, ACCEPTING, UP };
 
 struct wire {
 	enum wire_kind kind;
@@ -40,7 +41,7 @@ struct wire {
 	struct look_up *look_up; // under way; NULL: none
 	struct ht_aside *aside; // in which it is
 	struct addrinfo *addresses, *address; // all of them, and the one that is tried
-	int64_t give_up; // ms of the monotonic clock
+	int64_t give_up, accepted_at; // ms of the monotonic clock
 	struct tls *tls;
 
 	struct ht_span waiting; // of what was put or what TLS made of it
@@ -443,9 +444,12 @@ static enum ht_rc shake_hands(struct wire *w) {
 	enum ht_rc rc = tls_shake_hands(w->tls);
 	if (rc != HT_ERROR) {
 		const enum ht_rc sent = wire_flush(w);
-		if (rc == HT_OK || sent == HT_ERROR) {
-			w->state = sent == HT_ERROR ? w->state : UP;
-			return sent == HT_ERROR ? sent : HT_OK;
+		if (sent == HT_ERROR)
+			return sent;
+		if (rc == HT_OK) {
+			w->state = ACCEPTING;
+			w->accepted_at = now_ms() + ACCEPT_MS;
+			return HT_MORE;
 		}
 		const enum ht_rc received = pull(w);
 		rc = tls_shake_hands(w->tls);
@@ -459,6 +463,17 @@ static enum ht_rc shake_hands(struct wire *w) {
 	return HT_MORE;
 }
 
+// is_accepted waits for what the collector makes of our certificate, as far as it says so: what is
+// sent to one that refuses it is acknowledged by its TCP all the same.
+static enum ht_rc is_accepted(struct wire *w) {
+	if (wire_flush(w) == HT_ERROR || wire_listen(w) != HT_OK)
+		return HT_ERROR;
+	if (!tls_is_accepted(w->tls) && now_ms() < w->accepted_at)
+		return HT_MORE;
+	w->state = UP;
+	return HT_OK;
+}
+
 static enum ht_rc try_address(struct wire *w) {
 	enum ht_rc rc = HT_OK;
 	if (w->state == IDLE)
@@ -467,10 +482,12 @@ static enum ht_rc try_address(struct wire *w) {
 		rc = tcp_connected(w);
 	if (rc != HT_ERROR && w->state == HANDSHAKE)
 		rc = shake_hands(w);
+	if (rc != HT_ERROR && w->state == ACCEPTING)
+		rc = is_accepted(w);
 	if (rc == HT_MORE && now_ms() >= w->give_up)
 		return fail(
 			w, "%s for %d s",
-			w->state == HANDSHAKE ? "no end of the TLS handshake" : "no answer",
+			w->state == CONNECTING ? "no answer" : "no end of the TLS handshake",
 			CONNECT_MS / 1000
 		);
 	return rc;
