@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What collectors that others wrote make of our IPFIX.
 
-usage: test_ipfix.py SEND-IPFIX-PROGRAM HELLOTAP-PROGRAM PCAPS [CASE...]
+usage: test_ipfix.py PROGRAM PCAPS [CASE...]
 
-send_ipfix replays a capture and gives its hellos to a link; behind each hello, a flow and an aggregate of counts that
-are known. What arrives is compared with what hellotap prints of the same capture. A collector that is not installed
-makes its cases say SKIP.
+The program replays captures and sends records of all kinds. What arrives is compared with what it prints of the same
+captures as JSON. A collector that is not installed makes its cases say SKIP.
 """
 
+import calendar
 import contextlib
 import csv
+import functools
 import io
 import json
 import os
@@ -26,12 +27,18 @@ import threading
 import time
 import unittest
 
-SEND, HELLOTAP, PCAPS = (os.path.abspath(a) for a in sys.argv[1:4])
+PROGRAM, PCAPS = (os.path.abspath(a) for a in sys.argv[1:3])
 CAPTURES = ["chromium-tls13.pcapng", "firefox-quic.pcap", "curl-http1-tls12.pcap", "encap-vlan-ipv6.pcap"]
 SKIPPED = 77
 SECONDS = 30  # for whatever has to happen; the machine may be busy
 PEN = 64512  # for documentation
 PROTOCOLS = {"tcp": 6, "udp": 17}
+# Fields that standard elements carry.
+STANDARD = """
+    ts src_ip src_port dst_ip dst_port src_mac dst_mac transport service start end end_reason c2s_packets c2s_bytes
+    c2s_ip_bytes s2c_packets s2c_bytes s2c_ip_bytes c2s_tcp_flags s2c_tcp_flags first_seen last_seen flows src_prefix dst_prefix
+    sensor_id sensor_run sequence
+""".split()
 
 
 def needs(*programs):
@@ -64,30 +71,40 @@ def free_port(kind):
         return s.getsockname()[1]
 
 
-def hellos(capture):
+ALL = "hello,flow,aggregate,stats"
+
+
+@functools.cache
+def records(capture, kinds=ALL):
+    """What is sent of a capture, in that order."""
     p = subprocess.run(
-        [HELLOTAP, "-r", os.path.join(PCAPS, capture), "--records", "hello", "-o", "json"],
+        [PROGRAM, "-q", "-r", os.path.join(PCAPS, capture), "--records", kinds, "-o", "json", "--sensor-id", "sensor-7"],
         capture_output=True, check=True,
     )  # fmt: skip
     return [json.loads(line) for line in p.stdout.splitlines()]
 
 
-def all_hellos():
-    return [h for c in CAPTURES for h in hellos(c)]
+def hellos(capture):
+    return [r for r in records(capture) if r["record"] == "hello"]
 
 
-def send(spec, capture, *options, good=True):
-    """Sends what is in a capture. Returns how many records that were; where it must fail, what it said."""
+def send(spec, capture, *options, kinds=ALL, times=1, good=True):
+    """Sends what is in a capture. Returns how many records that were; where it must fail, what was said."""
+    options = ("domain=42", "linger_s=20" if good else "linger_s=2", *options)
+    inputs = [a for _ in range(times) for a in ("-r", os.path.join(PCAPS, capture))]
     p = subprocess.run(
-        [SEND, spec, os.path.join(PCAPS, capture), *options], capture_output=True, text=True, timeout=60
-    )
+        [PROGRAM, "-q", *inputs, "--records", kinds, "--sensor-id", "sensor-7", "--stats", "json",
+         "-o", spec + "?" + "&".join(options)], capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert p.returncode == (0 if good else 1), p.stderr
+    (ledger,) = [json.loads(line) for line in p.stderr.splitlines() if line.startswith('{"record":"stats"')]
+    (sink,) = ledger["sinks"]
+    assert ledger["balanced"] and sink["delivered"] + sink["lost"] == sink["records"] > 0, sink
     if not good:
-        assert p.returncode == 1, p.stdout + p.stderr
+        assert sink["delivered"] == 0, sink
         return p.stderr
-    assert p.returncode == 0, p.stderr
-    given, delivered, refused = map(int, re.findall(r"\d+", p.stdout))
-    assert (delivered, refused) == (given, 0), p.stdout
-    return given
+    assert sink["lost"] == 0, sink
+    return sink["records"]
 
 
 @contextlib.contextmanager
@@ -177,7 +194,7 @@ class Case(unittest.TestCase):
 class Nfdump(Case):
     @needs("nfcapd", "nfdump")
     def test_flows(self):
-        """Addresses, ports, counts, times and flags. nfdump 1.7 has no place for what TLS says."""
+        """Addresses, ports and counts. nfdump 1.7 has no place for what TLS says (docs/ipfix.md)."""
         port = free_port(socket.SOCK_DGRAM)
         flows = self.path("flows")
         os.mkdir(flows)
@@ -186,21 +203,22 @@ class Nfdump(Case):
             stderr=subprocess.STDOUT, text=True,
         ) as nfcapd:  # fmt: skip
             self.assertTrue(listening(port, "udp"))
-            sent = sum(send(f"ipfix+udp://127.0.0.1:{port}", c, "flows=1", "mtu=1400") for c in CAPTURES)
+            sent = sum(send(f"ipfix+udp://127.0.0.1:{port}", c) for c in CAPTURES)
             time.sleep(1)  # nothing says that it has read them
             nfcapd.send_signal(signal.SIGTERM)
             log = nfcapd.communicate(timeout=SECONDS)[0]
         self.assertIn("Bad Packets: 0", log)
         rows = self.nfdump(flows)
-        expected = []
-        for capture in CAPTURES:
-            for i, h in enumerate(hellos(capture)):
-                key = [h["src_ip"], h["dst_ip"], h["src_port"], h["dst_port"], str(PROTOCOLS[h["transport"]])]
-                n = 1 + 3 * i
-                expected.append([*key, 0, 0, 0, 0])
-                expected += 2 * [[*key, 10 + n, 1000 + n, 20 + n, 30000 + n]]
+        expected = [self.row(r) for c in CAPTURES for r in records(c) if r["record"] != "stats"]
         self.assertEqual(sent, len(expected) + len(CAPTURES))  # and the stats
         self.assertEqual(sorted(map(str, rows)), sorted(map(str, expected)))
+
+    @staticmethod
+    def row(r):
+        nowhere = "::" if ":" in r["dst_ip"] else "0.0.0.0"  # aggregates are of no one client
+        counts = [r.get(f"{way}_{what}", 0) for way in ("c2s", "s2c") for what in ("packets", "ip_bytes")]
+        return [r.get("src_ip", nowhere), r["dst_ip"], r.get("src_port", 0), r["dst_port"], str(PROTOCOLS[r["transport"]]),
+                *counts]  # fmt: skip
 
     def nfdump(self, flows):
         text = subprocess.run(
@@ -243,7 +261,7 @@ class Pmacct(Case):
         log = open(self.path("log"), "w")
         with log, running("nfacctd", "-f", self.path("conf"), stdout=log, stderr=log) as nfacctd:
             self.assertTrue(until(lambda: "waiting for NetFlow/IPFIX" in read(self.path("log"))))
-            expected = {self.key(h) for h in all_hellos()}
+            expected = {self.key(r) for c in CAPTURES for r in records(c) if r["record"] != "stats"}
 
             def arrives():
                 for capture in CAPTURES:  # again and again: nothing says when its plugin is ready
@@ -254,9 +272,11 @@ class Pmacct(Case):
             nfacctd.send_signal(signal.SIGINT)
             self.assertEqual(self.found(), expected)
 
-    def key(self, h):
+    def key(self, r):
+        nowhere = "::" if ":" in r["dst_ip"] else "0.0.0.0"  # aggregates are of no one client
         return (
-            h["src_ip"], h["dst_ip"], h["src_port"], h["dst_port"], h["transport"], h.get("sni", ""), h.get("ja4", ""),
+            r.get("src_ip", nowhere), r["dst_ip"], r.get("src_port", 0), r["dst_port"], r["transport"], r.get("sni", ""),
+            r.get("ja4", ""),
         )  # fmt: skip
 
     def found(self):
@@ -292,21 +312,52 @@ class IpfixDump(Case):
             ["ipfixDump", "--rfc5610", "--data", "--hexdump=64", "--in", self.path("stream")],
             capture_output=True, check=True,
         ).stdout.decode("utf-8", "replace")  # fmt: skip
-        records = []
+        dumped = []
         for block in text.split("--- data record")[1:]:
             fields = re.findall(r"^\t\(\S+\)(?: \(S\))? *(\S+) : (?:\(len: \d+\) ?)?(.*)$", block, re.M)
-            records.append({name: value.strip() for name, value in fields})
-        return records
+            dumped.append({name: value.strip() for name, value in fields})
+        return dumped
 
     @needs("ipfixDump")
     def test_private_elements_have_names(self):
         for capture in CAPTURES:
-            records = self.dump(collect(capture, f"pen={PEN}", "profiles=flowmon,cesnet,cert,ntop"))
-            found = [r for r in records if r.get("hellotapRecord") == "hello"]
-            expected = hellos(capture)
-            self.assertEqual(len(found), len(expected))
+            dumped = self.dump(collect(capture, f"pen={PEN}", "profiles=flowmon,cesnet,cert,ntop"))
+            found = [r for r in dumped if "hellotapRecord" in r]
+            expected = records(capture)
+            self.assertEqual([r["hellotapRecord"] for r in found], [r["record"] for r in expected])
             for r, h in zip(found, expected):
-                self.check(r, h)
+                self.check_private(r, h)
+                if h["record"] == "hello":
+                    self.check(r, h)
+                if h["record"] == "flow":
+                    self.check_flow(r, h)
+
+    def check_private(self, r, record):
+        """Each field that no standard element has, under the name that a type record gave its element."""
+        for field, value in record.items():
+            name = "hellotap" + "".join(part.capitalize() for part in field.split("_"))
+            if name not in r:
+                self.assertTrue(record["record"] == "stats" or field in STANDARD, f"{record['record']}: {field}")
+            elif isinstance(value, bool):
+                self.assertEqual(r[name], "1" if value else "2", name)
+            elif isinstance(value, list) and all(isinstance(v, str) for v in value):
+                self.assertEqual(r[name], ",".join(value), name)
+            elif field in ("cert_not_before", "cert_not_after"):
+                self.assertEqual(int(r[name]), calendar.timegm(time.strptime(value, "%Y-%m-%dT%H:%M:%SZ")), name)
+            elif re.fullmatch(r"[\d-]{10} [\d:]{8}\.\d{3}", r[name]):
+                self.assertEqual(r[name].replace(" ", "T"), value[:23], name)
+            elif not isinstance(value, list) and not r[name].startswith("0x"):
+                self.assertEqual(r[name], str(value), name)
+
+    def check_flow(self, r, f):
+        for way, prefix in (("c2s", ""), ("s2c", "reverse")):
+            for field, name in ((f"{way}_packets", "packetDeltaCount"), (f"{way}_ip_bytes", "octetDeltaCount"),
+                                (f"{way}_bytes", "layer2OctetDeltaCount")):  # fmt: skip
+                name = prefix + name[0].upper() + name[1:] if prefix else name
+                self.assertEqual(int(r[name]), f[field], name)
+        self.assertEqual(r["flowStartMilliseconds"].replace(" ", "T"), f["start"][:23])
+        self.assertEqual(r["flowEndMilliseconds"].replace(" ", "T"), f["end"][:23])
+        self.assertEqual((r["tlsSni"], r["TLSJA4"]), (f.get("sni", ""), f.get("ja4", "")))
 
     def check(self, r, h):
         for name in ["tlsSni", "TLSSNI", "sslServerName", "TLS_SERVER_NAME", "hellotapSni"]:
@@ -338,13 +389,14 @@ class IpfixDump(Case):
 
     @needs("ipfixDump")
     def test_stats(self):
-        records = self.dump(collect(CAPTURES[0], "flows=1", f"pen={PEN}"))
-        (stats,) = [r for r in records if "packetTotalCount" in r]
+        dumped = self.dump(collect(CAPTURES[0], f"pen={PEN}"))
+        (stats,) = [r for r in dumped if "packetTotalCount" in r]
+        (expected,) = [r for r in records(CAPTURES[0]) if r["record"] == "stats"]
         self.assertEqual(stats["observationDomainId"], "42")
-        self.assertEqual(stats["packetTotalCount"], "4711")
-        self.assertEqual(stats["ignoredPacketTotalCount"], "12")
-        self.assertEqual(stats["notSentFlowTotalCount"], "3")
-        (sampling,) = [r for r in records if "samplingPacketInterval" in r]
+        self.assertEqual(int(stats["packetTotalCount"]), expected["frames"]["total"])
+        self.assertEqual(stats["ignoredPacketTotalCount"], "0")
+        self.assertEqual(stats["notSentFlowTotalCount"], "0")
+        (sampling,) = [r for r in dumped if "samplingPacketInterval" in r]
         self.assertEqual((sampling["samplingPacketInterval"], sampling["samplingPacketSpace"]), ("1", "0"))
 
 
@@ -356,24 +408,24 @@ class Tshark(Case):
     def test_cflow(self):
         for capture in CAPTURES:
             with open(self.path("pcap"), "wb") as f:
-                f.write(as_pcap(collect(capture, "flows=1", f"pen={PEN}", "profiles=flowmon,cesnet,cert,ntop")))
+                f.write(as_pcap(collect(capture, f"pen={PEN}", "profiles=flowmon,cesnet,cert,ntop")))
             text = subprocess.run(
                 ["tshark", "-r", self.path("pcap"), "-V", "-o", "cflow.max_template_fields:0"],
                 capture_output=True, check=True, text=True,
             ).stdout  # fmt: skip
             for bad in ["Malformed", "no template found", "Undecoded", "Unexpected flow sequence"]:
                 self.assertFalse(bad in text, bad)
-            expected = hellos(capture)
+            counts = [r for r in records(capture) if r["record"] in ("flow", "aggregate")]
             octets = [int(n) for n in re.findall(r"^ *Octets: (\d+)$", text, re.M)]
-            names = re.findall(r"^ *SSL server name: (.*)$", text, re.M)  # ntop's 188; it knows no other
+            self.assertEqual(octets, [r["c2s_ip_bytes"] for r in counts])
             ports = [int(n) for n in re.findall(r"^ *SrcPort: (\d+)", text, re.M)]
-            for i, h in enumerate(expected):
-                self.assertEqual(octets[2 * i : 2 * i + 2], [1001 + 3 * i] * 2)  # the flow's and the aggregate's
-                self.assertEqual(ports[3 * i : 3 * i + 3], [h["src_port"]] * 3)
-                if "sni" in h:
-                    self.assertIn(h["sni"], names)
-            self.assertIn("Permanent Packets: 4711", text)
-            self.assertIn("Ignored Packets: 12", text)
+            self.assertEqual(ports, [r.get("src_port", 0) for r in records(capture) if r["record"] != "stats"])
+            names = re.findall(r"^ *SSL server name: (.*)$", text, re.M)  # ntop's 188; it knows no other
+            expected = [r for r in records(capture) if "sni" in r]
+            self.assertEqual([n for n in names if n != ""], [r["sni"] for r in expected])
+            (stats,) = [r for r in records(capture) if r["record"] == "stats"]
+            self.assertIn(f"Permanent Packets: {stats['frames']['total']}", text)
+            self.assertIn("Ignored Packets: 0", text)
 
 
 # --- TLS ------------------------------------------------------------------------------------------
@@ -426,12 +478,12 @@ class Tls(Case):
         for host in ["localhost", "127.0.0.1"]:
             for version in ["-tls1_2", "-tls1_3"]:
                 with self.server("good", version) as port:
-                    given = send(f"ipfix+tls://{host}:{port}", CAPTURES[0], self.ca(), "times=500")
-                    text = self.records()
+                    given = send(f"ipfix+tls://{host}:{port}", CAPTURES[0], self.ca(), kinds="hello", times=500)
+                    text = self.received()
                 self.assertEqual(given, 500 * len(hellos(CAPTURES[0])))
                 self.assertEqual(text.count(hellos(CAPTURES[0])[0]["sni"]), 2 * given)  # 338, 808
 
-    def records(self):
+    def received(self):
         text = ""
 
         def whole():
@@ -487,12 +539,12 @@ class Tls(Case):
         for version in ["-tls1_2", "-tls1_3"]:
             with self.server("good", version, *wanted) as port:
                 send(f"ipfix+tls://localhost:{port}", CAPTURES[0], self.ca(), *ours)
-                said = send(f"ipfix+tls://localhost:{port}", CAPTURES[0], self.ca(), "times=200", good=False)
+                said = send(f"ipfix+tls://localhost:{port}", CAPTURES[0], self.ca(), times=200, good=False)
                 self.assertRegex(said, "certificate required|handshake failure")
 
 
 if __name__ == "__main__":
-    result = unittest.main(argv=[sys.argv[0], "-v", *sys.argv[4:]], exit=False).result
+    result = unittest.main(argv=[sys.argv[0], "-v", *sys.argv[3:]], exit=False).result
     if result.wasSuccessful() and len(result.skipped) == result.testsRun:
         sys.exit(SKIPPED)
     sys.exit(not result.wasSuccessful())
