@@ -14,9 +14,24 @@ static void emit(void *user, const struct ht_record *r) {
 	sinks_write(p->sinks, r);
 }
 
+#define CERTIFICATE_FIELDS \
+	(HT_HAS(cert_sha256) | HT_HAS(cert_subject) | HT_HAS(cert_issuer) | HT_HAS(cert_sans) \
+	 | HT_HAS(cert_not_before) | HT_HAS(cert_not_after) | HT_HAS(cert_key) \
+	 | HT_HAS(cert_key_bits) | HT_HAS(cert_signature) | HT_HAS(cert_serial) \
+	 | HT_HAS(cert_findings))
+
+// Whether anybody sees what is read of a certificate.
+static bool wants_certificates(const struct options *o) {
+	if (o->sensor.flows == HT_FLOWS_NONE)
+		return false;
+	return (o->kinds & HT_KIND_FLOW)
+	       || ((o->kinds & HT_KIND_AGGREGATE)
+		   && (ht_aggregate_fields(&o->aggregate) & CERTIFICATE_FIELDS));
+}
+
 bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks) {
 	*p = (struct pipeline){.sinks = sinks, .ts = INT64_MIN};
-	if (o->sensor.flows != HT_FLOWS_NONE) {
+	if (wants_certificates(o)) {
 		p->certificates = ht_certificates_new(CERTIFICATES);
 		if (p->certificates == NULL) {
 			fputs("hellotap: no memory to read certificates\n", stderr);
@@ -47,9 +62,11 @@ void pipeline_close(struct pipeline *p) {
 
 void pipeline_put(struct pipeline *p, const struct ht_record *r) {
 	struct ht_record read;
-	if ((r->has & HT_HAS(cert_count)) && p->certificates != NULL) {
+	if (r->has & HT_HAS(cert_count)) {
 		read = *r;
-		ht_certificates_fill(p->certificates, &read);
+		if (p->certificates != NULL)
+			ht_certificates_fill(p->certificates, &read);
+		read.cert_chain = HT_SPAN_EMPTY; // nobody reads it behind this
 		r = &read;
 	}
 	if (p->aggregate != NULL && ht_record_kind(r) == HT_KIND_FLOW)

@@ -11,7 +11,7 @@
 
 struct pipeline {
 	struct sinks *sinks; // who owns the pipeline may put others here
-	struct ht_certificates *certificates; // NULL: no flow records are made
+	struct ht_certificates *certificates; // NULL: nobody sees what is in them
 	struct ht_aggregate *aggregate; // NULL: no aggregates are wanted
 	int64_t ts; // the latest of any record, INT64_MIN: there was none
 	int64_t ts_at; // when it came, by CLOCK_MONOTONIC
