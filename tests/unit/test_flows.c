@@ -155,6 +155,11 @@ static void finish(void) {
 	ht_sensor_finish(sensor);
 	assert_null(ht_ledger_balance(ht_sensor_counters(sensor)));
 	assert_int_equal(counter(HT_CTR_FLOWS_ENDED), counter(HT_CTR_FLOWS_BEGUN));
+	assert_int_equal(
+		counter(HT_CTR_ANSWERS_OVER) + counter(HT_CTR_ANSWERS_FLOW_ENDED)
+			+ counter(HT_CTR_ANSWERS_EVICTED),
+		counter(HT_CTR_ANSWERS_BEGUN)
+	);
 }
 
 static void make_hello(const char *sni) {
