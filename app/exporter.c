@@ -29,7 +29,7 @@ static void give(struct exporter *x, const struct ht_record *r) {
 	pipeline_put(&x->pipeline, r);
 }
 
-// Some records of each queue. False: there were none.
+// Some records of each queue, and of those that the pipeline holds. False: there were none.
 static bool turn(struct exporter *x) {
 	bool some = false;
 	for (unsigned i = 0; i < x->num_workers; i++) {
@@ -40,7 +40,7 @@ static bool turn(struct exporter *x) {
 			some = true;
 		}
 	}
-	return some;
+	return pipeline_more(&x->pipeline) || some;
 }
 
 // The engine gives no others before it has taken the retired ones away.

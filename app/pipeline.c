@@ -30,7 +30,7 @@ static bool wants_certificates(const struct options *o) {
 }
 
 bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks) {
-	*p = (struct pipeline){.sinks = sinks, .ts = INT64_MIN};
+	*p = (struct pipeline){.sinks = sinks};
 	if (wants_certificates(o)) {
 		p->certificates = ht_certificates_new(CERTIFICATES);
 		if (p->certificates == NULL) {
@@ -69,26 +69,27 @@ void pipeline_put(struct pipeline *p, const struct ht_record *r) {
 		read.cert_chain = HT_SPAN_EMPTY; // nobody reads it behind this
 		r = &read;
 	}
-	if (p->aggregate != NULL && ht_record_kind(r) == HT_KIND_FLOW)
-		ht_aggregate_add(p->aggregate, r);
-	if (p->aggregate != NULL && (r->has & HT_HAS(ts)) && r->ts > p->ts) {
-		p->ts = r->ts;
-		p->ts_at = clock_ns(CLOCK_MONOTONIC_COARSE);
+	if (p->aggregate != NULL) {
+		if ((r->has & HT_HAS(ts)) && ht_aggregate_see(p->aggregate, r->ts))
+			p->seen_at = clock_ns(CLOCK_MONOTONIC_COARSE);
+		if (ht_record_kind(r) == HT_KIND_FLOW)
+			ht_aggregate_add(p->aggregate, r);
 	}
 	sinks_write(p->sinks, r);
 }
 
 void pipeline_tick(struct pipeline *p, int64_t now) {
-	int64_t time;
-	if (p->aggregate != NULL && p->ts != INT64_MIN && now > p->ts_at
-	    && !__builtin_add_overflow(p->ts, now - p->ts_at, &time))
-		ht_aggregate_tick(p->aggregate, time);
+	if (p->aggregate != NULL)
+		ht_aggregate_tick(p->aggregate, now - p->seen_at);
+}
+
+bool pipeline_more(struct pipeline *p) {
+	return p->aggregate != NULL && ht_aggregate_more(p->aggregate);
 }
 
 void pipeline_finish(struct pipeline *p) {
 	if (p->aggregate != NULL)
 		ht_aggregate_finish(p->aggregate);
-	p->ts = INT64_MIN;
 }
 
 ht_fieldset pipeline_fields(const struct options *o) {

@@ -13,8 +13,7 @@ struct pipeline {
 	struct sinks *sinks; // who owns the pipeline may put others here
 	struct ht_certificates *certificates; // NULL: nobody sees what is in them
 	struct ht_aggregate *aggregate; // NULL: no aggregates are wanted
-	int64_t ts; // the latest of any record, INT64_MIN: there was none
-	int64_t ts_at; // when it came, by CLOCK_MONOTONIC
+	int64_t seen_at; // when the latest record came, by CLOCK_MONOTONIC
 };
 
 // pipeline_open makes what the kinds of record that are wanted take. False: that was said.
@@ -27,6 +26,9 @@ void pipeline_put(struct pipeline *p, const struct ht_record *r);
 // pipeline_tick, live, says what time it is by CLOCK_MONOTONIC: the time of the frames goes on
 // where there are none.
 void pipeline_tick(struct pipeline *p, int64_t now);
+
+// pipeline_more gives out some of what is held and due. False: there was nothing.
+bool pipeline_more(struct pipeline *p);
 
 // pipeline_finish gives out what is held: at the end, and at that of a capture file.
 void pipeline_finish(struct pipeline *p);

@@ -34,7 +34,8 @@ static const struct ht_option options[] = {
 		.offset = P(grace_s),
 		.def = 15,
 		.most = 86400,
-		.help = "how long a window waits for flows that are told late; no longer than window_s",
+		.help
+		= "how long a window waits for flows that are told late; no longer than window_s",
 	},
 	{
 		.name = "key",
@@ -108,8 +109,9 @@ static size_t bytes_of_ranks(const struct ht_aggregate_params *p) {
 }
 
 uint64_t ht_aggregate_memory(const struct ht_aggregate_params *p) {
-	return NUM_WINDOWS * table_memory(p) + ((uint64_t)p->clients_mib << 20) + bytes_of_ranks(p)
-	       + NUM_PENDING * sizeof(struct pending) + sizeof(struct ht_aggregate);
+	return NUM_WINDOWS * table_memory(p) + ((uint64_t)p->clients_mib << 20)
+	       + 2 * bytes_of_ranks(p) + NUM_PENDING * sizeof(struct pending)
+	       + sizeof(struct ht_aggregate);
 }
 
 static bool make(struct ht_aggregate *a) {
@@ -118,8 +120,9 @@ static bool make(struct ht_aggregate *a) {
 	for (unsigned i = 0; i < NUM_WINDOWS; i++)
 		ok = ok && table_init(&a->w[i], &a->p);
 	a->ranks = ht_pages_new(bytes_of_ranks(&a->p));
+	a->telling.order = ht_pages_new(bytes_of_ranks(&a->p));
 	a->pending = calloc(NUM_PENDING, sizeof(a->pending[0]));
-	return ok && a->ranks != NULL && a->pending != NULL;
+	return ok && a->ranks != NULL && a->telling.order != NULL && a->pending != NULL;
 }
 
 struct ht_aggregate *ht_aggregate_new(const struct ht_aggregate_params *p) {
@@ -137,7 +140,7 @@ struct ht_aggregate *ht_aggregate_new(const struct ht_aggregate_params *p) {
 	a->key = key;
 	a->length = p->window_s * NS_PER_S;
 	a->grace = (p->grace_s < p->window_s ? p->grace_s : p->window_s) * NS_PER_S;
-	a->now = INT64_MIN;
+	a->seen = a->now = INT64_MIN;
 	a->random = p->secret[1] | 1;
 	XXH3_generateSecret(a->hash_secret, sizeof(a->hash_secret), p->secret, sizeof(p->secret));
 	XXH3_generateSecret(
@@ -157,6 +160,7 @@ void ht_aggregate_free(struct ht_aggregate *a) {
 	for (unsigned i = 0; i < NUM_WINDOWS; i++)
 		table_exit(&a->w[i], &a->p);
 	ht_pages_free(a->ranks, bytes_of_ranks(&a->p));
+	ht_pages_free(a->telling.order, bytes_of_ranks(&a->p));
 	free(a->pending);
 	free(a);
 }
@@ -193,16 +197,23 @@ static struct window *first_open(struct ht_aggregate *a) {
 	return first;
 }
 
-static void tell(struct ht_aggregate *a, struct window *w) {
-	table_settle(a);
-	table_tell(a, w);
+// What is left of a window that is being told.
+static void tell_rest(struct ht_aggregate *a) {
+	while (table_tell(a, UINT32_MAX))
+		;
 }
 
-// Tells all that begin before `start`, in order.
+static void close(struct ht_aggregate *a, struct window *w) {
+	tell_rest(a);
+	table_settle(a);
+	table_close(a, w);
+}
+
+// Closes all that begin before `start`, in order.
 static void close_before(struct ht_aggregate *a, int64_t start) {
 	struct window *w;
 	while ((w = first_open(a)) != NULL && w->start < start)
-		tell(a, w);
+		close(a, w);
 }
 
 static struct window *window_at(struct ht_aggregate *a, int64_t start) {
@@ -210,16 +221,18 @@ static struct window *window_at(struct ht_aggregate *a, int64_t start) {
 	for (unsigned i = 0; i < NUM_WINDOWS; i++) {
 		if (a->w[i].open && a->w[i].start == start)
 			return &a->w[i];
-		if (!a->w[i].open)
+		if (!a->w[i].open && (unused == NULL || unused == a->telling.w))
 			unused = &a->w[i];
 	}
-	// No two others can be open: the grace is a window at most.
+	// No two others can be open: the grace is a window at most. One may still be told.
+	if (unused == a->telling.w)
+		tell_rest(a);
 	table_begin(unused, start);
 	ht_stats_count(&a->ctr[HT_AGGREGATE_WINDOWS], 1);
 	return unused;
 }
 
-void ht_aggregate_tick(struct ht_aggregate *a, int64_t now) {
+static void go_on(struct ht_aggregate *a, int64_t now) {
 	if (now <= a->now)
 		return;
 	a->now = now;
@@ -229,22 +242,46 @@ void ht_aggregate_tick(struct ht_aggregate *a, int64_t now) {
 void ht_aggregate_finish(struct ht_aggregate *a) {
 	struct window *w;
 	while ((w = first_open(a)) != NULL)
-		tell(a, w);
-	a->now = INT64_MIN;
+		close(a, w);
+	tell_rest(a);
+	a->seen = a->now = INT64_MIN;
 }
 
-void ht_aggregate_add(struct ht_aggregate *a, const struct ht_record *r) {
-	int64_t ts = r->has & HT_HAS(ts) ? r->ts : a->now;
-	ht_stats_count(&a->ctr[HT_AGGREGATE_RECORDS], 1);
+bool ht_aggregate_see(struct ht_aggregate *a, int64_t ts) {
 	if (ht_older_than(a->now, ts, BACK_NS)) {
 		ht_aggregate_finish(a);
 		ht_stats_count(&a->ctr[HT_AGGREGATE_CLOCK_BACK], 1);
 	}
-	ht_aggregate_tick(a, ts);
-	int64_t start = start_of(a, ts);
+	const bool newer = ts > a->seen;
+	if (newer)
+		a->seen = ts;
+	go_on(a, ts);
+	return newer;
+}
+
+void ht_aggregate_tick(struct ht_aggregate *a, int64_t passed) {
+	int64_t now;
+	if (a->seen != INT64_MIN && passed > 0 && !__builtin_add_overflow(a->seen, passed, &now))
+		go_on(a, now);
+}
+
+bool ht_aggregate_more(struct ht_aggregate *a) {
+	return table_tell(a, HT_AGGREGATE_SLICE);
+}
+
+// Records told for each that comes: more than it can begin keys, so that the window is told long
+// before the next one is full.
+#define TOLD_PER_RECORD 8
+
+void ht_aggregate_add(struct ht_aggregate *a, const struct ht_record *r) {
+	ht_stats_count(&a->ctr[HT_AGGREGATE_RECORDS], 1);
+	if (r->has & HT_HAS(ts))
+		ht_aggregate_see(a, r->ts);
+	int64_t start = start_of(a, r->has & HT_HAS(ts) ? r->ts : a->now);
 	if (start < oldest(a)) {
 		start = oldest(a);
 		ht_stats_count(&a->ctr[HT_AGGREGATE_LATE], 1);
 	}
 	table_add(a, window_at(a, start), r);
+	(void)table_tell(a, TOLD_PER_RECORD);
 }

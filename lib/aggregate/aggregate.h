@@ -46,7 +46,7 @@ extern const struct ht_option_table ht_aggregate_options;
 	X(OTHERS, "others", "of them, records `other`") \
 	X(CUT, "cut", "values of a key that were cut: longer than 1024 bytes") \
 	X(CLIENTS_FULL, "clients_full", \
-	  "clients that were not counted in their key: clients_mib was used up") \
+	  "flow records whose client was not counted in its key: clients_mib was used up") \
 	X(WORDS_FULL, "words_full", "words left out of a key: more than 65535 different ones")
 
 enum ht_aggregate_counter {
@@ -78,15 +78,29 @@ struct ht_aggregate *ht_aggregate_new(const struct ht_aggregate_params *p);
 // ht_aggregate_free tells nothing any more. NULL is nothing.
 void ht_aggregate_free(struct ht_aggregate *a);
 
+// The time is that of the frames, and the aggregation's: the latest of any record, and what passed
+// since. A record that is older by more than a day says that the clock was set back; then all
+// windows are told, and its time is the time.
+
 // ht_aggregate_add counts a flow record in the window that its `ts` lies in, and first closes the
-// windows that ended grace_s before that.
+// windows that ended grace_s before that. Records of a closed window are told some with each call,
+// the largest first; those of two windows are not mixed.
 void ht_aggregate_add(struct ht_aggregate *a, const struct ht_record *r);
 
-// ht_aggregate_tick closes what is to be closed at this time of the frames, in ns.
-void ht_aggregate_tick(struct ht_aggregate *a, int64_t now);
+// ht_aggregate_see says the time of any other record. True: it is the latest, or the clock was set
+// back; what passes counts from here.
+bool ht_aggregate_see(struct ht_aggregate *a, int64_t ts);
 
-// ht_aggregate_finish closes all windows and forgets what time it is: what comes next may be of
-// another day.
+// ht_aggregate_tick closes what is to be closed `passed` ns after the latest record.
+void ht_aggregate_tick(struct ht_aggregate *a, int64_t passed);
+
+// ht_aggregate_more tells up to HT_AGGREGATE_SLICE records of a closed window. False: there was
+// nothing to tell.
+#define HT_AGGREGATE_SLICE 1024
+bool ht_aggregate_more(struct ht_aggregate *a);
+
+// ht_aggregate_finish closes all windows, tells all, and forgets what time it is: what comes next
+// may be of another day.
 void ht_aggregate_finish(struct ht_aggregate *a);
 
 // ht_aggregate_counts is the counters, for as long as the aggregation lives; others may read them

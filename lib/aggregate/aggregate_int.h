@@ -171,6 +171,17 @@ struct window {
 
 #define NUM_WINDOWS 2 // the grace is a window at most
 
+// A closed window of which some records are told already. They are put in order as they are told
+// (incremental quicksort: Paredes, Navarro 2006): order[at] to order[end[depth - 1]] is the next
+// part, and none of it comes behind what follows.
+struct telling {
+	struct window *w; // NULL: none
+	struct rank *order; // max_keys
+	uint32_t at, sorted, num; // told; in order; all
+	uint32_t end[48]; // of parts, the next one last
+	unsigned depth;
+};
+
 // A record on its way into its entry: between the steps others are looked at, and memory comes.
 struct pending {
 	struct window *w;
@@ -192,11 +203,13 @@ struct ht_aggregate {
 	struct window w[NUM_WINDOWS];
 	struct pending *pending; // NUM_PENDING, by a record's number
 	uint64_t taken, looked, added; // records that have gone through each step
+	struct telling telling;
 	struct rank *ranks; // scratch, max_keys
 	uint64_t random; // for pivots
 	int64_t length; // of a window, ns
 	int64_t grace;
-	int64_t now; // the latest time seen; INT64_MIN: none
+	int64_t seen; // the latest time of a record; INT64_MIN: none
+	int64_t now; // the latest time, also of a tick; INT64_MIN: none
 	uint8_t hash_secret[192], client_secret[192];
 	uint64_t ctr[HT_AGGREGATE_NUM_CTRS];
 };
@@ -212,5 +225,9 @@ void table_begin(struct window *w, int64_t start);
 void table_add(struct ht_aggregate *a, struct window *w, const struct ht_record *r);
 void table_settle(struct ht_aggregate *a);
 
-// table_tell emits the records of a settled window, the largest first, and empties it.
-void table_tell(struct ht_aggregate *a, struct window *w);
+// table_close: a settled window is told next, the largest record first. There must be no other.
+void table_close(struct ht_aggregate *a, struct window *w);
+
+// table_tell emits up to `max` records of the window that is being told, and empties it after the
+// last one. False: there is none.
+bool table_tell(struct ht_aggregate *a, uint32_t max);

@@ -128,11 +128,11 @@ static bool is_less(const struct rank *a, const struct rank *b) {
 	return a->at < b->at;
 }
 
-static void fill_ranks(struct ht_aggregate *a, const struct window *w) {
+static void fill_ranks(struct rank *ranks, const struct window *w) {
 	size_t at = 0;
 	for (uint32_t i = 0; i < w->num; i++) {
 		const struct entry *const e = (const struct entry *)(w->mem + at);
-		a->ranks[i] = (struct rank){
+		ranks[i] = (struct rank){
 			e->sums.flows,
 			e->sums.c2s_bytes + e->sums.s2c_bytes,
 			(uint32_t)(at / ENTRY_ALIGN),
@@ -219,7 +219,7 @@ static void fold_one(struct ht_aggregate *a, struct window *w, struct entry *e) 
 // The smallest quarter, one at least, becomes part of `other`; the others move together.
 static void fold(struct ht_aggregate *a, struct window *w) {
 	const uint32_t n = w->num / 4 + (w->num < 4), num = w->num;
-	fill_ranks(a, w);
+	fill_ranks(a->ranks, w);
 	select_least(a, num, n);
 	for (uint32_t i = 0; i < n; i++)
 		entry_at(w, a->ranks[i].at)->folded = true;
@@ -396,7 +396,6 @@ static void empty(struct window *w) {
 		w->num_slots /= 2;
 	w->num = 0;
 	w->used = 0;
-	w->open = false;
 }
 
 void table_begin(struct window *w, int64_t start) {
@@ -408,12 +407,52 @@ void table_begin(struct window *w, int64_t start) {
 	memset(w->other_clients, 0, sizeof(w->other_clients));
 }
 
-void table_tell(struct ht_aggregate *a, struct window *w) {
-	fill_ranks(a, w);
-	qsort_r(a->ranks, w->num, sizeof(a->ranks[0]), by_size, w);
-	for (uint32_t i = 0; i < w->num; i++)
-		tell_one(a, w, entry_at(w, a->ranks[i].at));
-	if (w->other_keys > 0)
-		tell_other(a, w);
-	empty(w);
+void table_close(struct ht_aggregate *a, struct window *w) {
+	struct telling *const t = &a->telling;
+	fill_ranks(t->order, w);
+	w->open = false;
+	t->w = w;
+	t->at = t->sorted = 0;
+	t->num = t->end[0] = w->num;
+	t->depth = 1;
+}
+
+#define SORT_AT_ONCE 1024
+
+// Puts some more in order: that costs one pass over a part, which halves each time.
+static void sort_some(struct ht_aggregate *a) {
+	struct telling *const t = &a->telling;
+	struct rank *const v = t->order;
+	while (t->end[t->depth - 1] - t->at > SORT_AT_ONCE && t->depth < HT_ARRAY_LEN(t->end)) {
+		const uint32_t lo = t->at, hi = t->end[t->depth - 1];
+		swap(&v[lo], &v[lo + draw(a) % (hi - lo)]);
+		uint32_t i = lo;
+		for (uint32_t k = lo + 1; k < hi; k++)
+			if (by_size(&v[k], &v[lo], t->w) < 0)
+				swap(&v[++i], &v[k]);
+		swap(&v[lo], &v[i]);
+		t->end[t->depth++] = i + 1; // not empty: the pivot is its last
+		if (i + 1 == hi) // the pivot comes last of all: the same part without it
+			t->end[t->depth - 1] = i;
+	}
+	t->sorted = t->end[--t->depth];
+	qsort_r(v + t->at, t->sorted - t->at, sizeof(v[0]), by_size, t->w);
+}
+
+bool table_tell(struct ht_aggregate *a, uint32_t max) {
+	struct telling *const t = &a->telling;
+	if (t->w == NULL)
+		return false;
+	for (; max > 0 && t->at < t->num; max--) {
+		if (t->at == t->sorted)
+			sort_some(a);
+		tell_one(a, t->w, entry_at(t->w, t->order[t->at++].at));
+	}
+	if (t->at < t->num)
+		return true;
+	if (t->w->other_keys > 0)
+		tell_other(a, t->w);
+	empty(t->w);
+	t->w = NULL;
+	return true;
 }

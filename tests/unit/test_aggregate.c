@@ -182,6 +182,15 @@ static uint64_t ctr(const struct run *run, enum ht_aggregate_counter c) {
 	return ht_aggregate_counts(run->a)[c];
 }
 
+// The time is that of the frames.
+static void tick(struct run *run, int64_t now) {
+	int64_t passed;
+	if (!__builtin_sub_overflow(now, run->a->seen, &passed))
+		ht_aggregate_tick(run->a, passed);
+	while (ht_aggregate_more(run->a))
+		;
+}
+
 static void end_run(struct run *run) {
 	ht_aggregate_finish(run->a);
 	assert_int_equal(
@@ -644,14 +653,14 @@ static void windows_close_when_their_time_is_over(void **state) {
 	assert_int_equal(ctr(&run, HT_AGGREGATE_LATE), 0);
 	add_at(&run, (T0 + 59) * S); // too late: with those of the next one
 	assert_int_equal(ctr(&run, HT_AGGREGATE_LATE), 1);
-	ht_aggregate_tick(run.a, (T0 + 125) * S - 1);
-	ht_aggregate_tick(run.a, (T0 + 20) * S);
+	tick(&run, (T0 + 125) * S - 1);
+	tick(&run, (T0 + 20) * S);
 	assert_int_equal(run.told.num, 1);
-	ht_aggregate_tick(run.a, (T0 + 125) * S);
+	tick(&run, (T0 + 125) * S);
 	assert_int_equal(run.told.num, 2);
 	assert_int_equal(run.told.v[1].s.flows, 3);
 	add_at(&run, T0 * S); // no window is open: in the oldest that may be
-	ht_aggregate_tick(run.a, (T0 + 300) * S);
+	tick(&run, (T0 + 300) * S);
 	assert_int_equal(run.told.num, 3);
 	assert_int_equal(run.told.v[2].start, (T0 + 120) * S);
 	end_run(&run);
@@ -701,7 +710,7 @@ static void a_clock_that_jumps(void **state) {
 			plain_flow(&f, 0);
 			ht_set(&f.r, ts, times[rnd() % HT_ARRAY_LEN(times)]);
 			if (rnd() % 3 == 0)
-				ht_aggregate_tick(r.a, times[rnd() % HT_ARRAY_LEN(times)]);
+				tick(&r, times[rnd() % HT_ARRAY_LEN(times)]);
 			ht_aggregate_add(r.a, &f.r);
 		}
 		ht_aggregate_finish(r.a);
@@ -711,6 +720,74 @@ static void a_clock_that_jumps(void **state) {
 		assert_int_equal(flows, 20);
 		end_run(&r);
 	}
+}
+
+// The clock was set back, and no flow ends: what passes is counted from the new time.
+static void a_clock_that_is_set_back(void **state) {
+	(void)state;
+	struct run run = {0};
+	begin_run(&run);
+	add_at(&run, (T0 + 10 * 86400) * S);
+	assert_true(ht_aggregate_see(run.a, (T0 + 10 * 86400 + 1) * S));
+	assert_false(ht_aggregate_see(run.a, (T0 + 10 * 86400) * S));
+	ht_aggregate_tick(run.a, 2 * S);
+	assert_int_equal(run.told.num, 0);
+	assert_true(ht_aggregate_see(run.a, T0 * S));
+	assert_int_equal(run.told.num, 1);
+	for (unsigned i = 0; i < 10; i++) {
+		add_at(&run, (T0 + i) * S);
+		ht_aggregate_tick(run.a, S / 2);
+	}
+	assert_int_equal(run.told.num, 1);
+	ht_aggregate_tick(run.a, 56 * S);
+	assert_true(ht_aggregate_more(run.a));
+	assert_int_equal(run.told.num, 2);
+	assert_int_equal(run.told.v[1].s.flows, 10);
+	assert_int_equal(ctr(&run, HT_AGGREGATE_CLOCK_BACK), 1);
+	assert_int_equal(ctr(&run, HT_AGGREGATE_LATE), 0);
+	end_run(&run);
+}
+
+// Told some at a time, in the order in which it would be told at once, whatever comes meanwhile.
+static void slices(void **state) {
+	(void)state;
+	enum { KEYS = 20000 };
+	struct run run[3] = {0};
+	for (unsigned k = 0; k < 3; k++) {
+		const uint64_t before = seed;
+		begin_run(&run[k]);
+		for (unsigned i = 0; i < KEYS; i++) {
+			struct flow f;
+			plain_flow(&f, T0 * S);
+			four(f.dst, i);
+			ht_set(&f.r, c2s_bytes, rnd() % 100);
+			ht_aggregate_add(run[k].a, &f.r);
+		}
+		if (k == 0)
+			ht_aggregate_finish(run[k].a);
+		seed = k < 2 ? before : seed;
+	}
+	ht_aggregate_tick(run[1].a, 65 * S);
+	assert_int_equal(run[1].told.num, 0);
+	unsigned calls = 0;
+	for (unsigned before = 0; ht_aggregate_more(run[1].a); before = run[1].told.num, calls++)
+		assert_true(run[1].told.num - before <= HT_AGGREGATE_SLICE);
+	assert_int_equal(calls, (KEYS + HT_AGGREGATE_SLICE - 1) / HT_AGGREGATE_SLICE);
+	// With records of the next window, of which each tells a few, until the one after it.
+	for (unsigned i = 0; i < 1000; i++) {
+		add_at(&run[2], (T0 + 65) * S);
+		assert_true(run[2].told.num <= 8 * (i + 1));
+	}
+	assert_int_equal(run[2].told.num, 8000);
+	add_at(&run[2], (T0 + 120) * S); // both windows are needed
+	assert_int_equal(run[2].told.num, KEYS);
+	add_at(&run[2], (T0 + 125) * S);
+	assert_int_equal(run[2].told.num, KEYS + 1);
+	for (unsigned k = 1; k < 3; k++)
+		for (unsigned i = 0; i < KEYS; i++)
+			assert_string_equal(run[k].told.v[i].key, run[0].told.v[i].key);
+	for (unsigned k = 0; k < 3; k++)
+		end_run(&run[k]);
 }
 
 static void nanoseconds_are_kept(void **state) {
@@ -1014,7 +1091,7 @@ static void room_for_clients_is_given_back_and_ends(void **state) {
 			four(f.src, i / 2000);
 			ht_aggregate_add(run.a, &f.r);
 		}
-		ht_aggregate_tick(run.a, (T0 + 600 * window + 300) * S);
+		tick(&run, (T0 + 600 * window + 300) * S);
 		assert_int_equal(run.told.num, 2000 * (window + 1));
 		unsigned few = 0, some = 0, many = 0;
 		for (unsigned i = 2000 * window; i < run.told.num; i++) {
@@ -1099,6 +1176,8 @@ int main(void) {
 		cmocka_unit_test(windows_close_when_their_time_is_over),
 		cmocka_unit_test(what_comes_after_the_end_may_be_of_the_past),
 		cmocka_unit_test(a_clock_that_jumps),
+		cmocka_unit_test(a_clock_that_is_set_back),
+		cmocka_unit_test(slices),
 		cmocka_unit_test(nanoseconds_are_kept),
 		cmocka_unit_test(networks),
 		cmocka_unit_test(keys_of_every_type),
