@@ -9,7 +9,7 @@ const char line_plain[] = "\033[0m", line_bold[] = "\033[1m", line_dim[] = "\033
 	   line_red[] = "\033[31m", line_green[] = "\033[32m", line_yellow[] = "\033[33m",
 	   line_cyan[] = "\033[36m";
 
-// num_columns counts each sequence of UTF-8 once.
+// text_columns counts each sequence of UTF-8 once.
 unsigned text_columns(struct ht_span text) {
 	unsigned n = 0;
 	for (size_t i = 0; i < text.len; i++)
@@ -32,7 +32,7 @@ void line_go(struct line *l, unsigned at) {
 		*l->out++ = ' ';
 }
 
-// put_cut writes well-formed UTF-8, with an ellipsis in the place of what is too long.
+// line_cut writes well-formed UTF-8, with an ellipsis in the place of what is too long.
 void line_cut(struct line *l, const char *color, struct ht_span text, unsigned columns) {
 	size_t cut = 0, i = 0;
 	for (unsigned n = 0; i < text.len; n++) {
@@ -65,7 +65,7 @@ static char *put_middle(char *out, struct ht_span text, unsigned columns) {
 	return mempcpy(out, text.p + text.len - tail, tail);
 }
 
-// put_peer writes an address and its port, or the MAC address where there is no IP.
+// line_peer writes an address and its port, or the MAC address where there is no IP.
 void line_peer(
 	const struct ht_sink *s,
 	struct line *l,
@@ -97,7 +97,7 @@ void line_peer(
 	line_put(l, line_plain, HT_SPAN(cell, (size_t)(out - cell)));
 }
 
-// put_quic writes QUICv1, QUICv2, QUIC-29 (a draft), Q050 (gQUIC, whose versions are text), or
+// text_quic writes QUICv1, QUICv2, QUIC-29 (a draft), Q050 (gQUIC, whose versions are text), or
 // QUIC.
 char *text_quic(char *out, uint32_t version) {
 	const unsigned a = version >> 24, b = version >> 16 & 0xff, c = version >> 8 & 0xff,
