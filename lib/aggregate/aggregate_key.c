@@ -181,11 +181,9 @@ static uint8_t *put_span(uint8_t *out, struct ht_span s, size_t max, uint64_t *c
 	return put(put(out, &n, sizeof(n)), s.p, n);
 }
 
-static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
 // A network: the bits behind the prefix are zero.
 static uint8_t *put_ip(uint8_t *out, const struct key_field *f, const uint8_t *ip) {
-	const bool four = memcmp(ip, mapped, sizeof(mapped)) == 0;
+	const bool four = ht_ip_is_v4(ip);
 	const unsigned len = four ? 4 : 16, bits = f->prefix[!four];
 	*out++ = (uint8_t)len;
 	memcpy(out, ip + 16 - len, len);
@@ -354,7 +352,8 @@ static const uint8_t *
 get_ip(struct ht_record *r, const struct key_field *f, const uint8_t *in, uint8_t address[16]) {
 	const unsigned len = *in++;
 	const uint8_t bits = f->prefix[len == 16];
-	memcpy(address, mapped, sizeof(mapped));
+	memset(address, 0, 10);
+	memset(address + 10, 0xff, 2); // IPv4-mapped, unless the next line covers it
 	memcpy(address + 16 - len, in, len);
 	*(const uint8_t **)((uint8_t *)r + ht_fields[f->field].offset) = address;
 	if (f->has_prefix && bits < 8 * len) {

@@ -73,6 +73,13 @@ static inline void ht_put_be32(uint8_t *p, uint32_t v) {
 	memcpy(p, &v, sizeof(v));
 }
 
+// ht_ip_is_v4 tells an IPv4-mapped address (RFC 4291 2.5.5.2), whose last four bytes are the IPv4
+// one.
+static inline bool ht_ip_is_v4(const uint8_t ip[16]) {
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	return memcmp(ip, mapped, sizeof(mapped)) == 0;
+}
+
 // ht_hex writes 2*len lower-case hex digits (no terminator) and returns the end.
 char *ht_hex(char *out, const uint8_t *p, size_t len);
 

@@ -58,8 +58,7 @@ static char *put_ip6(char *out, const uint8_t *ip) {
 }
 
 char *put_ip(const struct memo *m, char *out, const uint8_t *ip) {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	if (memcmp(ip, mapped, sizeof(mapped)) != 0)
+	if (!ht_ip_is_v4(ip))
 		return put_ip6(out, ip);
 	for (unsigned i = 12; i < 16; i++) {
 		out = ht_num_text_put(m->num_text, out, ip[i]);

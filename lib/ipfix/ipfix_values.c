@@ -21,8 +21,7 @@ static inline struct value have(struct ht_span s) {
 }
 
 bool ipfix_is_v4(const uint8_t *ip) {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	return memcmp(ip, mapped, sizeof(mapped)) == 0;
+	return ht_ip_is_v4(ip);
 }
 
 static inline bool has(const struct ht_record *r, unsigned field) {

@@ -106,8 +106,7 @@ static enum ht_rc read_key(struct kafka_conf *c, const char *name, char *err, si
 }
 
 static struct ht_span key_of_ip(const uint8_t *ip, char buf[KAFKA_KEY_MAX]) {
-	static const uint8_t v4_mapped[12] = {[10] = 0xff, 0xff}; // RFC 4291 2.5.5.2
-	if (memcmp(ip, v4_mapped, sizeof(v4_mapped)) == 0)
+	if (ht_ip_is_v4(ip))
 		inet_ntop(AF_INET, ip + 12, buf, KAFKA_KEY_MAX);
 	else
 		inet_ntop(AF_INET6, ip, buf, KAFKA_KEY_MAX);

@@ -120,9 +120,7 @@ static inline uint8_t *put_bytes(uint8_t *out, const void *from, size_t n) {
 }
 
 static uint8_t *put_ip(uint8_t *out, const uint8_t *ip) {
-	static const uint8_t v4_mapped[12] = {[10] = 0xff, 0xff}; // RFC 4291 2.5.5.2
-	const bool v4 = memcmp(ip, v4_mapped, sizeof(v4_mapped)) == 0;
-	return v4 ? put_bytes(out, ip + 12, 4) : put_bytes(out, ip, 16);
+	return ht_ip_is_v4(ip) ? put_bytes(out, ip + 12, 4) : put_bytes(out, ip, 16);
 }
 
 static uint8_t *put_u16s(uint8_t *out, struct ht_span list) {

@@ -9,12 +9,9 @@
 static struct ht_span community_id(struct ht_sensor *s, const struct ht_flow *f) {
 	static const char b64[64]
 		= "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	struct community *last = &s->community;
 	uint8_t in[sizeof(last->of)] = {0}, digest[21];
-	size_t skip = memcmp(f->addr[0], mapped, 12) == 0 && memcmp(f->addr[1], mapped, 12) == 0
-			      ? 12
-			      : 0;
+	size_t skip = ht_ip_is_v4(f->addr[0]) && ht_ip_is_v4(f->addr[1]) ? 12 : 0;
 	size_t n = 16 - skip;
 	memcpy(in + 2, f->addr[0] + skip, n);
 	memcpy(in + 2 + n, f->addr[1] + skip, n);
