@@ -710,7 +710,8 @@ static void test_spool_full(void **state) {
 		finish(d);
 		assert_true(ctr(d, HT_DELIVERY_SPOOL_LEFT) > 500);
 		assert_true(ctr(d, HT_DELIVERY_LOST_SPOOL_FULL) > 500);
-		assert_int_equal(ctr(d, HT_DELIVERY_LOST_QUEUE_FULL) > 0, block);
+		if (block) // otherwise a thread that was not let run may have lost some there, too
+			assert_true(ctr(d, HT_DELIVERY_LOST_QUEUE_FULL) > 0);
 		ht_delivery_free(d);
 		remove_all(folder);
 	}
