@@ -91,9 +91,3 @@ void pipeline_finish(struct pipeline *p) {
 	if (p->aggregate != NULL)
 		ht_aggregate_finish(p->aggregate);
 }
-
-ht_fieldset pipeline_fields(const struct options *o) {
-	const ht_fieldset key
-		= o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_fields(&o->aggregate) : 0;
-	return ht_kind_fields(o->kinds) | key;
-}

@@ -32,6 +32,3 @@ bool pipeline_more(struct pipeline *p);
 
 // pipeline_finish gives out what is held: at the end, and at that of a capture file.
 void pipeline_finish(struct pipeline *p);
-
-// pipeline_fields is every field that records of the kinds that are wanted may have.
-ht_fieldset pipeline_fields(const struct options *o);
