@@ -106,6 +106,7 @@ static int run(struct options *o) {
 	const struct sigaction act = {.sa_handler = on_signal};
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
+	sigaction(SIGHUP, &act, NULL); // the terminal is gone
 	return replay(o);
 }
 
@@ -116,7 +117,8 @@ static void print_version(void) {
 	struct ht_crypto *crypto = ht_crypto_new();
 #define BUILT(what) (HT_HAVE_##what ? "yes" : "no")
 	printf("hellotap %s (gzip %s, zstd %s, dpdk %s, configuration %s, metrics %s, protobuf %s, "
-	       "kafka %s, ipfix %s, hyperscan %s, idn %s, capabilities %s, seccomp %s; libpcap %.*s; "
+	       "kafka %s, ipfix %s, hyperscan %s, idn %s, capabilities %s, seccomp %s; libpcap "
+	       "%.*s; "
 	       "libcrypto %s; crypto: %s)\n",
 	       HT_VERSION, BUILT(ZLIB), BUILT(ZSTD), HT_DPDK_VERSION, BUILT(YAML),
 	       BUILT(MICROHTTPD), BUILT(PROTOBUF), BUILT(KAFKA), BUILT(IPFIX), BUILT(HYPERSCAN),

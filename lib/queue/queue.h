@@ -64,7 +64,8 @@ ht_queue_offer(struct ht_queue *q, const struct ht_record *r, uint64_t number);
 // waits for nothing when the exporter is idle, and chunks are filled when it is behind.
 void ht_queue_flush(struct ht_queue *q);
 
-// ht_queue_handed_over tells whether the other side was let have anything since this was asked last.
+// ht_queue_handed_over tells whether the other side was let have anything since this was asked
+// last.
 bool ht_queue_handed_over(struct ht_queue *q);
 
 // ht_queue_finish lets the other side have all that was put. For the end; it cannot fail.
