@@ -135,7 +135,8 @@ enum ht_kind {
 	  "the rest), end (FIN or RST), forced (the capture ended) or resources (a table was " \
 	  "full)") \
 	F(flow_part, 60, U32, F, \
-	  "1, or the number of this record where the flow was told before; from 65536 on it stays") \
+	  "1, or the number of this record where the flow was told before; from 65536 on it stays" \
+	) \
 	F(c2s_packets, 61, U64, FA, \
 	  "packets from client to server; with `--flows tls`, those of UDP from the datagram of " \
 	  "the hello on") \
