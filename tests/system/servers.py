@@ -211,9 +211,11 @@ def vsftpd(lab, port=21, *lines):
 
 def mariadb(lab, tls=True, port=3306):
     data = lab.folder("mariadb")
+    # Its temporary tables are called by its process number, which another case's server has, too.
+    env = {**os.environ, "TMPDIR": lab.folder("mariadb-tmp")}
     lab.run(
         ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root", "--skip-test-db",
-         "--auth-root-authentication-method=normal", "--skip-name-resolve"]
+         "--auth-root-authentication-method=normal", "--skip-name-resolve"], env=env,
     )  # fmt: skip
     init = lab.write("mariadb.sql", f"CREATE USER {USER} IDENTIFIED BY '{PASSWORD}';\n")
     options = (
@@ -221,7 +223,7 @@ def mariadb(lab, tls=True, port=3306):
     )
     lab.start(
         ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={data}/socket",
-         f"--port={port}", "--bind-address=127.0.0.1", "--skip-name-resolve", f"--init-file={init}", *options],
+         f"--port={port}", "--bind-address=127.0.0.1", "--skip-name-resolve", f"--init-file={init}", f"--tmpdir={env['TMPDIR']}", *options],
         "ready for connections",
     )  # fmt: skip
 
