@@ -83,11 +83,11 @@ static void text_of(char *out, const struct ht_record *r, ht_fieldset set) {
 			break;
 		case HT_TYPE_STRS:
 			for (unsigned i = 0; i < strs->num; i++)
-				out += sprintf(out, "%s,", strs->s[i]);
+				out = stpcpy(stpcpy(out, strs->s[i]), ",");
 			break;
 		case HT_TYPE_TEXTS:
 			for (unsigned i = 0; i < texts->num; i++)
-				out += sprintf(out, "%.*s,", texts->len[i], texts->s[i]);
+				out = stpcpy(mempcpy(out, texts->s[i], texts->len[i]), ",");
 			break;
 		case HT_TYPE_IP:
 			out = hex(out, *(const uint8_t *const *)v, 16);
