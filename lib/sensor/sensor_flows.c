@@ -293,7 +293,7 @@ static int64_t told_at(const struct ht_sensor *s, const struct account *a, enum 
 	int64_t ts;
 	if (why != REASON_IDLE)
 		return a->end;
-	return __builtin_add_overflow(a->end, s->p.flow_idle_s * 1000000000ll, &ts) ? a->end : ts;
+	return __builtin_add_overflow(a->end, s->flow_idle_ns, &ts) ? a->end : ts;
 }
 
 static void tell(struct ht_sensor *s, const struct ht_flow *f, enum reason why) {
@@ -415,17 +415,15 @@ void account_time(struct ht_sensor *s, uint32_t slot, enum timer kind) {
 static void look(struct ht_sensor *s, uint32_t slot, enum timer kind, int64_t now) {
 	struct account *a = &s->accounts[slot];
 	struct ht_flow *f = ht_flow_at(s->flows, slot);
-	int64_t age;
 	a->flags &= (uint16_t) ~(kind == TIMER_IDLE ? ACCOUNT_TIMED : ACCOUNT_LINGERS);
 	if (f->state == HT_FLOW_FREE || account_empty(a)
 	    || (kind == TIMER_LINGER && !account_closed(a)))
 		return; // its next packet puts it there again
-	const int64_t limit = silence_of(s, a);
 	if (f->work != 0)
 		put_timer(
 			s, slot, kind, later(now, WORK_NS)
 		); // what comes of the hello is told with it
-	else if (__builtin_sub_overflow(now, a->end, &age) || age > limit || age < -limit)
+	else if (account_silent(a, now, silence_of(s, a)))
 		account_tell_over(s, f);
 	else
 		account_time(s, slot, kind);

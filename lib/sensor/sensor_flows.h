@@ -127,12 +127,16 @@ static inline bool account_is_full(const struct ht_sensor *s, const struct accou
 		   || a->packets[0] == UINT32_MAX || a->packets[1] == UINT32_MAX)
 	       && account_is_told(s, a);
 }
+// account_silent: `now` is further than `limit` from its last packet, which is in its future where
+// the clock was set back.
+static inline bool account_silent(const struct account *a, int64_t now, int64_t limit) {
+	int64_t age;
+	return __builtin_sub_overflow(now, a->end, &age) || age > limit || age < -limit;
+}
+
 // account_is_over: the connection has ended, and this packet is none of its stragglers.
 static inline bool account_is_over(const struct ht_sensor *s, const struct account *a, int64_t ts) {
-	int64_t age;
-	return account_closed(a) && !account_empty(a)
-	       && (__builtin_sub_overflow(ts, a->end, &age) || age > s->linger_ns
-		   || age < -s->linger_ns);
+	return account_closed(a) && !account_empty(a) && account_silent(a, ts, s->linger_ns);
 }
 static inline void account_roll(struct ht_sensor *s, struct ht_flow *f, int64_t ts) {
 	if (HT_UNLIKELY(account_is_over(s, &s->accounts[f->slot], ts)))
