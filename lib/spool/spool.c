@@ -148,7 +148,6 @@ static enum ht_rc begin_segment(struct ht_spool *s) {
 	memcpy(s->buffer, &t, sizeof(t));
 	s->buffered = SPOOL_FIRST;
 	set_size(s, SPOOL_FIRST);
-	spool_number_set(s, SPOOL_NUM_SEGMENTS, s->num);
 	return HT_OK;
 }
 
@@ -445,10 +444,6 @@ uint64_t ht_spool_count(const struct ht_spool *s) {
 
 uint64_t ht_spool_bytes(const struct ht_spool *s) {
 	return number(s, SPOOL_BYTES);
-}
-
-uint64_t ht_spool_segments(const struct ht_spool *s) {
-	return number(s, SPOOL_NUM_SEGMENTS);
 }
 
 void ht_spool_stats(const struct ht_spool *s, uint64_t *total) {

@@ -121,7 +121,6 @@ void ht_spool_rewind(struct ht_spool *s);
 
 uint64_t ht_spool_count(const struct ht_spool *s); // entries not settled
 uint64_t ht_spool_bytes(const struct ht_spool *s); // disk space that its segments take
-uint64_t ht_spool_segments(const struct ht_spool *s); // files that hold entries
 
 // ht_spool_stats adds the counters to total[HT_SPOOL_NUM_CTRS].
 void ht_spool_stats(const struct ht_spool *s, uint64_t *total);

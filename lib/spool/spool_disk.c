@@ -385,7 +385,6 @@ enum ht_rc spool_recover(struct ht_spool *s) {
 	spool_count(s, HT_SPOOL_LOST_DAMAGED, damaged);
 	spool_number_set(s, SPOOL_COUNT, entries);
 	spool_number_set(s, SPOOL_BYTES, disk);
-	spool_number_set(s, SPOOL_NUM_SEGMENTS, kept);
 	spool_drop(s);
 	tell_damage(s, damaged);
 	return HT_OK;

@@ -66,7 +66,7 @@ struct spool_segment {
 
 _Static_assert(SPOOL_SEGMENT_MAX <= 0xffffffu, "a mark has 24 bits for an offset");
 
-enum spool_number { SPOOL_COUNT, SPOOL_BYTES, SPOOL_NUM_SEGMENTS, SPOOL_NUM_NUMBERS };
+enum spool_number { SPOOL_COUNT, SPOOL_BYTES, SPOOL_NUM_NUMBERS };
 
 struct ht_spool {
 	char *path; // FOLDER/NAME, for messages

@@ -292,7 +292,6 @@ static void delete_first(struct ht_spool *s) {
 	s->num--;
 	s->first++;
 	memmove(s->segments, s->segments + 1, s->num * sizeof(*s->segments));
-	spool_number_set(s, SPOOL_NUM_SEGMENTS, s->num);
 }
 
 void spool_drop(struct ht_spool *s) {
