@@ -18,12 +18,8 @@
 
 // What a file is written to: its path, or NULL for standard output and for what is no file.
 static const char *destination(const char *spec) {
-	const char *colon = strchr(spec, ':');
 	const struct ht_link_ops *ops = ht_link_of(spec);
-	return (ops != NULL && ops->url) || colon == NULL || colon[1] == '\0'
-			       || strcmp(colon + 1, "-") == 0
-		       ? NULL
-		       : colon + 1;
+	return ops != NULL && ops->url ? NULL : ht_file_path(spec);
 }
 
 static bool is_standard_output(const char *spec) {

@@ -26,8 +26,7 @@ struct ht_link {
 	size_t message_len;
 };
 
-// path_of is what a spec writes to: NULL for standard output.
-static const char *path_of(const char *spec) {
+const char *ht_file_path(const char *spec) {
 	const char *colon = strchr(spec, ':');
 	return colon == NULL || colon[1] == '\0' || strcmp(colon + 1, "-") == 0 ? NULL : colon + 1;
 }
@@ -44,7 +43,7 @@ static const char *rotation(const struct ht_sink_options *o) {
 
 // check_options looks at what only goes together with some paths.
 static enum ht_rc check_options(const struct ht_sink_options *o, char *err, size_t err_len) {
-	const char *const path = path_of(o->to), *const rotate = rotation(o);
+	const char *const path = ht_file_path(o->to), *const rotate = rotation(o);
 	if (o->compress != HT_COMPRESS_NONE && !HT_HAVE_ZSTD) {
 		snprintf(err, err_len, "compress: this program was built without zstd support");
 		return HT_BAD;
@@ -63,7 +62,7 @@ static enum ht_rc check_options(const struct ht_sink_options *o, char *err, size
 }
 
 static enum ht_rc check(const struct ht_sink_options *o, char *err, size_t err_len) {
-	const char *const path = path_of(o->to);
+	const char *const path = ht_file_path(o->to);
 	struct stat st;
 	if (path != NULL && path[strlen(path) - 1] == '/')
 		snprintf(err, err_len, "%s: no name of a file", path);
@@ -82,7 +81,7 @@ static void link_free(struct ht_link *l) {
 
 // open_stream opens what is compressed and has no name of its own.
 static bool open_stream(struct ht_sink *s, const struct ht_sink_options *o) {
-	const char *const path = path_of(o->to);
+	const char *const path = ht_file_path(o->to);
 	s->fd = STDOUT_FILENO;
 	if (path == NULL)
 		return true;
@@ -97,7 +96,7 @@ static bool open_stream(struct ht_sink *s, const struct ht_sink_options *o) {
 
 static enum ht_rc
 open_made(struct ht_link *l, const struct ht_sink_params *p, char *err, size_t err_len) {
-	const char *const to = l->o->to, *const path = path_of(to);
+	const char *const to = l->o->to, *const path = ht_file_path(to);
 	const bool stream = is_stream(path);
 	char why[256];
 	if (file_open(&l->file, l->o, stream ? NULL : path, why, sizeof(why)) != HT_OK) {

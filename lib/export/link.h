@@ -72,3 +72,6 @@ struct ht_link_ops {
 };
 
 extern const struct ht_link_ops ht_link_json, ht_link_csv, ht_link_table;
+
+// ht_file_path is what the spec of one of them writes to: NULL for standard output. It borrows.
+const char *ht_file_path(const char *spec);
