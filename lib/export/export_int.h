@@ -7,6 +7,7 @@
 #include "export.h"
 #include "numtext.h"
 #include "reader.h"
+#include "utf8.h"
 
 // The buffer is written out when it holds SINK_BATCH bytes. Behind that there is room for one
 // record of any size a sensor can make: a handshake is at most 512 KiB (HT_ARENA_MAX_BLOCK), a byte
@@ -121,11 +122,7 @@ char *put_seconds(char *out, int64_t seconds);
 // characters that are escaped too. `terminal` escapes what a terminal would obey or hide.
 char *put_plain(char *out, struct ht_span text, const char *also, bool terminal);
 
-// utf8_len tells how many bytes the well-formed UTF-8 sequence at p has (Unicode 15, table 3-7);
-// 0 when there is none within `left` bytes, left > 0.
-unsigned utf8_len(const uint8_t *p, size_t left);
-
-// utf8_char is the code point of a sequence that utf8_len found to have n bytes.
+// utf8_char is the code point of a sequence that ht_utf8_len found to have n bytes.
 uint32_t utf8_char(const uint8_t *p, unsigned n);
 
 // put_u16s and put_u8s write lists with a separator behind each item. What they use is in locals: a

@@ -39,7 +39,7 @@ static char *put_escape(char *out, const char *prefix, uint8_t c) {
 static __attribute__((noinline)) char *put_odd_text(char *out, struct ht_span text) {
 	for (size_t i = 0; i < text.len;) {
 		const uint8_t *p = text.p + i;
-		const unsigned n = utf8_len(p, text.len - i);
+		const unsigned n = ht_utf8_len(p, text.len - i);
 		if (n == 0) {
 			out = put_escape(out, "\\\\x", p[0]);
 		} else if (n > 1) {

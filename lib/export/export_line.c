@@ -40,7 +40,7 @@ void line_cut(struct line *l, const char *color, struct ht_span text, unsigned c
 			cut = i;
 		if (n == columns)
 			break;
-		i += utf8_len(text.p + i, text.len - i);
+		i += ht_utf8_len(text.p + i, text.len - i);
 	}
 	if (i >= text.len) {
 		line_put(l, color, text);

@@ -140,35 +140,6 @@ char *put_seconds(char *out, int64_t seconds) {
 	return out;
 }
 
-unsigned utf8_len(const uint8_t *p, size_t left) {
-	const uint8_t c = p[0];
-	if (c < 0x80)
-		return 1;
-	// The second byte has a narrower range where a wider one would allow overlong forms (E0,
-	// F0), surrogates (ED) or more than U+10FFFF (F4). C0, C1 and F5 to FF begin nothing.
-	uint8_t lo = 0x80, hi = 0xbf;
-	unsigned n;
-	if (c >= 0xc2 && c <= 0xdf) {
-		n = 2;
-	} else if (c >= 0xe0 && c <= 0xef) {
-		n = 3;
-		lo = c == 0xe0 ? 0xa0 : lo;
-		hi = c == 0xed ? 0x9f : hi;
-	} else if (c >= 0xf0 && c <= 0xf4) {
-		n = 4;
-		lo = c == 0xf0 ? 0x90 : lo;
-		hi = c == 0xf4 ? 0x8f : hi;
-	} else {
-		return 0;
-	}
-	if (left < n || p[1] < lo || p[1] > hi)
-		return 0;
-	for (unsigned i = 2; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
 uint32_t utf8_char(const uint8_t *p, unsigned n) {
 	if (n == 1)
 		return p[0];
@@ -195,7 +166,7 @@ static bool obeyed_or_hidden(uint32_t c) {
 char *put_plain(char *out, struct ht_span text, const char *also, bool terminal) {
 	for (size_t i = 0; i < text.len;) {
 		const uint8_t *p = text.p + i;
-		unsigned n = utf8_len(p, text.len - i);
+		unsigned n = ht_utf8_len(p, text.len - i);
 		bool escape = n == 0;
 		if (n == 1) {
 			escape = p[0] < 0x20 || p[0] == 0x7f || strchr(also, p[0]) != NULL;

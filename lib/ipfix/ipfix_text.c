@@ -2,6 +2,8 @@
 
 #include "ipfix_text.h"
 
+#include "utf8.h"
+
 #include <stdlib.h>
 
 static bool is_ascii(struct ht_span text) {
@@ -22,34 +24,11 @@ static bool is_in(uint8_t b, uint8_t low, uint8_t high) {
 	return low <= b && b <= high;
 }
 
-// sequence_len is how many bytes the well-formed sequence at p has (Unicode 15, table 3-7), 0 when
-// there is none.
-static unsigned sequence_len(const uint8_t *p, size_t left) {
-	const uint8_t b = p[0];
-	if (b < 0x80)
-		return 1;
-	const unsigned n = is_in(b, 0xc2, 0xdf)	  ? 2
-			   : is_in(b, 0xe0, 0xef) ? 3
-			   : is_in(b, 0xf0, 0xf4) ? 4
-						  : 0;
-	if (n == 0 || left < n)
-		return 0;
-	// No number in more bytes than it needs, no surrogates, nothing above U+10FFFF.
-	const uint8_t low = b == 0xe0 ? 0xa0 : b == 0xf0 ? 0x90 : 0x80;
-	const uint8_t high = b == 0xed ? 0x9f : b == 0xf4 ? 0x8f : 0xbf;
-	if (!is_in(p[1], low, high))
-		return 0;
-	for (unsigned i = 2; i < n; i++)
-		if (!is_in(p[i], 0x80, 0xbf))
-			return 0;
-	return n;
-}
-
 bool ipfix_is_utf8(struct ht_span text) {
 	if (is_ascii(text))
 		return true;
 	for (size_t i = 0; i < text.len;) {
-		const unsigned n = sequence_len(text.p + i, text.len - i);
+		const unsigned n = ht_utf8_len(text.p + i, text.len - i);
 		if (n == 0)
 			return false;
 		i += n;
@@ -93,7 +72,7 @@ static void put_escaped(struct writer *w, const uint8_t b) {
 static void put_text(struct writer *w, struct ht_span text, char separator) {
 	for (size_t i = 0; i < text.len && !w->full;) {
 		const uint8_t *const p = text.p + i;
-		const unsigned n = sequence_len(p, text.len - i);
+		const unsigned n = ht_utf8_len(p, text.len - i);
 		const bool looks_escaped = p[0] == '\\' && i + 1 < text.len && p[1] == 'x';
 		if (n == 0 || looks_escaped || (separator != '\0' && p[0] == (uint8_t)separator))
 			put_escaped(w, p[0]);

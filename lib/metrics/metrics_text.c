@@ -9,6 +9,7 @@
 
 #include "ht_config.h"
 #include "metrics_int.h"
+#include "utf8.h"
 
 #include <stdlib.h>
 #include <strings.h>
@@ -78,27 +79,9 @@ static void put_thousandths(struct metrics_text *t, uint64_t v) {
 	put_bytes(t, rest, sizeof(rest));
 }
 
-// utf8_len is the length of the character at p (Unicode 15, table 3-7), 0 when there is none. The
-// terminator continues nothing, so it is not passed.
-static unsigned utf8_len(const uint8_t *p) {
-	const unsigned len = p[0] < 0x80		    ? 1
-			     : p[0] >= 0xc2 && p[0] <= 0xdf ? 2
-			     : p[0] >= 0xe0 && p[0] <= 0xef ? 3
-			     : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
-							    : 0;
-	const uint8_t least = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
-	const uint8_t most = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
-	if (len > 1 && (p[1] < least || p[1] > most))
-		return 0;
-	for (unsigned i = 2; i < len; i++)
-		if (p[i] >> 6 != 2)
-			return 0;
-	return len;
-}
-
 static void put_escaped(struct metrics_text *t, const char *s, bool quotes) {
-	while (*s != '\0') {
-		const unsigned len = utf8_len((const uint8_t *)s);
+	for (size_t left = strlen(s); left > 0;) {
+		const unsigned len = ht_utf8_len((const uint8_t *)s, left);
 		if (len == 0) {
 			char hex[2];
 			ht_hex(hex, (const uint8_t *)s, 1);
@@ -113,6 +96,7 @@ static void put_escaped(struct metrics_text *t, const char *s, bool quotes) {
 			put_bytes(t, s, len);
 		}
 		s += len > 0 ? len : 1;
+		left -= len > 0 ? len : 1;
 	}
 }
 
