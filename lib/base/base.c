@@ -15,6 +15,24 @@ char *ht_hex(char *out, const uint8_t *p, size_t len) {
 	return out;
 }
 
+static unsigned hex_digit(char c) {
+	return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+	       : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
+	       : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
+				      : 16;
+}
+
+bool ht_unhex(uint8_t *out, size_t len, const void *digits) {
+	const char *p = digits;
+	for (size_t i = 0; i < len; i++, p += 2) {
+		const unsigned high = hex_digit(p[0]), low = high < 16 ? hex_digit(p[1]) : 16;
+		if (low == 16)
+			return false;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
 char *ht_u64_dec(char *out, uint64_t v) {
 	size_t digits = 1;
 	for (uint64_t power = 10; digits < 20 && v >= power; power *= 10)

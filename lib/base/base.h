@@ -83,6 +83,10 @@ static inline bool ht_ip_is_v4(const uint8_t ip[16]) {
 // ht_hex writes 2*len lower-case hex digits (no terminator) and returns the end.
 char *ht_hex(char *out, const uint8_t *p, size_t len);
 
+// ht_unhex reads 2*len hex digits, of either case. False: it stopped at one that is none, and
+// looked at nothing behind it; what is in `out` then means nothing.
+HT_MUST_USE bool ht_unhex(uint8_t *out, size_t len, const void *digits);
+
 // ht_u64_dec writes v in decimal (no terminator, at most 20 digits) and returns the end.
 char *ht_u64_dec(char *out, uint64_t v);
 

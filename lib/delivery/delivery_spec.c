@@ -43,13 +43,6 @@ static const char *options_in(const char *spec) {
 											: NULL;
 }
 
-static unsigned hex(char c) {
-	return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-	       : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
-	       : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
-				      : 16;
-}
-
 // Decodes %XX in place. False: there is a % without two digits, or a zero.
 static bool decode(char *text) {
 	char *out = text;
@@ -58,10 +51,10 @@ static bool decode(char *text) {
 			*out++ = *p;
 			continue;
 		}
-		const unsigned high = hex(p[1]), low = high < 16 ? hex(p[2]) : 16;
-		if (low == 16 || high + low == 0)
+		uint8_t byte;
+		if (!ht_unhex(&byte, 1, p + 1) || byte == 0)
 			return false;
-		*out++ = (char)(high << 4 | low);
+		*out++ = (char)byte;
 		p += 2;
 	}
 	*out = '\0';

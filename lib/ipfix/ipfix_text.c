@@ -20,10 +20,6 @@ static bool is_ascii(struct ht_span text) {
 	return (all & 0x8080808080808080) == 0;
 }
 
-static bool is_in(uint8_t b, uint8_t low, uint8_t high) {
-	return low <= b && b <= high;
-}
-
 bool ipfix_is_utf8(struct ht_span text) {
 	if (is_ascii(text))
 		return true;
@@ -120,24 +116,15 @@ bool ipfix_texts(struct ht_span *out, struct ipfix_room room, const struct ht_te
 	return done(out, &w);
 }
 
-static int hex_digit(uint8_t c) {
-	return is_in(c, '0', '9')   ? c - '0'
-	       : is_in(c, 'a', 'f') ? c - 'a' + 10
-	       : is_in(c, 'A', 'F') ? c - 'A' + 10
-				    : -1;
-}
-
 // RFC 4514 2.4 and 3: a value ends at a comma or a plus that no backslash escapes; a backslash
 // stands before a character, or before the two hex digits of a byte.
 static size_t value_end(struct ht_span name, size_t at, struct writer *w) {
 	for (; at < name.len && name.p[at] != ',' && name.p[at] != '+'; at++) {
-		uint8_t b = name.p[at];
+		uint8_t b = name.p[at], byte;
 		if (b == '\\' && at + 1 < name.len) {
 			b = name.p[++at];
-			const int high = hex_digit(b);
-			const int low = at + 1 < name.len ? hex_digit(name.p[at + 1]) : -1;
-			if (high >= 0 && low >= 0) {
-				b = (uint8_t)(high << 4 | low);
+			if (at + 1 < name.len && ht_unhex(&byte, 1, name.p + at)) {
+				b = byte;
 				at++;
 			}
 		}

@@ -67,23 +67,9 @@ static bool is_word(struct ht_span s, const char *word) {
 	return s.len == strlen(word) && strncasecmp((const char *)s.p, word, s.len) == 0;
 }
 
-static int hex_digit(uint8_t c) {
-	return c >= '0' && c <= '9'		    ? c - '0'
-	       : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
-						    : -1;
-}
-
 // unhex reads exactly len bytes.
 static bool unhex(uint8_t *out, size_t len, struct ht_span in) {
-	if (in.len != 2 * len)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		const int a = hex_digit(in.p[2 * i]), b = hex_digit(in.p[2 * i + 1]);
-		if (a < 0 || b < 0)
-			return false;
-		out[i] = (uint8_t)(a << 4 | b);
-	}
-	return true;
+	return in.len == 2 * len && ht_unhex(out, len, in.p);
 }
 
 static bool number(uint32_t *out, struct ht_span in, uint32_t most) {
@@ -160,7 +146,7 @@ static bool ja4_part(struct wl_value *v, struct ht_span in, unsigned part) {
 		return false;
 	for (unsigned i = 0; i < len; i++) {
 		const uint8_t c = in.p[i];
-		if (part == 0 ? !isalnum(c) : hex_digit(c) < 0)
+		if (part == 0 ? !isalnum(c) : !isxdigit(c))
 			return false;
 		v->bytes[v->len++] = part == 0 ? c : (uint8_t)tolower(c);
 	}
@@ -269,7 +255,7 @@ static enum ht_rc read_cert(struct wl_value *v, struct ht_span in, char reason[2
 // may_be_address spares the names of a long list a closer look.
 static bool may_be_address(struct ht_span in) {
 	for (size_t i = 0; i < in.len; i++)
-		if (hex_digit(in.p[i]) < 0 && (in.p[i] < '.' || in.p[i] > ':')) // also / and :
+		if (!isxdigit(in.p[i]) && (in.p[i] < '.' || in.p[i] > ':')) // also / and :
 			return false;
 	return true;
 }

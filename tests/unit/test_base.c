@@ -6,6 +6,7 @@
 #include "numtext.h"
 #include "t.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 
 static uint64_t seed;
@@ -50,6 +51,30 @@ static void hex(void **state) {
 		ht_hex(got, &byte, 1);
 		assert_string_equal(got, want);
 	}
+}
+
+static void unhex(void **state) {
+	(void)state;
+	for (unsigned a = 0; a < 256; a++)
+		for (unsigned b = 0; b < 256; b++) {
+			const char text[2] = {(char)a, (char)b};
+			const bool right
+				= a < 128 && b < 128 && isxdigit((int)a) && isxdigit((int)b);
+			uint8_t byte = 0, want = 0;
+			char line[3] = {(char)a, (char)b, '\0'};
+			assert_true(ht_unhex(&byte, 1, text) == right);
+			if (right)
+				want = (uint8_t)strtoul(line, NULL, 16);
+			assert_true(!right || byte == want);
+		}
+	// Nothing is looked at behind what is no digit.
+	uint8_t bytes[4];
+	uint8_t *one = t_dup("g", 1);
+	assert_false(ht_unhex(bytes, 4, one));
+	free(one);
+	assert_true(ht_unhex(bytes, 4, "00fF7Ae9"));
+	assert_memory_equal(bytes, "\x00\xff\x7a\xe9", 4);
+	assert_true(ht_unhex(bytes, 0, "x"));
 }
 
 static void decimal(void **state) {
@@ -311,6 +336,7 @@ static void arena_against_a_model(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hex),
+		cmocka_unit_test(unhex),
 		cmocka_unit_test(decimal),
 		cmocka_unit_test(number_text),
 		cmocka_unit_test(older_than),
