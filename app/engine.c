@@ -94,14 +94,14 @@ void engine_announce(struct engine *e, bool aloud) {
 static bool
 stalled(struct engine *e, const char *who, uint64_t turns, uint64_t *seen, int64_t *at, bool *told
 ) {
-	const int64_t now = clock_ns(CLOCK_MONOTONIC);
+	const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
 	if (turns != *seen || *at == 0) {
 		if (*told)
 			engine_say(e, "%s goes on", who);
 		*seen = turns;
 		*at = now;
 		*told = false;
-	} else if (!*told && now - *at > e->o->service.stall_s * NS_PER_S) {
+	} else if (!*told && now - *at > e->o->service.stall_s * HT_NS_PER_S) {
 		engine_say(e, "%s is stalled: no turn for %u s", who, e->o->service.stall_s);
 		*told = true;
 	}
@@ -181,13 +181,13 @@ static bool all_done(const struct engine *e) {
 }
 
 static bool idle_for_too_long(struct engine *e, uint64_t frames) {
-	const int64_t now = clock_ns(CLOCK_MONOTONIC);
+	const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
 	if (frames != e->frames || e->frames_at == 0) {
 		e->frames = frames;
 		e->frames_at = now;
 	}
 	const uint32_t limit = e->o->service.end_after_idle_s;
-	return limit > 0 && now - e->frames_at > limit * NS_PER_S;
+	return limit > 0 && now - e->frames_at > limit * HT_NS_PER_S;
 }
 
 // --- the run ------------------------------------------------------------------------------------
@@ -214,8 +214,8 @@ static void watch(struct engine *e, const sigset_t *signals) {
 			e->ok = false;
 			return;
 		}
-		const int64_t now = clock_ns(CLOCK_MONOTONIC);
-		if (e->sources.dpdk != NULL && now - looked >= NS_PER_S) {
+		const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
+		if (e->sources.dpdk != NULL && now - looked >= HT_NS_PER_S) {
 			const unsigned gone = ht_dpdk_look(e->sources.dpdk);
 			e->ok = e->ok && gone == 0;
 			if (gone == ht_dpdk_ports(e->sources.dpdk))
@@ -232,8 +232,8 @@ static void watch(struct engine *e, const sigset_t *signals) {
 // A moment's wait while it stops. It may take as long as outputs are set to linger.
 static void stopping(struct engine *e) {
 	const struct timespec t = {.tv_nsec = 1000000};
-	const int64_t now = clock_ns(CLOCK_MONOTONIC);
-	if (now - e->extended_at >= NS_PER_S) {
+	const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
+	if (now - e->extended_at >= HT_NS_PER_S) {
 		(void)notify_extend(&e->notify, EXTEND_S * UINT64_C(1000000));
 		e->extended_at = now;
 	}
@@ -242,7 +242,7 @@ static void stopping(struct engine *e) {
 
 static bool wait_until(struct engine *e, const atomic_bool *done, int64_t deadline) {
 	while (!atomic_load_explicit(done, memory_order_acquire)) {
-		if (clock_ns(CLOCK_MONOTONIC) > deadline)
+		if (ht_clock_ns(CLOCK_MONOTONIC) > deadline)
 			return false;
 		stopping(e);
 	}
@@ -253,7 +253,7 @@ static bool wait_until(struct engine *e, const atomic_bool *done, int64_t deadli
 static int64_t outputs_deadline(const struct engine *e, int64_t begun) {
 	const bool known = !e->handed && e->exporter.sinks != NULL;
 	const uint32_t linger = known ? sinks_linger(e->exporter.sinks) : 0;
-	return begun + (linger + SINKS_END_S) * NS_PER_S;
+	return begun + (linger + SINKS_END_S) * HT_NS_PER_S;
 }
 
 // An output that blocks holds the exporter up for as long as it may take to deliver what is there;
@@ -264,7 +264,7 @@ static bool end_exporter(struct engine *e, int64_t begun) {
 	bool ended = wait_until(e, &x->done, outputs_deadline(e, begun));
 	if (!ended && k != NULL) {
 		sinks_give_up(k);
-		ended = wait_until(e, &x->done, clock_ns(CLOCK_MONOTONIC) + NS_PER_S);
+		ended = wait_until(e, &x->done, ht_clock_ns(CLOCK_MONOTONIC) + HT_NS_PER_S);
 	}
 	if (ended)
 		pthread_join(x->thread, NULL);
@@ -288,7 +288,7 @@ static void end_outputs(struct engine *e, int64_t begun) {
 			stopping(e);
 	}
 	e->dropped_output = k->before != NULL;
-	const int64_t least = clock_ns(CLOCK_MONOTONIC) + OUTPUTS_LAST_S * NS_PER_S;
+	const int64_t least = ht_clock_ns(CLOCK_MONOTONIC) + OUTPUTS_LAST_S * HT_NS_PER_S;
 	latest = latest > least ? latest : least;
 	sinks_end(k);
 	sinks_wait_until(k, latest);
@@ -302,7 +302,7 @@ static void end_outputs(struct engine *e, int64_t begun) {
 // What is there is read and written, then the threads end. One that does not is left behind.
 static void stop(struct engine *e) {
 	(void)notify_stopping(&e->notify, "reading what is there");
-	const int64_t begun = clock_ns(CLOCK_MONOTONIC);
+	const int64_t begun = ht_clock_ns(CLOCK_MONOTONIC);
 	if (e->sources.dpdk != NULL)
 		ht_dpdk_stop(e->sources.dpdk);
 	for (unsigned i = 0; i < e->num_workers; i++)
@@ -311,7 +311,7 @@ static void stop(struct engine *e) {
 		struct worker *w = &e->workers[i];
 		if (!w->started)
 			continue;
-		if (wait_until(e, &w->done, begun + WORKERS_END_S * NS_PER_S)) {
+		if (wait_until(e, &w->done, begun + WORKERS_END_S * HT_NS_PER_S)) {
 			pthread_join(w->thread, NULL);
 		} else {
 			engine_say(e, "worker %u does not end, and is left behind", i);
@@ -321,7 +321,7 @@ static void stop(struct engine *e) {
 	engine_look(e);
 	struct exporter *x = &e->exporter;
 	atomic_store_explicit(&x->stop, true, memory_order_release);
-	const int64_t gives = clock_ns(CLOCK_MONOTONIC);
+	const int64_t gives = ht_clock_ns(CLOCK_MONOTONIC);
 	if (x->started && !end_exporter(e, gives)) {
 		engine_say(
 			e, "records cannot be given to the outputs, and are lost: one takes nothing"

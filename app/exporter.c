@@ -58,24 +58,24 @@ static void change_sinks(struct exporter *x) {
 
 static void run(struct exporter *x) {
 	long sleep_ns = SHORT_NS;
-	int64_t told = clock_ns(CLOCK_MONOTONIC), ticked = told;
+	int64_t told = ht_clock_ns(CLOCK_MONOTONIC), ticked = told;
 	for (;;) {
 		// Read before the queues: what the workers put before they ended is there then.
 		const bool last = atomic_load_explicit(&x->stop, memory_order_acquire);
 		const bool some = turn(x);
-		const int64_t now = clock_ns(CLOCK_MONOTONIC);
+		const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
 		if (last && !some) {
 			pipeline_finish(&x->pipeline);
-		} else if (now - ticked >= NS_PER_S) {
+		} else if (now - ticked >= HT_NS_PER_S) {
 			ticked = now;
 			pipeline_tick(&x->pipeline, now);
 		}
 		const int64_t interval
 			= atomic_load_explicit(&x->stats_interval_s, memory_order_relaxed)
-			  * NS_PER_S;
+			  * HT_NS_PER_S;
 		if (interval > 0 && (now - told >= interval || (last && !some))) {
 			told = now;
-			x->stats(x->engine, clock_ns(CLOCK_REALTIME));
+			x->stats(x->engine, ht_clock_ns(CLOCK_REALTIME));
 		}
 		atomic_fetch_add_explicit(&x->turns, 1, memory_order_relaxed);
 		change_sinks(x);

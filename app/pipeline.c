@@ -71,7 +71,7 @@ void pipeline_put(struct pipeline *p, const struct ht_record *r) {
 	}
 	if (p->aggregate != NULL) {
 		if ((r->has & HT_HAS(ts)) && ht_aggregate_see(p->aggregate, r->ts))
-			p->seen_at = clock_ns(CLOCK_MONOTONIC_COARSE);
+			p->seen_at = ht_clock_ns(CLOCK_MONOTONIC_COARSE);
 		if (ht_record_kind(r) == HT_KIND_FLOW)
 			ht_aggregate_add(p->aggregate, r);
 	}

@@ -305,7 +305,8 @@ static bool waits(const struct sinks *leaving, const char *name) {
 		for (unsigned i = 0; i < leaving->num; i++) {
 			const struct sink *s = &leaving->v[i];
 			if (s->d != NULL && !s->lent && strcmp(s->name, name) == 0
-			    && !ht_delivery_ended(s->d) && clock_ns(CLOCK_MONOTONIC) < s->ends_by)
+			    && !ht_delivery_ended(s->d)
+			    && ht_clock_ns(CLOCK_MONOTONIC) < s->ends_by)
 				return true;
 		}
 	return false;
@@ -313,7 +314,7 @@ static bool waits(const struct sinks *leaving, const char *name) {
 
 // False: the system has no thread for it. It keeps what its queue can hold until it has.
 static bool start_one(struct sink *s) {
-	const int64_t now = clock_ns(CLOCK_MONOTONIC);
+	const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
 	if (now < s->start_at)
 		return true;
 	s->started = ht_delivery_start(s->d);
@@ -321,7 +322,7 @@ static bool start_one(struct sink *s) {
 		return true;
 	if (s->start_at == 0)
 		fprintf(stderr, "hellotap: %s: no thread for it\n", s->name);
-	s->start_at = now + START_AGAIN_S * NS_PER_S;
+	s->start_at = now + START_AGAIN_S * HT_NS_PER_S;
 	return false;
 }
 
@@ -350,8 +351,8 @@ void sinks_end(struct sinks *k) {
 		if (s->d == NULL || s->lent || s->ends)
 			continue;
 		s->ends = true;
-		s->ends_by = clock_ns(CLOCK_MONOTONIC)
-			     + (s->options->linger_s + SINKS_END_S) * NS_PER_S;
+		s->ends_by = ht_clock_ns(CLOCK_MONOTONIC)
+			     + (s->options->linger_s + SINKS_END_S) * HT_NS_PER_S;
 		ht_delivery_end(s->d);
 	}
 }
@@ -360,7 +361,7 @@ bool sinks_ended(const struct sinks *k) {
 	for (unsigned i = 0; i < k->num; i++) {
 		const struct sink *s = &k->v[i];
 		if (s->d != NULL && !s->lent && !ht_delivery_ended(s->d)
-		    && clock_ns(CLOCK_MONOTONIC) < s->ends_by)
+		    && ht_clock_ns(CLOCK_MONOTONIC) < s->ends_by)
 			return false;
 	}
 	return true;

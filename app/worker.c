@@ -98,12 +98,12 @@ static void idle(struct worker *w, unsigned empty) {
 
 // Once a second: what time it is, for what fell silent.
 static void housekeep(struct worker *w, int64_t *kept) {
-	const int64_t now = clock_ns(CLOCK_MONOTONIC_COARSE);
-	if (now - *kept < NS_PER_S)
+	const int64_t now = ht_clock_ns(CLOCK_MONOTONIC_COARSE);
+	if (now - *kept < HT_NS_PER_S)
 		return;
 	*kept = now;
 	const int64_t time
-		= w->dpdk != NULL ? ht_dpdk_now(w->capture[0]) : clock_ns(CLOCK_REALTIME);
+		= w->dpdk != NULL ? ht_dpdk_now(w->capture[0]) : ht_clock_ns(CLOCK_REALTIME);
 	if (time != INT64_MIN)
 		ht_sensor_tick(w->sensor, time);
 	publish(w);

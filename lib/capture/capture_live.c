@@ -14,6 +14,7 @@
 
 #include "asan.h"
 #include "capture_int.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -119,12 +120,6 @@ const struct ht_option_table ht_live_options = {
 	.size = sizeof(struct ht_capture_params),
 };
 
-static int64_t now_ms(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 // --- counters -----------------------------------------------------------------------------------
 
 // What the interface has lost since it is there.
@@ -164,11 +159,11 @@ static void close_door(struct live *l) {
 	struct sock_filter refuse = BPF_STMT(BPF_RET | BPF_K, 0);
 	const struct sock_fprog prog = {.len = 1, .filter = &refuse};
 	(void)setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
-	l->closing_since = now_ms();
+	l->closing_since = ht_clock_ms();
 }
 
 static bool waited(const struct live *l) {
-	return now_ms() - l->closing_since >= DRAIN_MS;
+	return ht_clock_ms() - l->closing_since >= DRAIN_MS;
 }
 
 // --- opening ------------------------------------------------------------------------------------
@@ -518,7 +513,7 @@ static unsigned live_read(struct ht_capture *c, struct ht_frame *f, unsigned max
 	if (++l->reads % READS_PER_LOOK == 0)
 		look(l);
 	if (l->closing && l->num > 0)
-		l->closing_since = now_ms();
+		l->closing_since = ht_clock_ms();
 	else if (l->closing)
 		see_end(l);
 	return l->num;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define WINDOW_BYTES (8u << 20) // several of the longest records
-#define ROOM_WAIT_NS (100ll * NS_PER_MS) // then it is looked whether waiting is over
+#define ROOM_WAIT_NS (100ll * HT_NS_PER_MS) // then it is looked whether waiting is over
 
 #define X(id, name, help) {"sink", name, help},
 const struct ht_counter ht_delivery_counters[HT_DELIVERY_NUM_CTRS] = {HT_DELIVERY_COUNTERS(X)};
@@ -23,12 +23,6 @@ bool ht_delivery_balanced(const uint64_t c[HT_DELIVERY_NUM_CTRS]) {
 	return lost == c[HT_DELIVERY_LOST]
 	       && c[HT_DELIVERY_RECORDS] + c[HT_DELIVERY_RECOVERED]
 			  == c[HT_DELIVERY_DELIVERED] + lost + c[HT_DELIVERY_SPOOL_LEFT];
-}
-
-int64_t delivery_now(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
 // Both threads lose records.
@@ -75,9 +69,10 @@ static enum ht_rc wait_for_room(struct ht_delivery *d, const struct ht_record *r
 	atomic_store_explicit(&d->waiting, true, memory_order_relaxed);
 	ht_queue_fence();
 	while (may_wait(d) && (rc = ht_queue_offer(d->queue, r, d->number)) == HT_FULL) {
-		const int64_t until = delivery_now() + ROOM_WAIT_NS;
-		const struct timespec t = {
-			.tv_sec = (time_t)(until / NS_PER_S), .tv_nsec = (long)(until % NS_PER_S)};
+		const int64_t until = ht_clock_ns(CLOCK_MONOTONIC) + ROOM_WAIT_NS;
+		const struct timespec t
+			= {.tv_sec = (time_t)(until / HT_NS_PER_S),
+			   .tv_nsec = (long)(until % HT_NS_PER_S)};
 		pthread_cond_signal(&d->wake);
 		(void)pthread_cond_timedwait(&d->room, &d->lock, &t);
 	}
@@ -125,7 +120,8 @@ void ht_delivery_end(struct ht_delivery *d) {
 		return;
 	}
 	atomic_store_explicit(
-		&d->deadline, delivery_now() + d->options->linger_s * NS_PER_S, memory_order_release
+		&d->deadline, ht_clock_ns(CLOCK_MONOTONIC) + d->options->linger_s * HT_NS_PER_S,
+		memory_order_release
 	);
 	wake(d);
 }
@@ -254,7 +250,7 @@ enum ht_rc ht_delivery_new(
 	d->stamped = p->ops->url || p->sensor_id != NULL;
 	d->run = p->run;
 	d->interrupted = p->interrupted;
-	d->jitter = (uint64_t)delivery_now() ^ (uintptr_t)d;
+	d->jitter = (uint64_t)ht_clock_ns(CLOCK_MONOTONIC) ^ (uintptr_t)d;
 	enum ht_rc rc = HT_ERROR;
 	if (d->options == NULL)
 		snprintf(err, err_len, "%s: %s", p->options->to, strerror(ENOMEM));

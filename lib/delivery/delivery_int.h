@@ -10,6 +10,7 @@
 
 #pragma once
 
+#include "clock.h"
 #include "delivery.h"
 #include "protobuf.h"
 #include "queue.h"
@@ -19,9 +20,6 @@
 #include <stdatomic.h>
 
 #define CACHE_LINE 64
-
-#define NS_PER_MS 1000000
-#define NS_PER_S 1000000000ll
 
 // --- window -------------------------------------------------------------------------------------
 
@@ -134,8 +132,6 @@ void delivery_lose(struct ht_delivery *d, enum ht_delivery_counter why, uint64_t
 static inline void delivery_count(struct ht_delivery *d, enum ht_delivery_counter id, uint64_t n) {
 	ht_stats_count(&d->ctr[id], n);
 }
-
-int64_t delivery_now(void); // monotonic, ns
 
 // delivery_stamp makes a record tell where it comes from.
 void delivery_stamp(const struct ht_delivery *d, struct ht_record *r, uint64_t number);

@@ -18,12 +18,12 @@
 #define TURN 1024u // records between two looks at all else
 #define UNSETTLED_MAX 65536u
 #define WAIT_MS 100 // at most, for whatever
-#define WAIT_NS (WAIT_MS * (int64_t)NS_PER_MS)
+#define WAIT_NS (WAIT_MS * (int64_t)HT_NS_PER_MS)
 #define SOON_MS 5 // for a link that has something to settle
-#define FIRST_RETRY_NS (100ll * NS_PER_MS)
-#define CONNECT_MAX_NS (30 * NS_PER_S)
-#define SAY_NS (10 * NS_PER_S)
-#define SPOOL_DRAIN_NS NS_PER_S
+#define FIRST_RETRY_NS (100ll * HT_NS_PER_MS)
+#define CONNECT_MAX_NS (30 * HT_NS_PER_S)
+#define SAY_NS (10 * HT_NS_PER_S)
+#define SPOOL_DRAIN_NS HT_NS_PER_S
 
 // --- the link -----------------------------------------------------------------------------------
 
@@ -53,7 +53,7 @@ void delivery_settle(struct ht_delivery *d) {
 }
 
 static void away(struct ht_delivery *d, int64_t now) {
-	const int64_t most = d->options->retry_max_s * NS_PER_S;
+	const int64_t most = d->options->retry_max_s * HT_NS_PER_S;
 	int64_t wait = FIRST_RETRY_NS;
 	for (unsigned i = 0; i < d->failures && wait < most; i++)
 		wait *= 2;
@@ -68,7 +68,7 @@ static void away(struct ht_delivery *d, int64_t now) {
 
 static void broke(struct ht_delivery *d) {
 	delivery_settle(d);
-	away(d, delivery_now());
+	away(d, ht_clock_ns(CLOCK_MONOTONIC));
 	if (d->spool != NULL)
 		delivery_spool_rewind(d);
 	if (!d->ops->again && d->unsettled > 0)
@@ -96,7 +96,7 @@ static bool connected(struct ht_delivery *d, int64_t now, int wait_ms) {
 		if (rc == HT_MORE)
 			d->ops->break_off(d->link);
 		delivery_count(d, HT_DELIVERY_CONNECT_FAILURES, 1);
-		away(d, delivery_now());
+		away(d, ht_clock_ns(CLOCK_MONOTONIC));
 	}
 	return d->state == LINK_UP;
 }
@@ -125,7 +125,7 @@ static enum ht_rc give_again(struct ht_delivery *d) {
 static enum ht_rc give_spooled(struct ht_delivery *d) {
 	if (delivery_spool_get(d, &d->record) != HT_OK) {
 		if (!d->spool_read)
-			d->spool_read_at = delivery_now();
+			d->spool_read_at = ht_clock_ns(CLOCK_MONOTONIC);
 		d->spool_read = !d->bad_entry || !d->has_entry;
 		return HT_SKIP;
 	}
@@ -199,7 +199,8 @@ static bool through_spool(const struct ht_delivery *d) {
 	if (ht_queue_is_half_full(d->queue))
 		return true;
 	return delivery_spool_busy(d)
-	       && (!d->spool_read || delivery_now() - d->spool_read_at > SPOOL_DRAIN_NS);
+	       && (!d->spool_read
+		   || ht_clock_ns(CLOCK_MONOTONIC) - d->spool_read_at > SPOOL_DRAIN_NS);
 }
 
 // A link may take its time for each.
@@ -216,7 +217,7 @@ static enum ht_rc give_some(struct ht_delivery *d) {
 	if (rc != HT_ERROR && through_spool(d) && spool_some(d) && rc == HT_SKIP)
 		rc = HT_OK;
 	// A link that waits for more to fill a message would never settle what fills the window.
-	const int64_t begun = delivery_now();
+	const int64_t begun = ht_clock_ns(CLOCK_MONOTONIC);
 	if (rc == HT_ERROR
 	    || d->ops->poll(d->link, rc != HT_OK, rc == HT_MORE ? SOON_MS : 0) == HT_ERROR) {
 		broke(d);
@@ -225,7 +226,7 @@ static enum ht_rc give_some(struct ht_delivery *d) {
 	const uint64_t unsettled = d->unsettled + d->spool_unsettled;
 	delivery_settle(d);
 	if (rc == HT_MORE && unsettled == d->unsettled + d->spool_unsettled
-	    && delivery_now() - begun < NS_PER_MS)
+	    && ht_clock_ns(CLOCK_MONOTONIC) - begun < HT_NS_PER_MS)
 		return HT_MORE;
 	return rc == HT_SKIP ? HT_SKIP : HT_OK;
 }
@@ -236,9 +237,9 @@ static enum ht_rc give_some(struct ht_delivery *d) {
 // there. ht_delivery_end sets the deadline before it signals under the lock.
 static void pause_for(struct ht_delivery *d, int64_t ns, bool queue) {
 	struct timespec until;
-	const int64_t end = delivery_now() + ns;
-	until.tv_sec = (time_t)(end / NS_PER_S);
-	until.tv_nsec = (long)(end % NS_PER_S);
+	const int64_t end = ht_clock_ns(CLOCK_MONOTONIC) + ns;
+	until.tv_sec = (time_t)(end / HT_NS_PER_S);
+	until.tv_nsec = (long)(end % HT_NS_PER_S);
 	pthread_mutex_lock(&d->lock);
 	atomic_store_explicit(&d->sleeping, queue, memory_order_relaxed);
 	ht_queue_fence();
@@ -289,7 +290,7 @@ static bool is_over(struct ht_delivery *d, bool nothing_to_give) {
 	const int64_t deadline = atomic_load_explicit(&d->deadline, memory_order_acquire);
 	if (deadline == 0)
 		return false;
-	if (delivery_now() >= deadline)
+	if (ht_clock_ns(CLOCK_MONOTONIC) >= deadline)
 		return true;
 	if (d->wants_spool || d->has_item || !ht_queue_is_empty(d->queue))
 		return false;
@@ -320,11 +321,11 @@ static bool got_spool(struct ht_delivery *d, int64_t now) {
 
 // False: there is more to do at once.
 static bool turn(struct ht_delivery *d) {
-	const int64_t now = delivery_now();
+	const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
 	bool busy = false, no_room = false;
 	atomic_fetch_add_explicit(&d->turns, 1, memory_order_relaxed);
 	if (d->wants_spool && !got_spool(d, now)) {
-		pause_for(d, 20ll * NS_PER_MS, false);
+		pause_for(d, 20ll * HT_NS_PER_MS, false);
 		return true;
 	}
 	const bool idle = !d->has_item && ht_queue_is_empty(d->queue);
@@ -341,9 +342,9 @@ static bool turn(struct ht_delivery *d) {
 	if (busy)
 		return false;
 	if (no_room)
-		pause_for(d, NS_PER_MS, false);
+		pause_for(d, HT_NS_PER_MS, false);
 	else if (d->state == LINK_CONNECTING)
-		pause_for(d, NS_PER_MS, d->spool != NULL);
+		pause_for(d, HT_NS_PER_MS, d->spool != NULL);
 	else if (d->state == LINK_AWAY)
 		pause_for(
 			d, d->retry_at - now < WAIT_NS ? d->retry_at - now : WAIT_NS,
@@ -351,7 +352,7 @@ static bool turn(struct ht_delivery *d) {
 		);
 	else
 		pause_for(
-			d, d->unsettled + d->spool_unsettled > 0 ? SOON_MS * NS_PER_MS : WAIT_NS,
+			d, d->unsettled + d->spool_unsettled > 0 ? SOON_MS * HT_NS_PER_MS : WAIT_NS,
 			!delivery_spool_busy(d)
 		);
 	return !no_room;
@@ -380,8 +381,8 @@ void delivery_give_now(struct ht_delivery *d, const struct ht_record *r) {
 		delivery_stamp(d, &d->record, d->number);
 		r = &d->record;
 	}
-	while (!connected(d, delivery_now(), WAIT_MS) && d->state == LINK_CONNECTING && !given_up(d)
-	)
+	while (!connected(d, ht_clock_ns(CLOCK_MONOTONIC), WAIT_MS) && d->state == LINK_CONNECTING
+	       && !given_up(d))
 		;
 	while (d->state == LINK_UP && (rc = d->ops->give(d->link, r)) == HT_MORE && !given_up(d))
 		if ((rc = d->ops->poll(d->link, true, WAIT_MS)) == HT_ERROR)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The link: records into messages, messages onto the wire, and what became of them.
 
+#include "clock.h"
 #include "ipfix_int.h"
 
 #include <stdarg.h>
@@ -65,12 +66,6 @@ check(enum wire_kind kind, const struct ht_sink_options *o, char *err, size_t er
 	return HT_OK;
 }
 
-static int64_t read_clock(clockid_t id) {
-	struct timespec t;
-	clock_gettime(id, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static enum ht_rc open_link(
 	struct ht_link **out,
 	enum wire_kind kind,
@@ -107,7 +102,7 @@ static enum ht_rc open_link(
 		return HT_ERROR;
 	}
 	l->options = o;
-	l->clock = read_clock;
+	l->clock = ht_clock_ns;
 	*out = l;
 	return HT_OK;
 }

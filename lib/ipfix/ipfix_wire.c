@@ -5,6 +5,7 @@
 #include "ipfix_wire.h"
 
 #include "aside.h"
+#include "clock.h"
 #include "ipfix_tls.h"
 
 #include <errno.h>
@@ -67,12 +68,6 @@ fail(struct wire *w, const char *format, ...) {
 	vsnprintf(w->error + n, sizeof(w->error) - (size_t)n, format, args);
 	va_end(args);
 	return HT_ERROR;
-}
-
-static int64_t now_ms(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 // ---- the spec
@@ -379,10 +374,10 @@ static enum ht_rc look_up(struct wire *w, int wait_ms) {
 	if (w->aside == NULL && begin_look_up(w) != HT_OK)
 		return HT_ERROR;
 	if (w->state != LOOKING_UP)
-		w->give_up = now_ms() + CONNECT_MS;
+		w->give_up = ht_clock_ms() + CONNECT_MS;
 	w->state = LOOKING_UP;
 	if (!ht_aside_wait(w->aside, wait_ms)) {
-		if (now_ms() < w->give_up)
+		if (ht_clock_ms() < w->give_up)
 			return HT_MORE;
 		w->state = IDLE;
 		return fail(w, "its name was not found for %d s", CONNECT_MS / 1000);
@@ -407,7 +402,7 @@ static enum ht_rc begin(struct wire *w) {
 	w->fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
 	if (w->fd < 0)
 		return fail(w, "%s", strerror(errno));
-	w->give_up = now_ms() + CONNECT_MS;
+	w->give_up = ht_clock_ms() + CONNECT_MS;
 	w->state = CONNECTING;
 	if (w->kind != WIRE_UDP) {
 		const int on = 1; // messages are whole: there is nothing to wait for
@@ -448,7 +443,7 @@ static enum ht_rc shake_hands(struct wire *w) {
 			return sent;
 		if (rc == HT_OK) {
 			w->state = ACCEPTING;
-			w->accepted_at = now_ms() + ACCEPT_MS;
+			w->accepted_at = ht_clock_ms() + ACCEPT_MS;
 			return HT_MORE;
 		}
 		const enum ht_rc received = pull(w);
@@ -468,7 +463,7 @@ static enum ht_rc shake_hands(struct wire *w) {
 static enum ht_rc is_accepted(struct wire *w) {
 	if (wire_flush(w) == HT_ERROR || wire_listen(w) != HT_OK)
 		return HT_ERROR;
-	if (!tls_is_accepted(w->tls) && now_ms() < w->accepted_at)
+	if (!tls_is_accepted(w->tls) && ht_clock_ms() < w->accepted_at)
 		return HT_MORE;
 	w->state = UP;
 	return HT_OK;
@@ -484,7 +479,7 @@ static enum ht_rc try_address(struct wire *w) {
 		rc = shake_hands(w);
 	if (rc != HT_ERROR && w->state == ACCEPTING)
 		rc = is_accepted(w);
-	if (rc == HT_MORE && now_ms() >= w->give_up)
+	if (rc == HT_MORE && ht_clock_ms() >= w->give_up)
 		return fail(
 			w, "%s for %d s",
 			w->state == CONNECTING ? "no answer" : "no end of the TLS handshake",
@@ -494,7 +489,7 @@ static enum ht_rc try_address(struct wire *w) {
 }
 
 enum ht_rc wire_connect(struct wire *w, int wait_ms) {
-	const int64_t until = now_ms() + wait_ms;
+	const int64_t until = ht_clock_ms() + wait_ms;
 	if (w->addresses == NULL) {
 		const enum ht_rc rc = look_up(w, wait_ms);
 		if (rc != HT_OK)
@@ -512,7 +507,7 @@ enum ht_rc wire_connect(struct wire *w, int wait_ms) {
 			wire_drop(w, false);
 			return HT_ERROR;
 		}
-		const int64_t left = until - now_ms();
+		const int64_t left = until - ht_clock_ms();
 		if (left <= 0)
 			return HT_MORE;
 		wire_wait(w, (int)left);

@@ -8,6 +8,7 @@
 // rd_kafka_poll, and so comes in the thread that uses the link.
 
 #include "aside.h"
+#include "clock.h"
 #include "encode.h"
 #include "kafka_int.h"
 #include "protobuf.h"
@@ -55,12 +56,6 @@ struct ht_link {
 	char error[WHY_MAX + 160];
 };
 
-static int64_t now_ms(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void say(struct ht_link *l, const char *what) {
 	snprintf(l->why, sizeof(l->why), "%s", what);
 	for (char *c = l->why; *c != '\0'; c++)
@@ -93,7 +88,7 @@ static void settle(struct ht_link *l) {
 
 static void give_one(struct ht_link *l, enum state state) {
 	if (l->given == l->num_settled)
-		l->heard_ms = now_ms();
+		l->heard_ms = ht_clock_ms();
 	l->ring[l->given++ % RING] = (uint8_t)state;
 }
 
@@ -118,7 +113,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
 	(void)rk;
 	if (l->broken || n < l->num_settled || n >= l->given)
 		return;
-	l->heard_ms = now_ms();
+	l->heard_ms = ht_clock_ms();
 	if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
 		l->ring[n % RING] = DELIVERED;
 	} else if (is_refusal(m->err)) {
@@ -340,7 +335,7 @@ static enum ht_rc ask_for_topic(struct ht_link *l, int wait_ms) {
 		return l->broken ? HT_ERROR : HT_OK;
 	const bool soon = err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
 			  || err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-	if (soon && now_ms() - l->since_ms < NO_TOPIC_MS)
+	if (soon && ht_clock_ms() - l->since_ms < NO_TOPIC_MS)
 		return HT_MORE;
 	say(l, rd_kafka_err2str(err));
 	return HT_ERROR;
@@ -350,12 +345,12 @@ static enum ht_rc try_to_connect(struct ht_link *l, int wait_ms) {
 	rd_kafka_poll(l->rk, 0);
 	if (l->broken)
 		return HT_ERROR;
-	const int64_t until = now_ms() + wait_ms;
+	const int64_t until = ht_clock_ms() + wait_ms;
 	char *cluster
 		= rd_kafka_clusterid(l->rk, wait_ms); // which any broker tells, once it answers
 	if (cluster != NULL) {
 		rd_kafka_mem_free(l->rk, cluster);
-		const int64_t left = until - now_ms();
+		const int64_t left = until - ht_clock_ms();
 		return ask_for_topic(l, left > 0 ? (int)left : 0);
 	}
 	rd_kafka_poll(l->rk, 0);
@@ -374,7 +369,7 @@ static enum ht_rc kafka_connect(struct ht_link *l, int wait_ms) {
 	if (!l->connecting) {
 		l->connecting = true;
 		l->all_down = false;
-		l->since_ms = now_ms();
+		l->since_ms = ht_clock_ms();
 	}
 	const enum ht_rc rc = try_to_connect(l, wait_ms);
 	if (rc != HT_MORE)
@@ -441,7 +436,7 @@ static enum ht_rc kafka_poll(struct ht_link *l, bool flush, int wait_ms) {
 	settle(l);
 	if (l->broken)
 		return HT_ERROR;
-	if (l->given > l->num_settled && now_ms() - l->heard_ms >= l->conf.stall_ms) {
+	if (l->given > l->num_settled && ht_clock_ms() - l->heard_ms >= l->conf.stall_ms) {
 		char why[WHY_MAX];
 		snprintf(
 			why, sizeof(why), "nothing was acknowledged for %d s%s%.300s",

@@ -2,6 +2,7 @@
 // The endpoint. libmicrohttpd speaks HTTP; who is let in, for how long, and who has to go is
 // decided here, since its own limits would let whoever came first keep everybody else out.
 
+#include "clock.h"
 #include "ht_config.h"
 #include "metrics_int.h"
 
@@ -74,12 +75,6 @@ struct metrics_server {
 	uint64_t counters[NUM_CTRS];
 };
 
-static int64_t now_ms(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void count(struct metrics_server *s, unsigned counter) {
 	ht_stats_count(&s->counters[counter], 1);
 }
@@ -101,7 +96,7 @@ make_response(void *text, size_t len, enum MHD_ResponseMemoryMode mode, const ch
 // fresh_text gives the text's response, shared by all who ask for it within FRESH_MS. One that is
 // still being sent is freed by libmicrohttpd when that is done.
 static struct MHD_Response *fresh_text(struct metrics_server *s, enum ht_metrics_format format) {
-	const int64_t now = now_ms();
+	const int64_t now = ht_clock_ms();
 	if (s->text[format] != NULL && now - s->text_ms[format] < FRESH_MS)
 		return s->text[format];
 	char *text;
@@ -176,7 +171,7 @@ static void shut(struct metrics_server *s, struct client *c, unsigned counter) {
 // expire also ends what nobody else would: an end of the stream that comes together with half a
 // request is not seen by libmicrohttpd 0.9.75 with epoll.
 static void expire(struct metrics_server *s) {
-	const int64_t now = now_ms();
+	const int64_t now = ht_clock_ms();
 	for (unsigned i = 0; i < MAX_CLIENTS; i++) {
 		struct client *c = &s->clients[i];
 		if (c->fd >= 0 && !c->shut && now - c->since_ms > CLIENT_MS)
@@ -193,7 +188,7 @@ static void let_one_in(struct metrics_server *s, struct client *c) {
 	if (fd < 0)
 		return; // nobody more, or no descriptor left: there is a rest before the next try
 	count(s, CTR_CONNECTIONS);
-	*c = (struct client){.fd = fd, .since_ms = now_ms()};
+	*c = (struct client){.fd = fd, .since_ms = ht_clock_ms()};
 	s->coming = c;
 	if (MHD_add_connection(s->daemon, fd, (struct sockaddr *)&from, from_len) == MHD_NO)
 		c->fd = -1; // closed by it all the same

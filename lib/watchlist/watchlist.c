@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
+#include "clock.h"
 #include "watchlist_int.h"
 
 #include <errno.h>
@@ -28,9 +29,7 @@ static struct ht_watchlist_params with_defaults(const struct ht_watchlist_params
 }
 
 static uint64_t now(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return (uint64_t)ht_clock_ns(CLOCK_MONOTONIC);
 }
 
 // --- files --------------------------------------------------------------------------------------
