@@ -9,7 +9,7 @@
 
 static const struct ht_capture_ops *const ops = &ht_capture_file;
 
-static void emit(void *user, const struct ht_record *r) {
+static void emit(void *user, struct ht_record *r) {
 	pipeline_put(user, r);
 }
 

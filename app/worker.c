@@ -23,7 +23,7 @@ const struct ht_counter interface_counters[NUM_INTERFACE_COUNTERS] = {INTERFACE_
 const struct ht_counter worker_counters[NUM_WORKER_COUNTERS] = {WORKER_COUNTERS(X)};
 #undef X
 
-void worker_put(void *user, const struct ht_record *r) {
+void worker_put(void *user, struct ht_record *r) {
 	struct worker *w = user;
 	ht_queue_put(w->queue, r);
 }

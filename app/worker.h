@@ -78,7 +78,7 @@ struct worker {
 };
 
 // worker_put is the sensor's emit: `user` is the worker.
-void worker_put(void *user, const struct ht_record *r);
+void worker_put(void *user, struct ht_record *r);
 
 // worker_start makes the thread; false when there is none to be had.
 bool worker_start(struct worker *w);

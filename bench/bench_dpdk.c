@@ -249,7 +249,7 @@ static double run(enum loop loop, uint32_t turns, unsigned num) {
 // --- setting up ---------------------------------------------------------------------------------
 
 // Counts, and looks whether what a whole hello must have is there.
-static void look(void *user, const struct ht_record *r) {
+static void look(void *user, struct ht_record *r) {
 	static const uint64_t all = HT_HAS(ts) | HT_HAS(src_ip) | HT_HAS(dst_port)
 				    | HT_HAS(community_id) | HT_HAS(complete) | HT_HAS(sni)
 				    | HT_HAS(ciphers) | HT_HAS(extensions) | HT_HAS(ja3)

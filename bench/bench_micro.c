@@ -107,7 +107,7 @@ static void queue(struct bench *b, unsigned n) {
 // --- a record of a hello ------------------------------------------------------------------------
 
 // Called by the sensor: the record is good until this returns.
-static void on_record(void *user, const struct ht_record *r) {
+static void on_record(void *user, struct ht_record *r) {
 	struct bench *b = user;
 	const char *const kind = r->hello_len > 1400 ? "post-quantum" : "classic";
 	char err[256];

@@ -67,8 +67,9 @@ struct ht_sensor_params {
 	uint64_t secret[2]; // drawn at start: keys the hashes, so that no sender can choose
 			    // collisions
 	// emit gets each record in the call that saw its last byte. It borrows the record for the
-	// call.
-	void (*emit)(void *user, const struct ht_record *r);
+	// call, and may set fields that the sensor does not: those of a hello stand in the record
+	// of its flow, too.
+	void (*emit)(void *user, struct ht_record *r);
 	void *user;
 };
 

@@ -41,7 +41,7 @@ static void text(char *out, size_t size, struct ht_span s) {
 	snprintf(out, size, "%.*s", (int)s.len, (const char *)s.p);
 }
 
-static void on_record(void *user, const struct ht_record *r) {
+static void on_record(void *user, struct ht_record *r) {
 	static struct bytes o;
 	(void)user;
 	if (strcmp(r->record, "hello") == 0)

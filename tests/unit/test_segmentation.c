@@ -23,7 +23,7 @@ struct result {
 	struct bytes digest;
 };
 
-static void on_record(void *user, const struct ht_record *r) {
+static void on_record(void *user, struct ht_record *r) {
 	struct result *res = user;
 	res->records++;
 	res->digest.len = 0;

@@ -49,7 +49,7 @@ static size_t digest(uint8_t out[MAX_DIGEST], const struct ht_record *r, ht_fiel
 	return o.len;
 }
 
-static void on_record(void *user, const struct ht_record *r) {
+static void on_record(void *user, struct ht_record *r) {
 	assert_null(user);
 	assert_true(num_seen < MAX_SEEN);
 	struct seen *s = &seen[num_seen++];

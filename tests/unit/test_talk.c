@@ -341,7 +341,7 @@ struct result {
 static struct frames fs;
 static struct bytes body, message, hello;
 
-static void on_record(void *user, const struct ht_record *r) {
+static void on_record(void *user, struct ht_record *r) {
 	struct result *res = user;
 	if (strcmp(r->record, "hello") == 0) {
 		res->hellos++;

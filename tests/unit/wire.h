@@ -450,7 +450,7 @@ static inline void digest_record(struct bytes *o, const struct ht_record *r, ht_
 
 // Small, so that a case reaches what it wants to reach.
 static inline struct ht_sensor_params
-small_sensor(void (*emit)(void *user, const struct ht_record *r), void *user) {
+small_sensor(void (*emit)(void *user, struct ht_record *r), void *user) {
 	struct ht_sensor_params p;
 	ht_sensor_defaults(&p);
 	p.max_flows = 64;
