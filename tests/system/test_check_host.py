@@ -213,7 +213,8 @@ class Profiles(Case):
 
     def test_the_defaults_are_those_of_the_program(self):
         text = subprocess.run([PROGRAM, "--options"], capture_output=True, text=True, check=True).stdout
-        for key, value in {**ht_profile.PORT, **ht_profile.DPDK, **ht_profile.WORKERS, **ht_profile.SENSOR}.items():
+        for key, value in {**ht_profile.PORT, **ht_profile.DPDK, **ht_profile.WORKERS, **ht_profile.SENSOR,
+                           **ht_profile.AGGREGATE}.items():
             self.assertRegex(text, rf"(?m)^\s+#?{key}: {value}$")
 
     @needs_files
@@ -254,8 +255,17 @@ class Sizes(Case):
         p = ht_profile.Profile(os.path.join(CONFIG, "lab-vdev.yaml"))
         each = 68 * 16384 + 1100 * 1024 + (2 << 20) + (1 << 20) + (1 << 20)
         self.assertEqual(p.sensor_bytes(), 2 * each)
+        with open(os.path.join(CONFIG, "lab-vdev.yaml"), encoding="utf-8") as f:
+            text = f.read()
+        fd, path = tempfile.mkstemp(suffix=".yaml")
+        self.addCleanup(os.unlink, path)
+        with os.fdopen(fd, "w", encoding="utf-8") as f:
+            f.write(text + "records: [aggregate]\n")
+        each += 68 * 16384 + (64 << 20) + 2000 * 4096 + (16 << 20)
+        self.assertEqual(ht_profile.Profile(path).sensor_bytes(), 2 * each + (384 << 20))
         text = subprocess.run([PROGRAM, "--options"], capture_output=True, text=True, check=True).stdout
-        self.assertIn(f"({ht_profile.FLOW_BYTES} bytes each)", text)
+        self.assertIn(f"({ht_profile.FLOW_BYTES} bytes each; {ht_profile.FLOW_RECORD_BYTES} with flow records)", text)
+        self.assertIn(f"at a time (about {ht_profile.ANSWER_BYTES // 1000} kB each)", text)
         self.assertIn(f"(about {ht_profile.HELLO_BYTES / 1000} kB each)", text)
 
     def test_lists_of_cpus(self):
