@@ -265,11 +265,13 @@ class Reload(LiveTest):
         said = self.reload(p, wrong, f"{p.file}: not taken, all stays as it is\n")
         self.assertIn(f"{p.file}:2:18: ", said)
         # So it is with an output that cannot be opened.
-        self.reload(p, {**config, "outputs": ["json:/nowhere/at/all"]}, "/nowhere/at/all", "outputs stay as they are\n")
+        self.reload(p, {**config, "outputs": ["json:/nowhere/at/all"]}, "/nowhere/at/all", "outputs stay as they are\n",
+                    "outputs opened again\n")  # fmt: skip
         # Sections do as well as texts.
         sinks = {**config, "outputs": [], "sinks": [{"to": "json:" + other, "queue_mib": 3}]}
         self.reload(p, sinks, "sinks: changed\n", "outputs opened again\n")
-        self.reload(p, {**config, "outputs": ["json:/nowhere/at/all"]}, "outputs stay as they are\n")
+        self.reload(p, {**config, "outputs": ["json:/nowhere/at/all"]}, "outputs stay as they are\n",
+                    "outputs opened again\n")  # fmt: skip
         # Those in use are opened again all the same: somebody may have moved the file away.
         moved = other + ".1"
         os.rename(other, moved)
