@@ -146,6 +146,9 @@ void delivery_settle(struct ht_delivery *d);
 void delivery_give_now(struct ht_delivery *d, const struct ht_record *r);
 void delivery_flush_now(struct ht_delivery *d);
 
+// delivery_away has it connected again after a while.
+void delivery_away(struct ht_delivery *d, int64_t now);
+
 // delivery_close counts what is left, and closes link and spool.
 void delivery_close(struct ht_delivery *d);
 
@@ -169,6 +172,11 @@ enum ht_rc delivery_spool_move(struct ht_delivery *d);
 // delivery_spool_move_first does that where the window would have to stand before what is put into
 // the spool next. If it is not HT_OK, nothing may be put.
 enum ht_rc delivery_spool_move_first(struct ht_delivery *d);
+
+// delivery_spool_adopt puts all of the window into an empty spool, so that what is put there next
+// stands behind it; what the link has, it has from the spool from then on. All of it stays in the
+// window where the spool does not take it whole.
+void delivery_spool_adopt(struct ht_delivery *d);
 
 // delivery_spool_get reads the next entry, as it was. HT_MORE: there is none now.
 enum ht_rc delivery_spool_get(struct ht_delivery *d, struct ht_record *out);

@@ -118,6 +118,60 @@ enum ht_rc delivery_spool_move_first(struct ht_delivery *d) {
 	return delivery_spool_busy(d) && !d->window_behind ? HT_OK : delivery_spool_move(d);
 }
 
+// put_window puts as much of the window into the spool as that takes, and returns how many.
+static uint64_t put_window(struct ht_delivery *d) {
+	uint64_t number, n = 0;
+	struct ht_span packed, bytes;
+	for (; window_again(&d->window, &number, &packed); n++) {
+		(void)ht_record_unpack(&d->record, packed.p);
+		delivery_stamp(d, &d->record, number);
+		if (ht_protobuf_encode(d->protobuf, &d->record, &bytes) != HT_OK
+		    || ht_spool_append(d->spool, bytes) != HT_OK)
+			break;
+		window_given(&d->window);
+	}
+	return n;
+}
+
+// give_up_link: it forgets what it had. Of the window, n are in the spool, and all the rest is to
+// be given again behind those.
+static void give_up_link(struct ht_delivery *d, uint64_t n) {
+	d->ops->break_off(d->link);
+	ht_spool_rewind(d->spool);
+	window_drop(&d->window, n);
+	window_rewind(&d->window);
+	d->window_behind = d->window.num > 0;
+	d->unsettled = 0;
+	d->spool_again = n;
+	delivery_away(d, ht_clock_ns(CLOCK_MONOTONIC));
+}
+
+void delivery_spool_adopt(struct ht_delivery *d) {
+	struct ht_span bytes;
+	delivery_settle(d);
+	const uint64_t given = d->unsettled, again = d->window.num_again;
+	window_rewind(&d->window);
+	const uint64_t n = put_window(d);
+	const bool whole = d->window.num_again == 0;
+	uint64_t to_read = whole ? given : n;
+	while (to_read > 0 && ht_spool_next(d->spool, &bytes) == HT_OK)
+		to_read--;
+	d->spool_read = false;
+	if (to_read > 0) { // it refuses
+		give_up_link(d, n);
+	} else if (whole) {
+		window_drop(&d->window, n);
+		d->spool_unsettled = given;
+		d->spool_again = again;
+		d->unsettled = 0;
+	} else {
+		ht_spool_settle(d->spool, n);
+		window_rewind(&d->window);
+		for (uint64_t i = 0; i < given; i++)
+			window_given(&d->window);
+	}
+}
+
 // An entry is copied: the spool lends it only until it is told what is settled.
 static enum ht_rc read_entry(struct ht_delivery *d) {
 	struct ht_span bytes;

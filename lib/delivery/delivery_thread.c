@@ -5,11 +5,12 @@
 //   spool    while it has an entry, what comes from the queue goes in behind
 //   queue
 //
-// When the link breaks, the window moves into the spool, where there is one and it is empty: then
-// all records stand there in order. (While it is not empty, it only has what is younger than the
-// window.) What does not fit any more is younger than all that did: it waits until more fits, or
-// until all of that is settled. A link that is up but too slow has what the queue cannot hold put
-// into the spool, too.
+// When the link breaks, and before anything else goes into an empty spool, the window moves there:
+// then all records stand in it in order, for the next run, too. What does not fit any more when it
+// breaks is younger than all that did: it waits until more fits, or until all of that is settled.
+// Where a link that is up has the window, and the spool does not take all of that, it stays in
+// memory, and is older than what is in the spool. A link that is up but too slow has what the queue
+// cannot hold put into the spool, too.
 
 #include "delivery_int.h"
 
@@ -52,7 +53,7 @@ void delivery_settle(struct ht_delivery *d) {
 	delivery_spool_settle(d, n - first);
 }
 
-static void away(struct ht_delivery *d, int64_t now) {
+void delivery_away(struct ht_delivery *d, int64_t now) {
 	const int64_t most = d->options->retry_max_s * HT_NS_PER_S;
 	int64_t wait = FIRST_RETRY_NS;
 	for (unsigned i = 0; i < d->failures && wait < most; i++)
@@ -68,7 +69,7 @@ static void away(struct ht_delivery *d, int64_t now) {
 
 static void broke(struct ht_delivery *d) {
 	delivery_settle(d);
-	away(d, ht_clock_ns(CLOCK_MONOTONIC));
+	delivery_away(d, ht_clock_ns(CLOCK_MONOTONIC));
 	if (d->spool != NULL)
 		delivery_spool_rewind(d);
 	if (!d->ops->again && d->unsettled > 0)
@@ -96,7 +97,7 @@ static bool connected(struct ht_delivery *d, int64_t now, int wait_ms) {
 		if (rc == HT_MORE)
 			d->ops->break_off(d->link);
 		delivery_count(d, HT_DELIVERY_CONNECT_FAILURES, 1);
-		away(d, ht_clock_ns(CLOCK_MONOTONIC));
+		delivery_away(d, ht_clock_ns(CLOCK_MONOTONIC));
 	}
 	return d->state == LINK_UP;
 }
@@ -175,6 +176,8 @@ static enum ht_rc give_next(struct ht_delivery *d) {
 static bool spool_some(struct ht_delivery *d) {
 	const enum ht_rc moved = delivery_spool_move_first(d);
 	unsigned n = 0;
+	if (d->window.num > 0 && !delivery_spool_busy(d) && moved == HT_OK && want_item(d))
+		delivery_spool_adopt(d);
 	for (; n < TURN && want_item(d); n++) {
 		delivery_stamp(d, d->item.record, d->item.number);
 		const enum ht_rc rc

@@ -742,6 +742,76 @@ static void test_spool_too_small_for_window(void **state) {
 	remove_all(folder);
 }
 
+// A link that is up and settles nothing: what it has stands in the spool before what came later,
+// and the next run sends it first. With `later` the link has got more out of the spool.
+static void test_spool_order_of_next_run(void **state) {
+	(void)state;
+	for (unsigned later = 0; later < 2; later++) {
+		const unsigned settled = later ? 100 : 0;
+		begin_script();
+		struct ht_sink_options o = options(new_folder());
+		o.linger_s = 0;
+		script.settle_nothing = true;
+		struct ht_delivery *d = start(&test_link, &o, true);
+		put(d, 1, 100);
+		UNTIL(script.given == 100)
+		script.no_room = true;
+		for (unsigned n = 101; n <= 10100; n += 100) {
+			put(d, n, n + 99);
+			usleep(1000);
+		}
+		if (later) {
+			script.settle_nothing = false;
+			UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 100)
+			script.settle_nothing = true;
+			script.no_room = false;
+			UNTIL(script.given == 10100)
+		}
+		finish(d);
+		assert_int_equal(script.num_got, settled);
+		assert_int_equal(ctr(d, HT_DELIVERY_SPOOL_LEFT), 10100 - settled);
+		assert_int_equal(ctr(d, HT_DELIVERY_SENT_AGAIN), 0);
+		ht_delivery_free(d);
+		script.settle_nothing = false;
+		script.no_room = false;
+		d = start(&test_link, &o, true);
+		UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 10100 - settled)
+		finish(d);
+		expect_exactly(1, 10100);
+		ht_delivery_free(d);
+		remove_all(folder);
+	}
+}
+
+// The spool has no room for what the link has: that stays in memory, and nothing comes twice.
+static void test_spool_does_not_take_the_window(void **state) {
+	(void)state;
+	begin_script();
+	script.settle_nothing = true;
+	struct ht_sink_options o = options(new_folder());
+	o.spool_mib = 1;
+	struct ht_delivery *d = start(&test_link, &o, true);
+	for (unsigned n = 1; n <= 6000; n += 100) { // past the spool
+		put(d, n, n + 99);
+		UNTIL(script.given == n + 99)
+	}
+	script.no_room = true;
+	for (unsigned n = 6001; n <= 8000; n += 100) {
+		put(d, n, n + 99);
+		usleep(1000);
+	}
+	script.settle_nothing = false;
+	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 6000)
+	script.no_room = false;
+	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 8000)
+	finish(d);
+	expect_exactly(1, 8000);
+	assert_int_equal(ctr(d, HT_DELIVERY_SENT_AGAIN), 0);
+	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
+	ht_delivery_free(d);
+	remove_all(folder);
+}
+
 static void let_files_have(rlim_t bytes) {
 	struct rlimit limit;
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -1082,6 +1152,8 @@ int main(void) {
 		cmocka_unit_test(test_spool_full),
 		cmocka_unit_test(test_spool_of_another),
 		cmocka_unit_test(test_spool_too_small_for_window),
+		cmocka_unit_test(test_spool_order_of_next_run),
+		cmocka_unit_test(test_spool_does_not_take_the_window),
 		cmocka_unit_test(test_spool_refused_by_disk),
 		cmocka_unit_test(test_spool_of_another_fails),
 		cmocka_unit_test(test_hangs_in_close),
