@@ -151,11 +151,28 @@ struct outputs {
 	unsigned num;
 };
 
+// Who moves a spec from -o into `to` would have a file with the options in its name.
+static bool has_options(const char *to) {
+	struct ht_sink_options *s;
+	char err[512];
+	if (ht_sink_parse(&s, to, err, sizeof(err)) != HT_OK)
+		return false;
+	const bool some = strcmp(s->to, to) != 0;
+	free(s);
+	return some;
+}
+
 static void
 check_output(const struct options *o, struct ht_config_errors *e, struct outputs *all, unsigned i) {
 	const unsigned sections = o->outputs.num;
 	struct ht_sink_options *const s = all->v[i];
 	char err[512];
+	if (i >= sections && has_options(s->to))
+		ht_config_complain(
+			e, ht_config_where(o->loaded, all->where[i]),
+			"sinks[%u].to: %s: its options stand beside it, not behind a ?",
+			i - sections, s->to
+		);
 	if (ht_sink_check(s, err, sizeof(err)) != HT_OK) {
 		if (i < sections)
 			ht_config_complain(

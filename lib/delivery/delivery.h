@@ -155,9 +155,11 @@ extern const struct ht_link_ops *const ht_link_kinds[];
 const struct ht_link_ops *ht_link_of(const char *to);
 
 // ht_sink_parse reads "SPEC[?name=value[&name=value...]]". What stands behind the last ? are
-// options if it begins with the name of one and =. A value has %XX for bytes of its own; the
-// elements of a list stand between commas, and a list that is named again goes on. On HT_OK *out is
-// one block, for free(); HT_BAD, HT_ERROR (no memory): `err` says why in one line.
+// options if it begins with a word and =, whether there is such an option or not; so a path with
+// such a ? in it is written with one more ? at its end, behind which there is nothing. A value has
+// %XX for bytes of its own; the elements of a list stand between commas, and a list that is named
+// again goes on. On HT_OK *out is one block, for free(); HT_BAD, HT_ERROR (no memory): `err` says
+// why in one line.
 HT_MUST_USE enum ht_rc
 ht_sink_parse(struct ht_sink_options **out, const char *spec, char *err, size_t err_len);
 

@@ -35,12 +35,21 @@ static const struct ht_option *option_of(const char *name, size_t len) {
 	return NULL;
 }
 
-// The options of a spec, or NULL: a path may have a ? as well.
+// How long a name of an option is that a text begins with: right or mistyped.
+static size_t word(const char *text) {
+	return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+}
+
+// The ? before the options of a spec, or NULL: a path may have a ? as well. One that looks like the
+// name of an option and is none is no path: who mistypes one would have a file of that name.
 static const char *options_in(const char *spec) {
 	const char *mark = strrchr(spec, '?');
-	const size_t len = mark != NULL ? strcspn(mark + 1, "=") : 0;
-	return mark != NULL && mark[1 + len] == '=' && option_of(mark + 1, len) != NULL ? mark
-											: NULL;
+	if (mark == NULL)
+		return NULL;
+	const size_t len = word(mark + 1);
+	const char end = mark[1 + len];
+	const bool all = end == '\0' && (len == 0 || option_of(mark + 1, len) != NULL);
+	return all || (len > 0 && (end == '=' || end == '&')) ? mark : NULL;
 }
 
 // Decodes %XX in place. False: there is a % without two digits, or a zero.
@@ -135,22 +144,38 @@ static enum ht_rc read_list(struct reader *r, const struct ht_option *o, char *v
 	return HT_OK;
 }
 
+// What was meant, or what there is, and how a file is named that was meant.
+static enum ht_rc
+no_option(const struct reader *r, const struct ht_option *o, const char *text, size_t len) {
+	const struct ht_link_ops *ops = ht_link_of(r->to->to);
+	const char *near = ht_option_near(&ht_sink_options_table, HT_SPAN(text, len));
+	size_t n = (size_t)snprintf(
+		r->err, r->err_len, "%s: %.*s: %s", r->spec, (int)len, text,
+		o != NULL && strcmp(o->name, "to") != 0 ? "wants a value: NAME=VALUE"
+							: "no option of an output"
+	);
+	if (o == NULL && near != NULL && strcmp(near, "to") != 0 && n < r->err_len)
+		n += (size_t)snprintf(r->err + n, r->err_len - n, "; did you mean %s?", near);
+	for (unsigned i = 1; o == NULL && near == NULL && i < ht_sink_options_table.num; i++)
+		if (n < r->err_len)
+			n += (size_t)snprintf(
+				r->err + n, r->err_len - n, "%s%s", i > 1 ? " " : "; there are ",
+				ht_sink_options_table.options[i].name
+			);
+	if (ops != NULL && !ops->url && n < r->err_len)
+		snprintf(
+			r->err + n, r->err_len - n,
+			" (if the ? is part of the file's name, write one more ? behind it)"
+		);
+	return HT_BAD;
+}
+
 static enum ht_rc read_one(struct reader *r, char *text) {
 	char *value = strchr(text, '=');
 	const size_t len = value != NULL ? (size_t)(value - text) : strlen(text);
 	const struct ht_option *o = option_of(text, len);
-	if (o == NULL || value == NULL || strcmp(o->name, "to") == 0) {
-		size_t n = (size_t)snprintf(
-			r->err, r->err_len,
-			"%s: %.*s: no NAME=VALUE of an output's options:", r->spec, (int)len, text
-		);
-		for (unsigned i = 1; i < ht_sink_options_table.num && n < r->err_len; i++)
-			n += (size_t)snprintf(
-				r->err + n, r->err_len - n, " %s",
-				ht_sink_options_table.options[i].name
-			);
-		return HT_BAD;
-	}
+	if (o == NULL || value == NULL || strcmp(o->name, "to") == 0)
+		return no_option(r, o, text, len);
 	value++;
 	if (o->type == HT_OPTION_TEXTS)
 		return read_list(r, o, value);
@@ -193,6 +218,7 @@ ht_sink_parse(struct ht_sink_options **out, const char *spec, char *err, size_t 
 	if (options != NULL) {
 		char *next = text + (options - spec);
 		*next++ = '\0';
+		next = *next != '\0' ? next : NULL;
 		while (next != NULL && rc == HT_OK) {
 			char *const one = next;
 			next = strchr(one, '&');

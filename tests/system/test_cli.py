@@ -319,10 +319,10 @@ class Outputs(unittest.TestCase):
         self.assertEqual(p.returncode, 0)
 
     def test_options_of_an_output(self):
-        """Behind a ?, each output its own; a ? that no option follows is part of the name."""
+        """Behind the last ?, each output its own; what stands before it is a name, whatever is in it."""
         hellos, events, odd = (os.path.join(self.dir, n) for n in ("hellos", "events", "odd?name=1"))
         p = run("-r", pcap("via-smtp.pcap"), "-o", f"json:{hellos}?records=hello&queue_mib=1", "-o",
-                f"json:{events}?records=event", "-o", "csv:" + odd, "--stats", "json")
+                f"json:{events}?records=event", "-o", "csv:" + odd + "?", "--stats", "json")
         self.assertEqual((p.returncode, p.stdout), (0, b""), p.stderr)
         for path, kind in ((hellos, "hello"), (events, "event")):
             with open(path) as f:
@@ -350,7 +350,8 @@ class Outputs(unittest.TestCase):
         cases = {
             "json?queue_mib=0": "queue_mib=0: must be 1 to 1024",
             "json?when_full=wait": "when_full=wait: must be auto or drop or block",
-            "json?queue_mib=1&eggs=2": "eggs: no NAME=VALUE of an output's options: records when_full queue_mib",
+            "json?queue_mib=1&eggs=2": "eggs: no option of an output; there are records when_full queue_mib",
+            "json:typo?rotat_mib=5": "rotat_mib: no option of an output; did you mean rotate_mib?",
             "json?records=hallo": "records: hallo: hello, event, flow, aggregate or stats was expected",
             "json?records=%4": "records: % wants two hex digits",
             "csv?tls_ca=/x": "tls_ca: not for csv",

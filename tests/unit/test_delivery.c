@@ -1011,10 +1011,24 @@ static void test_parse(void **state) {
 	(void)state;
 	struct ht_sink_options *o;
 	char err[512];
-	assert_int_equal(ht_sink_parse(&o, "json:/a?b?queue=1", err, sizeof(err)), HT_OK);
-	assert_string_equal(o->to, "json:/a?b?queue=1"); // no option is called so
-	assert_int_equal(o->queue_mib, 16);
-	free(o);
+	static const struct {
+		const char *spec, *to;
+		uint32_t queue_mib;
+	} paths[] = {
+		{"json:/a?b?queue_mib=1", "json:/a?b", 1},
+		{"json:/a?b", "json:/a?b", 16}, // nothing is set
+		{"json:/a?b c=1", "json:/a?b c=1", 16},
+		{"json:/a?=1", "json:/a?=1", 16},
+		{"json:/a?b=1?", "json:/a?b=1", 16},
+		{"json:/a?b=1?queue_mib=1", "json:/a?b=1", 1},
+		{"json:/a??", "json:/a?", 16},
+	};
+	for (size_t i = 0; i < HT_ARRAY_LEN(paths); i++) {
+		assert_int_equal(ht_sink_parse(&o, paths[i].spec, err, sizeof(err)), HT_OK);
+		assert_string_equal(o->to, paths[i].to);
+		assert_int_equal(o->queue_mib, paths[i].queue_mib);
+		free(o);
+	}
 	assert_int_equal(
 		ht_sink_parse(
 			&o,
@@ -1085,11 +1099,22 @@ static void test_parse_wrong(void **state) {
 		{"json?key=%00", "json?key=%00: key: % wants two hex digits"},
 		{"json?records=%gg", "json?records=%gg: records: % wants two hex digits"},
 		{"json?records=a,b,c,d,e,f", "json?records=a,b,c,d,e,f: records: more than 5"},
-		{"json?key=a&eggs=1", "json?key=a&eggs=1: eggs: no NAME=VALUE of an output's "
-				      "options: records when_full "},
-		{"json?key=a&", "json?key=a&: : no NAME=VALUE"},
-		{"json?key=a&spool", "json?key=a&spool: spool: no NAME=VALUE"},
-		{"json?to=a", "json?to=a: to: no NAME=VALUE"},
+		{"json?key=a&eggs=1", "json?key=a&eggs=1: eggs: no option of an output; there are "
+				      "records when_full "},
+		{"json?key=a&", "json?key=a&: : no option of an output; there are "},
+		{"json?key=a&&key=b", "json?key=a&&key=b: : no option of an output; there are "},
+		{"json?key=a&spool", "json?key=a&spool: spool: wants a value: NAME=VALUE"},
+		{"json:x?compress", "json:x?compress: compress: wants a value: NAME=VALUE"},
+		{"json?to=a", "json?to=a: to: no option of an output"},
+		{"json:x?rotat_mib=5",
+		 "json:x?rotat_mib=5: rotat_mib: no option of an output; did you mean rotate_mib? "
+		 "(if the ? is part of the file's name, write one more ? behind it)"},
+		{"json:/a?b?queue=1", "json:/a?b?queue=1: queue: no option of an output; did you "
+				      "mean queue_mib?"},
+		{"json:x?Rotate-S=5", "json:x?Rotate-S=5: Rotate-S: no option of an output; did "
+				      "you mean rotate_s?"},
+		{"kafka://b/t?keys=sni", "kafka://b/t?keys=sni: keys: no option of an output; did "
+					 "you mean key?"},
 	};
 	for (size_t i = 0; i < HT_ARRAY_LEN(cases); i++) {
 		struct ht_sink_options *o;
