@@ -145,6 +145,15 @@ static void check_interfaces(struct options *o) {
 	}
 }
 
+// What no link type has a meaning for is told before an output is opened. The rest shows with the
+// capture: a filter may be for another link type than Ethernet.
+static void check_filter(struct options *o) {
+	char err[512];
+	if (o->filter != NULL && ht_capture_filter_check(o->filter, err, sizeof(err)) != HT_OK
+	    && strstr(err, "syntax error") != NULL)
+		usage(o, "-f: %s", err);
+}
+
 // What to read is there, and what is there goes together. `live_only` is an option that was given
 // and has a meaning with interfaces alone.
 static void check_run(struct options *o, const char *live_only) {
@@ -403,6 +412,8 @@ void options_parse(struct options *o, int argc, char **argv) {
 		usage(o, "--check wants a configuration: -c FILE");
 	else if (o->action == ACTION_RUN || o->action == ACTION_CHECK)
 		check_run(o, live_only);
+	if (o->action == ACTION_RUN)
+		check_filter(o);
 }
 
 void options_help(void) {

@@ -4,7 +4,9 @@
 
 #include "clock.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,9 +36,25 @@ static bool same_file(const char *a, const char *b) {
 	       && x.st_ino == y.st_ino;
 }
 
-// A file may be made later, when its first record comes.
+// Whether something could be made there: the folder is.
+static bool folder_is_there(const char *path) {
+	char folder[PATH_MAX];
+	const char *const slash = strrchr(path, '/');
+	if (slash == NULL)
+		return true;
+	const int n = snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path) + 1, path);
+	return n < (int)sizeof(folder) && access(folder, F_OK) == 0;
+}
+
+// The path that a file will have which is not there yet, without links and dots.
+static bool future_path(const char *path, char out[PATH_MAX]) {
+	// glibc gives the part that is missing, which is the file when its folder is there.
+	return folder_is_there(path) && realpath(path, out) == NULL && errno == ENOENT;
+}
+
 static bool same_destination(const char *a, const char *b) {
-	return same_file(a, b) || (strcmp(a, b) == 0 && access(a, F_OK) != 0);
+	char x[PATH_MAX], y[PATH_MAX];
+	return same_file(a, b) || (future_path(a, x) && future_path(b, y) && strcmp(x, y) == 0);
 }
 
 static bool is_one_of(const char *path, const struct ht_option_texts *files) {
@@ -144,6 +162,8 @@ static bool all_different(const struct sinks_list *l) {
 		for (unsigned n = 0; n < i; n++) {
 			const struct ht_sink_options *a = l->v[i], *b = l->v[n];
 			const char *x = destination(a->to), *y = destination(b->to);
+			x = is_standard_output(a->to) ? "/dev/stdout" : x;
+			y = is_standard_output(b->to) ? "/dev/stdout" : y;
 			if ((is_standard_output(a->to) && is_standard_output(b->to))
 			    || (x != NULL && y != NULL && same_destination(x, y))) {
 				fprintf(stderr, "hellotap: %s: writes where %s does\n", a->to,
@@ -275,12 +295,11 @@ enum ht_rc sinks_open(
 	look_at_terminal(&p);
 	if (list->num == 0)
 		rc = list_parse(list, p.terminal ? "table" : "json");
-	if (rc == HT_OK && !options_ok(o, list))
+	// All is looked at first: opening may empty a file.
+	if (rc == HT_OK && !(options_ok(o, list) && all_different(list)))
 		rc = HT_BAD;
 	for (; rc == HT_OK && opened < list->num; opened += rc == HT_OK)
 		rc = open_one(&p, list->v[opened]);
-	if (rc == HT_OK && !all_different(list))
-		rc = HT_BAD;
 	if (rc != HT_OK) {
 		take_back(&p);
 		sinks_free(k);

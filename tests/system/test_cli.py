@@ -291,7 +291,7 @@ class Inputs(unittest.TestCase):
         self.assertTrue(ledger(p)["balanced"])
         self.assertEqual(records(run("-r", self.plain, "-f", "tcp port 443", "-o", "json")), self.want)
         p = run("-r", self.plain, "-f", "no such thing")
-        self.assertEqual(p.returncode, 1)
+        self.assertEqual((p.returncode, p.stdout), (2, b""))
         self.assertIn("filter", p.stderr.decode().lower())
 
 
@@ -317,6 +317,33 @@ class Outputs(unittest.TestCase):
             self.assertIn(f"csv:{other}: writes where json:{new} does", p.stderr.decode())
         p = run("-r", pcap("quic-v1.pcap"), "-o", "json:/dev/null", "-o", "csv:/dev/null")
         self.assertEqual(p.returncode, 0)
+
+    def test_wrong_usage_empties_and_makes_no_file(self):
+        first = os.path.join(self.dir, "first")
+        wrong = (["-o", "xml:x"], ["-o", "json:y?rotat_s=3"], ["-o", "json?rotate_s=3"], ["-o", "csv:" + first],
+                 ["-o", f"csv:{self.dir}/./first"], ["-o", "csv?records=x"], ["-o", "kafka://b"], ["-o", "csv:" + self.dir],
+                 ["-o", "ipfix+tls://b?tls_cert=x"], ["-o", "json", "-o", "csv:-"], ["-o", "json:" + pcap("quic-v1.pcap")],
+                 ["-f", "tcp prot 443"], ["--window", "5"])
+        for args in wrong:
+            for before in (b"full\n", None):
+                if before is not None:
+                    with open(first, "wb") as f:
+                        f.write(before)
+                p = run("-r", pcap("quic-v1.pcap"), "-o", "json:" + first, *args)
+                self.assertEqual((p.returncode, p.stdout), (2, b""), p)
+                if before is None:
+                    self.assertEqual(os.listdir(self.dir), [], args)
+                    continue
+                with open(first, "rb") as f:
+                    self.assertEqual(f.read(), before, args)
+                os.remove(first)
+        # What standard output is may be named as well.
+        with open(first, "wb") as f:
+            p = subprocess.run([PROGRAM, "-r", pcap("quic-v1.pcap"), "-o", "json", "-o", "csv:/dev/stdout"], stdout=f,
+                               stderr=subprocess.PIPE, timeout=60, check=False)
+        self.assertEqual(p.returncode, 2)
+        self.assertIn(b"csv:/dev/stdout: writes where json does", p.stderr)
+        self.assertEqual(os.path.getsize(first), 0)
 
     def test_options_of_an_output(self):
         """Behind the last ?, each output its own; what stands before it is a name, whatever is in it."""
