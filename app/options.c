@@ -69,7 +69,7 @@ usage(struct options *o, const char *format, ...) {
 }
 
 static void records(struct options *o, const char *list) {
-	o->kinds = 0;
+	o->asked = 0;
 	for (const char *p = list;; p++) {
 		const size_t n = strcspn(p, ",");
 		const unsigned kind = ht_kind_of(HT_SPAN(p, n));
@@ -81,7 +81,7 @@ static void records(struct options *o, const char *list) {
 				"expected",
 				list
 			);
-		o->kinds |= kind;
+		o->asked |= kind;
 		p += n;
 		if (*p == '\0')
 			break;
@@ -264,7 +264,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 
 	memset(o, 0, sizeof(*o));
 	ht_config_defaults(&options_table, o);
-	o->kinds = HT_KIND_HELLO | HT_KIND_EVENT;
+	o->asked = HT_KIND_HELLO | HT_KIND_EVENT;
 	opterr = 0;
 	o->config = config_of(argc, argv, letters, longs);
 	if (o->config != NULL && options_load(o, o->config) != HT_OK) {
@@ -469,7 +469,8 @@ void options_help(void) {
 	      "      --sensor-id NAME name of this sensor, in each record\n"
 	      "      --records LIST   kinds of record: hello, event, flow, aggregate, stats "
 	      "(default:\n"
-	      "                       hello,event)\n"
+	      "                       hello,event); an output may have its own: "
+	      "json:PATH?records=flow\n"
 	      "      --flows tls|all  flow and aggregate records are of TLS, DTLS and QUIC alone, "
 	      "or "
 	      "of every\n"

@@ -85,7 +85,8 @@ struct options {
 	struct ht_option_texts services; // files
 	struct ht_option_texts record_kinds;
 	const char *filter;
-	unsigned kinds; // of record that are wanted, a mask of enum ht_kind
+	unsigned kinds; // of record that are made, a mask of enum ht_kind
+	unsigned asked; // kinds that go to outputs which do not say what they want: --records
 	uint32_t flows; // enum flows: which ones are told, where flow or aggregate records are
 			// wanted
 	uint32_t stats_interval_s;
@@ -125,7 +126,8 @@ bool options_can_again(const struct options *o);
 HT_MUST_USE struct options *options_again(const struct options *o);
 void options_replace(struct options *o, struct options *again);
 
-// options_kinds sets what follows from o->kinds and o->flows for the sensor.
+// options_kinds sets what kinds are made, by o->asked and by what outputs say, and what follows from
+// that and o->flows for the sensor.
 void options_kinds(struct options *o);
 
 // options_live tells whether there is something to capture: an interface or a port.

@@ -21,7 +21,7 @@ complain(struct ht_config_errors *e, const struct options *o, const void *value,
 static void check_records(struct options *o, struct ht_config_errors *e) {
 	if (o->record_kinds.num == 0)
 		return;
-	o->kinds = 0;
+	o->asked = 0;
 	for (unsigned i = 0; i < o->record_kinds.num; i++) {
 		const char *word = o->record_kinds.v[i];
 		const unsigned kind = ht_kind_of(HT_SPAN(word, strlen(word)));
@@ -30,7 +30,7 @@ static void check_records(struct options *o, struct ht_config_errors *e) {
 				e, o, &o->record_kinds.v[i],
 				"records: hello, event, flow, aggregate or stats was expected"
 			);
-		o->kinds |= kind;
+		o->asked |= kind;
 	}
 }
 
@@ -264,7 +264,24 @@ static void check_all(struct options *o, struct ht_config_errors *e) {
 	check_eal(o, e);
 }
 
+// What is wrong with a spec is told when it is opened.
+static unsigned kinds_of_spec(const struct options *o, const char *spec) {
+	struct ht_sink_options *s;
+	char err[512];
+	if (ht_sink_parse(&s, spec, err, sizeof(err)) != HT_OK)
+		return 0;
+	const unsigned kinds = ht_sink_records(s, o->asked);
+	free(s);
+	return kinds;
+}
+
 void options_kinds(struct options *o) {
+	const struct ht_sink_options *sinks = o->sinks.v;
+	o->kinds = o->outputs.num + o->sinks.num > 0 ? 0 : o->asked;
+	for (unsigned i = 0; i < o->outputs.num; i++)
+		o->kinds |= kinds_of_spec(o, o->outputs.v[i]);
+	for (unsigned i = 0; i < o->sinks.num; i++)
+		o->kinds |= ht_sink_records(&sinks[i], o->asked);
 	o->sensor.events = o->kinds & HT_KIND_EVENT;
 	if (o->kinds & (HT_KIND_FLOW | HT_KIND_AGGREGATE))
 		o->sensor.flows = o->flows == FLOWS_ALL ? HT_FLOWS_ALL : HT_FLOWS_TLS;
@@ -280,7 +297,7 @@ bool options_check(struct options *o) {
 enum ht_rc options_load(struct options *o, const char *file) {
 	struct ht_config_errors e;
 	enum ht_rc rc = ht_config_load(&o->loaded, file, &options_table, o, &e);
-	o->kinds = HT_KIND_HELLO | HT_KIND_EVENT;
+	o->asked = HT_KIND_HELLO | HT_KIND_EVENT;
 	if (rc == HT_OK) {
 		check_records(o, &e);
 		check_all(o, &e);

@@ -144,9 +144,15 @@ static bool options_ok(const struct options *o, const struct sinks_list *l) {
 		const char *const to = l->v[i]->to;
 		if (!destination_ok(o, to))
 			return false;
-		if (ht_sink_check(l->v[i], err, sizeof(err)) == HT_OK)
+		const bool right = ht_sink_check(l->v[i], err, sizeof(err)) == HT_OK;
+		if (right && ht_sink_records(l->v[i], o->asked) != 0)
 			continue;
-		if (ht_link_of(to) == NULL)
+		if (right)
+			fprintf(stderr,
+				"hellotap: %s: nothing would go there: %s has no such records as "
+				"are asked for\n",
+				to, ht_link_of(to)->name);
+		else if (ht_link_of(to) == NULL)
 			fprintf(stderr, "hellotap: %s\n", err);
 		else
 			fprintf(stderr, "hellotap: %s: %s\n", to, err);
@@ -233,11 +239,19 @@ static bool has_name(const struct sinks *k, const char *name) {
 
 // Every field that the records for one output may have.
 static ht_fieldset fields_of(const struct opening *p, const struct ht_sink_options *o) {
-	unsigned kinds = o->records.num > 0 ? 0 : HT_KINDS_ALL;
-	for (unsigned i = 0; i < o->records.num; i++)
-		kinds |= ht_kind_of(HT_SPAN(o->records.v[i], strlen(o->records.v[i])));
-	kinds &= p->o->kinds;
+	const unsigned kinds = ht_sink_records(o, p->o->asked);
 	return ht_kind_fields(kinds) | (kinds & HT_KIND_AGGREGATE ? p->to_file.key : 0);
+}
+
+// The kinds that are made were fixed at start.
+static void tell_missing(const struct opening *p, const struct ht_sink_options *o) {
+	const unsigned missing = ht_sink_records(o, p->o->asked) & ~p->o->kinds;
+	for (unsigned i = 0; i < HT_NUM_KINDS; i++)
+		if (missing >> i & 1)
+			fprintf(stderr,
+				"hellotap: %s: no %s records are made in this run: that takes a "
+				"restart\n",
+				o->to, ht_kind_names[i]);
 }
 
 static enum ht_rc open_one(struct opening *p, struct ht_sink_options *o) {
@@ -247,11 +261,12 @@ static enum ht_rc open_one(struct opening *p, struct ht_sink_options *o) {
 	char err[512];
 	o->run = p->terminal && is_standard_output(o->to) ? p->to_terminal : p->to_file;
 	o->run.fields = fields_of(p, o);
+	tell_missing(p, o);
 	*s = (struct sink){.options = o, .name = o->to, .d = take_over(p, o)};
 	const struct ht_delivery_params params = {
 		.ops = ops,
 		.options = o,
-		.kinds = p->o->kinds,
+		.kinds = p->o->asked,
 		.live = live,
 		.threaded = live || ops->url,
 		.successor = has_name(p->old, o->to),

@@ -176,14 +176,6 @@ const char *ht_delivery_verdict(const struct ht_delivery *d) {
 
 // --- its life -----------------------------------------------------------------------------------
 
-static unsigned wanted_kinds(const struct ht_delivery_params *p) {
-	const struct ht_option_texts *list = &p->options->records;
-	unsigned kinds = list->num > 0 ? 0 : HT_KINDS_ALL;
-	for (unsigned i = 0; i < list->num; i++)
-		kinds |= ht_kind_of(HT_SPAN(list->v[i], strlen(list->v[i])));
-	return kinds & p->kinds & p->ops->kinds;
-}
-
 static char *name_of_sensor(const struct ht_delivery_params *p) {
 	char host[HOST_NAME_MAX + 1] = "";
 	if (p->sensor_id == NULL)
@@ -243,7 +235,7 @@ enum ht_rc ht_delivery_new(
 	init_locks(d);
 	d->ops = p->ops;
 	d->options = ht_sink_copy(p->options);
-	d->kinds = wanted_kinds(p);
+	d->kinds = ht_sink_records(p->options, p->kinds) & p->ops->kinds;
 	d->block = when_full == HT_FULL_BLOCK || (when_full == HT_FULL_AUTO && !p->live);
 	// Without a thread nothing could be given again.
 	d->threaded = p->threaded || p->ops->again || p->options->spool != NULL;

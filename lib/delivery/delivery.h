@@ -69,7 +69,7 @@ bool ht_delivery_balanced(const uint64_t counters[HT_DELIVERY_NUM_CTRS]);
 struct ht_delivery_params {
 	const struct ht_link_ops *ops;
 	const struct ht_sink_options *options; // copied
-	unsigned kinds; // of record that are made; its option `records` takes some of them
+	unsigned kinds; // of record that go there, where its option `records` says nothing
 	bool live; // where options->when_full says nothing: drop; otherwise block
 	bool threaded;
 	bool successor; // takes the place of one that is ending: waits for that one's spool
@@ -168,6 +168,10 @@ struct ht_sink_options *ht_sink_copy(const struct ht_sink_options *o);
 
 // ht_sink_same tells whether two outputs are set alike.
 bool ht_sink_same(const struct ht_sink_options *a, const struct ht_sink_options *b);
+
+// ht_sink_records is which kinds of record are wanted of an output, a mask of enum ht_kind: those of
+// its `records`, or `asked` where it says nothing; of them those that it can carry.
+unsigned ht_sink_records(const struct ht_sink_options *o, unsigned asked);
 
 // ht_sink_check says whether the options of an output are right, without touching anything outside.
 // HT_BAD: `err` says in one line what is wrong.

@@ -299,6 +299,37 @@ bool ht_sink_same(const struct ht_sink_options *a, const struct ht_sink_options 
 	return !different;
 }
 
+// --- kinds of record ----------------------------------------------------------------------------
+
+unsigned ht_sink_records(const struct ht_sink_options *o, unsigned asked) {
+	const struct ht_link_ops *ops = ht_link_of(o->to);
+	unsigned kinds = o->records.num > 0 ? 0 : asked;
+	for (unsigned i = 0; i < o->records.num; i++)
+		kinds |= ht_kind_of(HT_SPAN(o->records.v[i], strlen(o->records.v[i])));
+	return ops != NULL ? kinds & ops->kinds : kinds;
+}
+
+static enum ht_rc check_kinds(
+	const struct ht_sink_options *o, const struct ht_link_ops *ops, char *err, size_t err_len
+) {
+	for (unsigned i = 0; i < o->records.num; i++) {
+		const char *const word = o->records.v[i];
+		const unsigned kind = ht_kind_of(HT_SPAN(word, strlen(word)));
+		if (kind == 0)
+			snprintf(
+				err, err_len,
+				"records: %s: hello, event, flow, aggregate or stats was expected",
+				word
+			);
+		else if (!(kind & ops->kinds))
+			snprintf(err, err_len, "records: %s: not for %s", word, ops->name);
+		else
+			continue;
+		return HT_BAD;
+	}
+	return HT_OK;
+}
+
 // --- what goes together -------------------------------------------------------------------------
 
 // For which kinds of output an option is: their names begin so. What is not here is for all.
@@ -356,15 +387,8 @@ enum ht_rc ht_sink_check(const struct ht_sink_options *o, char *err, size_t err_
 			);
 		return HT_BAD;
 	}
-	for (unsigned i = 0; i < o->records.num; i++)
-		if (ht_kind_of(HT_SPAN(o->records.v[i], strlen(o->records.v[i]))) == 0) {
-			snprintf(
-				err, err_len,
-				"records: %s: hello, event, flow, aggregate or stats was expected",
-				o->records.v[i]
-			);
-			return HT_BAD;
-		}
+	if (check_kinds(o, m.ops, err, err_len) != HT_OK)
+		return HT_BAD;
 	ht_config_defaults(&ht_sink_options_table, &defaults);
 	ht_config_changes(&ht_sink_options_table, &defaults, o, set, &m);
 	if (m.option != NULL) {

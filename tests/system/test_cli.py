@@ -361,6 +361,26 @@ class Outputs(unittest.TestCase):
         self.assertTrue(ledger(p)["balanced"])
         self.assertEqual(ledger(p)["sinks"][0]["sink"], "json:" + hellos)
 
+    def test_an_output_has_what_it_asks_for(self):
+        """Whatever --records says, which is for those that ask for nothing."""
+        flows, plain = (os.path.join(self.dir, n) for n in ("flows", "plain"))
+
+        def kinds(path):
+            with open(path) as f:
+                return {json.loads(line)["record"] for line in f}
+        for args, want in (([], {"hello", "event"}), (["--records", "hello"], {"hello"})):
+            p = run("-r", pcap("via-smtp.pcap"), *args, "-o", f"json:{flows}?records=flow,aggregate", "-o", "json:" + plain,
+                    "--window", "5", "--stats", "json")
+            self.assertEqual(p.returncode, 0, p)
+            self.assertTrue(ledger(p)["balanced"])
+            self.assertEqual((kinds(flows), kinds(plain)), ({"flow", "aggregate"}, want))
+        # What nobody asks for is not made.
+        p = run("-r", pcap("via-smtp.pcap"), "-o", f"json:{flows}?records=flow", "--stats", "json")
+        self.assertEqual(ledger(p)["sinks"][0]["records"], 1)
+        p = run("-r", pcap("via-smtp.pcap"), "--records", "stats", "-o", "csv")
+        self.assertEqual((p.returncode, p.stdout), (2, b""))
+        self.assertIn(b"csv: nothing would go there: csv has no such records", p.stderr)
+
     def test_the_head_of_a_csv_file(self):
         """The fields of the kinds that go there, whatever else is made."""
         heads = {}
@@ -380,6 +400,7 @@ class Outputs(unittest.TestCase):
             "json?queue_mib=1&eggs=2": "eggs: no option of an output; there are records when_full queue_mib",
             "json:typo?rotat_mib=5": "rotat_mib: no option of an output; did you mean rotate_mib?",
             "json?records=hallo": "records: hallo: hello, event, flow, aggregate or stats was expected",
+            "csv?records=hello,stats": "records: stats: not for csv",
             "json?records=%4": "records: % wants two hex digits",
             "csv?tls_ca=/x": "tls_ca: not for csv",
             "eggs:/x": "eggs:/x: no such kind of output: json[:PATH], csv[:PATH], table[:PATH]",
