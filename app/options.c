@@ -412,7 +412,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 		usage(o, "--check wants a configuration: -c FILE");
 	else if (o->action == ACTION_RUN || o->action == ACTION_CHECK)
 		check_run(o, live_only);
-	if (o->action == ACTION_RUN)
+	if (o->action == ACTION_RUN && o->inputs.num > 0)
 		check_filter(o);
 }
 

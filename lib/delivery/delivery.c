@@ -214,10 +214,13 @@ open_all(struct ht_delivery *d, const struct ht_delivery_params *p, char *err, s
 		return HT_ERROR;
 	}
 	if (d->options->spool != NULL) {
-		const enum ht_rc rc = delivery_spool_open(d, err, err_len);
+		char why[512];
+		const enum ht_rc rc = delivery_spool_open(d, why, sizeof(why));
 		d->wants_spool = rc == HT_MORE && p->successor;
-		if (rc != HT_OK && !d->wants_spool)
+		if (rc != HT_OK && !d->wants_spool) {
+			snprintf(err, err_len, "%s: spool: %s", d->options->to, why);
 			return HT_ERROR;
+		}
 	}
 	return d->ops->open(&d->link, d->options, err, err_len);
 }

@@ -9,7 +9,10 @@
 
 static void say_error(struct ht_delivery *d) {
 	pthread_mutex_lock(&d->lock);
-	snprintf(d->said, sizeof(d->said), "%s", ht_spool_error(d->spool));
+	snprintf(
+		d->said, sizeof(d->said), "%.200s: spool: %s", d->options->to,
+		ht_spool_error(d->spool)
+	);
 	d->has_said = true;
 	pthread_mutex_unlock(&d->lock);
 }
@@ -39,11 +42,11 @@ enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len)
 							 : HT_SPOOL_FSYNC_NEVER,
 	};
 	if (d->protobuf == NULL && (d->protobuf = ht_protobuf_new()) == NULL) {
-		snprintf(err, err_len, "spool: no memory, or built without protobuf-c");
+		snprintf(err, err_len, "no memory, or built without protobuf-c");
 		return HT_ERROR;
 	}
 	if (d->entry == NULL && (d->entry = malloc(HT_PROTOBUF_MAX)) == NULL) {
-		snprintf(err, err_len, "spool: no memory");
+		snprintf(err, err_len, "no memory");
 		return HT_ERROR;
 	}
 	const enum ht_rc rc = ht_spool_open(&d->spool, &p, err, err_len);

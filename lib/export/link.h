@@ -35,7 +35,7 @@ struct ht_link_ops {
 
 	// open takes memory, opens files, reads keys. It does not wait for anybody: a collector may
 	// be away. `o` is borrowed while the link lives. HT_ERROR: `err` says what and why in one
-	// line.
+	// line, which begins with the spec.
 	enum ht_rc (*open
 	)(struct ht_link **out, const struct ht_sink_options *o, char *err, size_t err_len);
 

@@ -139,7 +139,7 @@ enum ht_rc wire_open(
 ) {
 	struct wire *const w = calloc(1, sizeof(*w));
 	if (w == NULL) {
-		snprintf(err, err_len, "%s: no memory", o->to);
+		snprintf(err, err_len, "no memory");
 		return HT_ERROR;
 	}
 	w->kind = kind;
@@ -147,7 +147,7 @@ enum ht_rc wire_open(
 	w->fd = -1;
 	enum ht_rc rc = HT_OK;
 	if (!read_spec(kind, o->to, w->host, w->port)) {
-		snprintf(err, err_len, "%s: no such address", o->to);
+		snprintf(err, err_len, "no such address");
 		rc = HT_ERROR;
 	}
 	if (rc == HT_OK && kind == WIRE_TLS)

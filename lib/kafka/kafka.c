@@ -279,7 +279,9 @@ kafka_open(struct ht_link **out, const struct ht_sink_options *o, char *err, siz
 		return HT_ERROR;
 	}
 	l->o = o;
-	if (kafka_conf_make(&l->conf, o, err, err_len) != HT_OK) {
+	char why[512];
+	if (kafka_conf_make(&l->conf, o, why, sizeof(why)) != HT_OK) {
+		snprintf(err, err_len, "%s: %s", o->to, why);
 		kafka_close(l);
 		return HT_ERROR;
 	}

@@ -871,10 +871,12 @@ static void test_spool_of_another(void **state) {
 		.successor = true,
 	};
 	struct ht_delivery *d;
-	char err[512];
+	char err[512], begin[128];
 	struct ht_delivery_params stranger = p;
 	stranger.successor = false;
 	assert_int_equal(ht_delivery_new(&d, &stranger, err, sizeof(err)), HT_ERROR);
+	snprintf(begin, sizeof(begin), "%s: spool: %s/", o.to, folder);
+	assert_memory_equal(err, begin, strlen(begin));
 	assert_int_equal(ht_delivery_new(&d, &p, err, sizeof(err)), HT_OK);
 	assert_true(ht_delivery_start(d));
 	put(d, 1, 10);

@@ -1342,7 +1342,12 @@ static void options(void **state) {
 	o = TO("ipfix+tls://a");
 	o.tls_ca = "/nonexistent/ca.pem";
 	assert_int_equal(tls->open(&l, &o, err, sizeof(err)), HT_ERROR);
-	assert_non_null(strstr(err, "tls_ca: /nonexistent/ca.pem"));
+	assert_non_null(strstr(err, "ipfix+tls://a: tls_ca: /nonexistent/ca.pem: "));
+	o = TO("ipfix+udp://a");
+	o.mtu = 512;
+	o.pen = PEN;
+	assert_int_equal(ht_link_ipfix_udp.open(&l, &o, err, sizeof(err)), HT_ERROR);
+	assert_non_null(strstr(err, "ipfix+udp://a: mtu: 512 is too short"));
 }
 
 static void all_profiles_fit_in_the_default_mtu(void **state) {
