@@ -126,8 +126,8 @@ bool options_can_again(const struct options *o);
 HT_MUST_USE struct options *options_again(const struct options *o);
 void options_replace(struct options *o, struct options *again);
 
-// options_kinds sets what kinds are made, by o->asked and by what outputs say, and what follows from
-// that and o->flows for the sensor.
+// options_kinds sets what kinds are made, by o->asked and by what outputs say, and what follows
+// from that and o->flows for the sensor.
 void options_kinds(struct options *o);
 
 // options_live tells whether there is something to capture: an interface or a port.
