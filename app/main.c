@@ -26,13 +26,14 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-// How many signals came, as far as 2: the first ends the reading, one that comes while outputs end
-// has them end at once. The handler writes, main reads between bursts.
+// How many signals came, as far as 3: the first ends the reading, one that comes while outputs end
+// has them end at once, and with the next they are not waited for. The handler writes, main reads
+// between bursts.
 static volatile sig_atomic_t stop;
 
 static void on_signal(int sig) {
 	(void)sig;
-	if (stop < 2)
+	if (stop < 3)
 		stop = stop + 1;
 }
 
@@ -55,6 +56,8 @@ static int replay(const struct options *o) {
 		return EXIT_FAILED;
 	}
 	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));
+	sinks.say = summary_say;
+	sinks.say_ctx = &sum;
 	bool ok = sinks_start(&sinks) && replay_run(o, &pipeline, &sum, &l, &stop);
 	summary_clear(&sum);
 	ledger_pipeline(&l, &pipeline);

@@ -254,6 +254,12 @@ static void tell_missing(const struct opening *p, const struct ht_sink_options *
 				o->to, ht_kind_names[i]);
 }
 
+static void tell_while_waiting(void *sinks) {
+	struct sinks *const k = sinks;
+	if (k->say != NULL)
+		sinks_tell(k, k->say, k->say_ctx);
+}
+
 static enum ht_rc open_one(struct opening *p, struct ht_sink_options *o) {
 	struct sink *const s = &p->k->v[p->k->num];
 	const struct ht_link_ops *ops = ht_link_of(o->to);
@@ -273,6 +279,8 @@ static enum ht_rc open_one(struct opening *p, struct ht_sink_options *o) {
 		.sensor_id = p->o->sensor_id,
 		.run = p->o->run,
 		.interrupted = p->interrupted,
+		.waits = live ? NULL : tell_while_waiting, // a set of its own may go on with it
+		.waits_ctx = p->k,
 	};
 	if (s->d == NULL) {
 		const enum ht_rc rc = ht_delivery_new(&s->d, &params, err, sizeof(err));
@@ -414,20 +422,48 @@ void sinks_give_up(struct sinks *k) {
 		ht_delivery_give_up(k->v[i].d);
 }
 
+// Of the time that is left, half and at most SINKS_END_S are for closing.
+static void wait_until(struct sink *s, int64_t now, int64_t latest) {
+	const int64_t left = latest > now ? latest - now : 0;
+	const int64_t closing
+		= left / 2 < SINKS_END_S * HT_NS_PER_S ? left / 2 : SINKS_END_S * HT_NS_PER_S;
+	if (s->ends_by <= latest)
+		return;
+	s->ends_by = latest;
+	if (s->d != NULL && !s->lent)
+		ht_delivery_end_by(s->d, latest - closing);
+}
+
 void sinks_wait_until(struct sinks *k, int64_t latest) {
+	const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
 	for (; k != NULL; k = k->before)
 		for (unsigned i = 0; i < k->num; i++)
-			if (k->v[i].ends_by > latest)
-				k->v[i].ends_by = latest;
+			wait_until(&k->v[i], now, latest);
+}
+
+// What is there goes into the spools, for which they have as long as for closing.
+static void end_now(struct sinks *k) {
+	const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
+	sinks_wait_until(k, now + SINKS_END_S * HT_NS_PER_S);
+	for (unsigned i = 0; i < k->num; i++)
+		if (k->v[i].d != NULL && !k->v[i].lent)
+			ht_delivery_end_by(k->v[i].d, now);
 }
 
 void sinks_wait(struct sinks *k, const volatile sig_atomic_t *stop) {
-	const sig_atomic_t before = *stop; // that ended the reading
-	while (!sinks_ended(k)) {
+	sig_atomic_t seen = *stop; // that ended the reading
+	for (bool hurried = false; !sinks_ended(k);) {
 		const struct timespec t = {.tv_nsec = 1000000};
 		nanosleep(&t, NULL);
-		if (*stop != before)
+		tell_while_waiting(k);
+		if (*stop == seen)
+			continue;
+		seen = *stop;
+		if (hurried)
 			sinks_wait_until(k, 0);
+		else
+			end_now(k);
+		hurried = true;
 	}
 }
 

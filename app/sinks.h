@@ -36,6 +36,10 @@ struct sinks {
 	uint64_t gone[HT_DELIVERY_NUM_CTRS]; // of those that have no successor
 	uint64_t made; // records that this set was given
 	struct sinks *before; // a list of those whose place this set took, and that are ending
+	// Where the thread that puts is the only one: what there is to say while it waits for room.
+	// NULL: nobody is told.
+	void (*say)(void *ctx, const char *line);
+	void *say_ctx;
 };
 
 enum {
@@ -78,7 +82,8 @@ bool sinks_started(const struct sinks *k);
 
 // sinks_end says that nothing more is put; those that were lent go on. sinks_ended tells whether
 // all are done, or not to be waited for any longer: sinks_wait_until sets when that is (monotonic,
-// ns) for those that would be waited for longer, and for those before.
+// ns) for those that would be waited for longer, and for those before. They are told to have ended
+// before that, with a moment for what they put into their spools.
 void sinks_end(struct sinks *k);
 void sinks_wait_until(struct sinks *k, int64_t latest);
 bool sinks_ended(const struct sinks *k);
@@ -107,7 +112,9 @@ void sinks_free(struct sinks *k);
 uint32_t sinks_linger(const struct sinks *k);
 void sinks_give_up(struct sinks *k);
 
-// sinks_wait waits until all have ended, or `*stop` is not zero: then they are given up.
+// sinks_wait waits until all have ended, and says what there is to say. When `*stop` changes they
+// end at once: what is there goes into their spools, or is lost. When it changes again they are
+// given up.
 void sinks_wait(struct sinks *k, const volatile sig_atomic_t *stop);
 
 // sinks_tell says what there is to say of them.

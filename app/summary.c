@@ -37,6 +37,11 @@ void summary_clear(struct summary *s) {
 		fputs("\r\033[K", stderr);
 }
 
+void summary_say(void *summary, const char *line) {
+	summary_clear(summary);
+	fprintf(stderr, "hellotap: %s\n", line);
+}
+
 // Those of `num` counters from `first` on that are not zero: " (gap 1, idle 2)".
 static void print_some(FILE *to, const uint64_t *counters, unsigned first, unsigned num) {
 	const char *sep = " (";

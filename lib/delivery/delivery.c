@@ -11,6 +11,7 @@
 
 #define WINDOW_BYTES (8u << 20) // several of the longest records
 #define ROOM_WAIT_NS (100ll * HT_NS_PER_MS) // then it is looked whether waiting is over
+#define HELD_UP_NS (3ll * HT_NS_PER_S) // in which half of the time is much
 
 #define X(id, name, help) {"sink", name, help},
 const struct ht_counter ht_delivery_counters[HT_DELIVERY_NUM_CTRS] = {HT_DELIVERY_COUNTERS(X)};
@@ -61,23 +62,58 @@ static void wake_for_queue(struct ht_delivery *d) {
 		wake(d);
 }
 
+// One look a few seconds at how much of them was spent waiting: a collector that takes one record
+// at a time holds up as much as one that takes none.
+static void note_held_up(struct ht_delivery *d, int64_t begun, int64_t now) {
+	if (begun - d->held_from > 2 * HELD_UP_NS) { // nothing was waited for in a long time
+		d->held_from = begun;
+		d->held_ns = 0;
+	}
+	d->held_ns += now - begun;
+	if (now - d->held_from < HELD_UP_NS)
+		return;
+	const bool much = d->held_ns > (now - d->held_from) / 2;
+	atomic_store_explicit(
+		&d->held_up_until, much ? now + 2 * HELD_UP_NS : 0, memory_order_relaxed
+	);
+	d->held_from = now;
+	d->held_ns = 0;
+}
+
+static void call_out(struct ht_delivery *d, int64_t now) {
+	if (d->waits == NULL || now - d->called_at < ROOM_WAIT_NS)
+		return;
+	d->called_at = now;
+	d->waits(d->waits_ctx);
+}
+
+// Sleeps until there may be room, or until it is time to look at all else.
+static void sleep_for_room(struct ht_delivery *d, int64_t now) {
+	const int64_t until = now + ROOM_WAIT_NS;
+	const struct timespec t
+		= {.tv_sec = (time_t)(until / HT_NS_PER_S), .tv_nsec = (long)(until % HT_NS_PER_S)};
+	pthread_cond_signal(&d->wake);
+	(void)pthread_cond_timedwait(&d->room, &d->lock, &t);
+}
+
 // Offers a record until there is room. The other side looks at `waiting` behind all that it gave
 // back, and signals under the lock.
 static enum ht_rc wait_for_room(struct ht_delivery *d, const struct ht_record *r) {
 	enum ht_rc rc = HT_FULL;
-	pthread_mutex_lock(&d->lock);
-	atomic_store_explicit(&d->waiting, true, memory_order_relaxed);
-	ht_queue_fence();
-	while (may_wait(d) && (rc = ht_queue_offer(d->queue, r, d->number)) == HT_FULL) {
-		const int64_t until = ht_clock_ns(CLOCK_MONOTONIC) + ROOM_WAIT_NS;
-		const struct timespec t
-			= {.tv_sec = (time_t)(until / HT_NS_PER_S),
-			   .tv_nsec = (long)(until % HT_NS_PER_S)};
-		pthread_cond_signal(&d->wake);
-		(void)pthread_cond_timedwait(&d->room, &d->lock, &t);
+	while (may_wait(d) && rc == HT_FULL) {
+		const int64_t begun = ht_clock_ns(CLOCK_MONOTONIC);
+		pthread_mutex_lock(&d->lock);
+		atomic_store_explicit(&d->waiting, true, memory_order_relaxed);
+		ht_queue_fence();
+		rc = ht_queue_offer(d->queue, r, d->number);
+		if (rc == HT_FULL)
+			sleep_for_room(d, begun);
+		atomic_store_explicit(&d->waiting, false, memory_order_relaxed);
+		pthread_mutex_unlock(&d->lock);
+		const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
+		note_held_up(d, begun, now);
+		call_out(d, now);
 	}
-	atomic_store_explicit(&d->waiting, false, memory_order_relaxed);
-	pthread_mutex_unlock(&d->lock);
 	return rc;
 }
 
@@ -111,7 +147,8 @@ void ht_delivery_flush(struct ht_delivery *d) {
 }
 
 void ht_delivery_end(struct ht_delivery *d) {
-	if (atomic_load_explicit(&d->ended, memory_order_acquire))
+	if (atomic_load_explicit(&d->ended, memory_order_acquire)
+	    || atomic_load_explicit(&d->deadline, memory_order_relaxed) != 0)
 		return;
 	if (d->queue != NULL)
 		ht_queue_finish(d->queue);
@@ -127,6 +164,16 @@ void ht_delivery_end(struct ht_delivery *d) {
 }
 
 // --- any thread ---------------------------------------------------------------------------------
+
+void ht_delivery_end_by(struct ht_delivery *d, int64_t ns) {
+	long long was = atomic_load_explicit(&d->deadline, memory_order_relaxed);
+	ns = ns > 0 ? ns : 1; // 0 is for one that goes on
+	while (was != 0 && ns < was)
+		if (atomic_compare_exchange_weak_explicit(
+			    &d->deadline, &was, ns, memory_order_release, memory_order_relaxed
+		    ))
+			wake(d);
+}
 
 bool ht_delivery_accounted(const struct ht_delivery *d) {
 	return atomic_load_explicit(&d->accounted, memory_order_acquire);
@@ -245,6 +292,8 @@ enum ht_rc ht_delivery_new(
 	d->stamped = p->ops->url || p->sensor_id != NULL;
 	d->run = p->run;
 	d->interrupted = p->interrupted;
+	d->waits = p->waits;
+	d->waits_ctx = p->waits_ctx;
 	d->jitter = (uint64_t)ht_clock_ns(CLOCK_MONOTONIC) ^ (uintptr_t)d;
 	enum ht_rc rc = HT_ERROR;
 	if (d->options == NULL)

@@ -10,9 +10,9 @@
 //
 // Records arrive in the order in which they were put, at least once where the link can give again
 // (ht_link_ops.again), but for two: one that is given again comes behind those that went out before
-// the break; and what is under way when a run ends goes into the spool behind what is there, and
-// comes in that order in the next. Whoever wants order sorts by sensor_run and sequence. What is
-// lost has a counter that says why.
+// the break; and what a link had when the spool had no room for it, and has still when a run ends,
+// goes into the spool behind what is there, and comes in that order in the next. Whoever wants
+// order sorts by sensor_run and sequence. What is lost has a counter that says why.
 
 #pragma once
 
@@ -77,6 +77,10 @@ struct ht_delivery_params {
 	uint64_t run; // when the sensor was started, in ms since the epoch
 	// A signal handler's: nonzero ends all waiting for room. NULL: none.
 	const volatile sig_atomic_t *interrupted;
+	// Called now and then by the thread that puts, while it waits for room: nobody else may ask
+	// for what there is to say (ht_delivery_said) then. NULL: nothing is called.
+	void (*waits)(void *ctx);
+	void *waits_ctx;
 };
 
 // ht_delivery_new checks the options, opens link and spool, and connects to nobody. HT_BAD: the
@@ -110,6 +114,10 @@ void ht_delivery_end(struct ht_delivery *d);
 
 // --- any thread ---
 
+// ht_delivery_end_by brings the end forward that ht_delivery_end has set: from `ns` of the
+// monotonic clock on nothing more is delivered. What is there then goes into the spool, or is lost.
+void ht_delivery_end_by(struct ht_delivery *d, int64_t ns);
+
 // ht_delivery_ended tells whether all is done, and closed, since ht_delivery_end.
 bool ht_delivery_ended(const struct ht_delivery *d);
 
@@ -131,8 +139,8 @@ bool ht_delivery_is_dead(const struct ht_delivery *d);
 // ht_delivery_turns grows while its thread is alive; one that hangs in a write stands still.
 uint64_t ht_delivery_turns(const struct ht_delivery *d);
 
-// ht_delivery_said takes the line that it has to say, if there is one: that it is away, or back.
-// There is at most one in 10 s.
+// ht_delivery_said takes the line that it has to say, if there is one: that it is away, that it
+// holds up whoever puts, or that it is back. There is at most one in 10 s.
 bool ht_delivery_said(struct ht_delivery *d, char *out, size_t out_len);
 
 const struct ht_link_ops *ht_delivery_ops(const struct ht_delivery *d);

@@ -67,11 +67,15 @@ struct ht_delivery {
 	char *sensor_id;
 	uint64_t run;
 	const volatile sig_atomic_t *interrupted;
+	void (*waits)(void *ctx);
+	void *waits_ctx;
 	struct ht_queue *queue; // NULL: inline
 
 	// The thread that puts. (Of the counts, too, each has its own; its thread adds to those
 	// once a turn.)
 	_Alignas(CACHE_LINE) uint64_t number; // of the last record
+	int64_t called_at; // d->waits
+	int64_t held_from, held_ns; // since when, and for how much of that, it waited for room
 
 	// Between the two. A thread that is about to wait says so, and looks once more
 	// (ht_queue_fence).
@@ -80,6 +84,7 @@ struct ht_delivery {
 	pthread_cond_t room; // the thread that puts
 	atomic_bool sleeping; // the delivery's thread, until the queue has something
 	atomic_bool waiting; // the thread that puts
+	atomic_llong held_up_until; // that one waits for most of its time: said up to then
 	atomic_bool give_up;
 	atomic_llong deadline; // of the end, on the monotonic clock; 0: it goes on
 	atomic_bool accounted, ended;
@@ -120,7 +125,7 @@ struct ht_delivery {
 	bool spool_refuses; // it could not be written last, and
 	char spool_error[256]; // why
 	// What was told.
-	bool told_away;
+	bool told_away, told_held_up;
 	int64_t told_at;
 	char verdict[1024];
 

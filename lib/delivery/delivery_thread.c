@@ -171,8 +171,8 @@ static enum ht_rc give_next(struct ht_delivery *d) {
 	return delivery_spool_busy(d) ? give_spooled(d) : give_queued(d);
 }
 
-// Some of the queue goes to the spool. False: there was none, or no room. What a disk refuses waits
-// in the queue.
+// Some of the queue goes to the spool. False: there was none, or no room. What has none, or is
+// refused by the disk, waits in the queue.
 static bool spool_some(struct ht_delivery *d) {
 	const enum ht_rc moved = delivery_spool_move_first(d);
 	unsigned n = 0;
@@ -182,10 +182,8 @@ static bool spool_some(struct ht_delivery *d) {
 		delivery_stamp(d, d->item.record, d->item.number);
 		const enum ht_rc rc
 			= moved != HT_OK ? moved : delivery_spool_put(d, d->item.record);
-		if (rc == HT_ERROR || (rc == HT_FULL && d->block))
+		if (rc != HT_OK)
 			break;
-		if (rc == HT_FULL)
-			delivery_lose(d, HT_DELIVERY_LOST_SPOOL_FULL, 1);
 		d->has_item = false;
 	}
 	if (n < TURN)
@@ -252,30 +250,67 @@ static void pause_for(struct ht_delivery *d, int64_t ns, bool queue) {
 	pthread_mutex_unlock(&d->lock);
 }
 
-// One line when it is away and one when it is back, as far as that is not too often.
-static void say(struct ht_delivery *d, int64_t now) {
-	const bool is_away = d->state != LINK_UP && d->failures > 0;
-	if (is_away == d->told_away || (d->told_at != 0 && now - d->told_at < SAY_NS))
-		return;
-	if (!is_away && d->state != LINK_UP)
-		return;
+static const char *what_of_records(const struct ht_delivery *d) {
+	if (d->spool_refuses)
+		return "wait: ";
+	if (d->spool != NULL)
+		return "go to the spool";
+	return d->block ? "wait" : "wait as far as there is room";
+}
+
+static void say_state(struct ht_delivery *d, bool is_away) {
 	const char *error = d->ops->error(d->link);
 	pthread_mutex_lock(&d->lock);
 	if (is_away)
 		snprintf(
 			d->said, sizeof(d->said), "%s; records %s%s",
-			error != NULL ? error : d->options->to,
-			d->spool_refuses   ? "wait: "
-			: d->spool != NULL ? "go to the spool"
-			: d->block	   ? "wait"
-					   : "wait as far as there is room",
+			error != NULL ? error : d->options->to, what_of_records(d),
 			d->spool_refuses ? d->spool_error : ""
 		);
 	else
 		snprintf(d->said, sizeof(d->said), "%s: is back", d->options->to);
 	d->has_said = true;
 	pthread_mutex_unlock(&d->lock);
-	d->told_away = is_away;
+}
+
+// Whoever puts records waits for this output, for too long not to be told why.
+static void say_held_up(struct ht_delivery *d) {
+	const char *error = d->state != LINK_UP ? d->ops->error(d->link) : NULL;
+	const uint64_t records = __atomic_load_n(&d->ctr[HT_DELIVERY_RECORDS], __ATOMIC_RELAXED);
+	const uint64_t lost = __atomic_load_n(&d->ctr[HT_DELIVERY_LOST], __ATOMIC_RELAXED);
+	const uint64_t there
+		= records + d->ctr[HT_DELIVERY_RECOVERED] - lost - d->ctr[HT_DELIVERY_DELIVERED];
+	pthread_mutex_lock(&d->lock);
+	snprintf(
+		d->said, sizeof(d->said), "%s%s; it holds up all others, %llu records wait for it",
+		error != NULL ? error : d->options->to,
+		error != NULL	      ? ""
+		: d->state == LINK_UP ? ": is slow"
+				      : ": no answer yet",
+		(unsigned long long)there
+	);
+	d->has_said = true;
+	pthread_mutex_unlock(&d->lock);
+}
+
+// One line when it is away, when it holds up all, and when it is back, as far as that is not too
+// often.
+static void say(struct ht_delivery *d, int64_t now) {
+	const bool is_away = d->state != LINK_UP && d->failures > 0;
+	const bool held_up = now < atomic_load_explicit(&d->held_up_until, memory_order_relaxed)
+			     && atomic_load_explicit(&d->deadline, memory_order_relaxed) == 0;
+	if (d->told_at != 0 && now - d->told_at < SAY_NS)
+		return;
+	if (is_away != d->told_away && (is_away || d->state == LINK_UP)) {
+		say_state(d, is_away);
+		d->told_away = is_away;
+		d->told_held_up = false;
+	} else if (held_up && !d->told_held_up) {
+		say_held_up(d);
+		d->told_held_up = true;
+	} else {
+		return;
+	}
 	d->told_at = now;
 }
 

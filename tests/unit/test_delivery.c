@@ -527,6 +527,84 @@ static void test_gives_up(void **state) {
 	ht_delivery_free(d);
 }
 
+// Whoever cannot wait any longer brings the end forward; what is there goes into the spool.
+static void test_end_by(void **state) {
+	(void)state;
+	for (unsigned spool = 0; spool < 2; spool++) {
+		begin_script();
+		script.settle_nothing = true;
+		struct ht_sink_options o = options(spool ? new_folder() : NULL);
+		o.linger_s = 60;
+		struct ht_delivery *d = start(&test_link, &o, true);
+		ht_delivery_end_by(d, 1); // it was not told to end
+		put(d, 1, 100);
+		UNTIL(script.given == 100)
+		script.no_room = true;
+		put(d, 101, 200);
+		ht_delivery_end(d);
+		const int64_t now_ns = (int64_t)(now() * 1e9);
+		ht_delivery_end_by(d, now_ns + 3600 * INT64_C(1000000000)); // later than it would
+		usleep(200000);
+		assert_false(ht_delivery_ended(d));
+		const double begun = now();
+		ht_delivery_end_by(d, spool ? now_ns : 0);
+		finish(d);
+		assert_true(now() - begun < 2);
+		assert_int_equal(ctr(d, HT_DELIVERY_SPOOL_LEFT), spool ? 200 : 0);
+		assert_int_equal(ctr(d, HT_DELIVERY_LOST_UNREACHABLE), spool ? 0 : 200);
+		ht_delivery_free(d);
+		if (spool)
+			remove_all(folder);
+	}
+}
+
+// The thread that puts is told why it waits, and that is the only one that there is.
+static struct {
+	struct ht_delivery *d;
+	char lines[4][512];
+	unsigned num;
+} told;
+
+static void take_lines(void *unused) {
+	(void)unused;
+	assert_true(told.num < 4);
+	if (!ht_delivery_said(told.d, told.lines[told.num], sizeof(told.lines[0])))
+		return;
+	if (strstr(told.lines[told.num++], "holds up") != NULL)
+		script.no_room = false;
+}
+
+static void test_says_that_it_holds_up(void **state) {
+	(void)state;
+	begin_script();
+	script.no_room = true;
+	const struct ht_sink_options o = options(NULL);
+	const struct ht_delivery_params p = {
+		.ops = &test_link,
+		.options = &o,
+		.kinds = HT_KIND_HELLO,
+		.threaded = true,
+		.waits = take_lines,
+	};
+	char err[512];
+	memset(&told, 0, sizeof(told));
+	assert_int_equal(ht_delivery_new(&told.d, &p, err, sizeof(err)), HT_OK);
+	assert_true(ht_delivery_start(told.d));
+	put(told.d, 1, 10000);
+	finish(told.d);
+	assert_int_equal(told.num, 1);
+	unsigned long long waiting = 0;
+	assert_int_equal(
+		sscanf(told.lines[0],
+		       "test://there: is slow; it holds up all others, %llu records wait for it",
+		       &waiting),
+		1
+	);
+	assert_in_range(waiting, 1000, 9999); // what the queue has room for
+	assert_int_equal(ctr(told.d, HT_DELIVERY_DELIVERED), 10000);
+	ht_delivery_free(told.d);
+}
+
 static void test_never_connects(void **state) {
 	(void)state;
 	begin_script();
@@ -713,12 +791,33 @@ static void test_spool_full(void **state) {
 			pthread_join(thread, NULL);
 		finish(d);
 		assert_true(ctr(d, HT_DELIVERY_SPOOL_LEFT) > 500);
-		assert_true(ctr(d, HT_DELIVERY_LOST_SPOOL_FULL) > 500);
-		if (block) // otherwise a thread that was not let run may have lost some there, too
-			assert_true(ctr(d, HT_DELIVERY_LOST_QUEUE_FULL) > 0);
+		assert_true(ctr(d, HT_DELIVERY_LOST_SPOOL_FULL) > 500); // what the queue had
+		assert_true(ctr(d, HT_DELIVERY_LOST_QUEUE_FULL) > 0);
 		ht_delivery_free(d);
 		remove_all(folder);
 	}
+}
+
+// Where the spool has no room, what comes waits in the queue, behind it.
+static void test_spool_full_and_the_queue(void **state) {
+	(void)state;
+	begin_script();
+	script.refuses_to_connect = true;
+	struct ht_sink_options o = options(new_folder());
+	o.when_full = HT_FULL_DROP;
+	o.spool_mib = 1;
+	struct ht_delivery *d = start(&test_link, &o, true);
+	for (unsigned n = 1; n <= 4000; n += 100) { // more than the spool has room for
+		put(d, n, n + 99);
+		usleep(10000);
+	}
+	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
+	script.refuses_to_connect = false;
+	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 4000)
+	finish(d);
+	expect_exactly(1, 4000);
+	ht_delivery_free(d);
+	remove_all(folder);
 }
 
 // What the window has and no more fits into the spool: that is younger than what went there.
@@ -1173,6 +1272,8 @@ int main(void) {
 		cmocka_unit_test(test_block),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_gives_up),
+		cmocka_unit_test(test_end_by),
+		cmocka_unit_test(test_says_that_it_holds_up),
 		cmocka_unit_test(test_never_connects),
 		cmocka_unit_test(test_never_settles),
 		cmocka_unit_test(test_spool_while_away),
@@ -1181,6 +1282,7 @@ int main(void) {
 		cmocka_unit_test(test_spool_too_slow),
 		cmocka_unit_test(test_spool_stalled),
 		cmocka_unit_test(test_spool_full),
+		cmocka_unit_test(test_spool_full_and_the_queue),
 		cmocka_unit_test(test_spool_of_another),
 		cmocka_unit_test(test_spool_too_small_for_window),
 		cmocka_unit_test(test_spool_order_of_next_run),
