@@ -11,6 +11,7 @@
 
 #define WINDOW_BYTES (8u << 20) // several of the longest records
 #define ROOM_WAIT_NS (100ll * HT_NS_PER_MS) // then it is looked whether waiting is over
+#define PATIENCE_NS (2ll * HT_NS_PER_S) // in all, for room behind a signal, where a spool makes it
 #define HELD_UP_NS (3ll * HT_NS_PER_S) // in which half of the time is much
 
 #define X(id, name, help) {"sink", name, help},
@@ -48,9 +49,14 @@ static void wake(struct ht_delivery *d) {
 	pthread_mutex_unlock(&d->lock);
 }
 
+static bool is_interrupted(const struct ht_delivery *d) {
+	return d->interrupted != NULL && *d->interrupted;
+}
+
+// Whoever is interrupted has some more to put, and a spool takes that as fast as a disk does.
 static bool may_wait(const struct ht_delivery *d) {
 	return d->block && !atomic_load_explicit(&d->give_up, memory_order_relaxed)
-	       && (d->interrupted == NULL || !*d->interrupted);
+	       && (!is_interrupted(d) || (d->options->spool != NULL && d->waited_ns < PATIENCE_NS));
 }
 
 // Wakes a thread that sleeps until the queue has something.
@@ -111,6 +117,7 @@ static enum ht_rc wait_for_room(struct ht_delivery *d, const struct ht_record *r
 		atomic_store_explicit(&d->waiting, false, memory_order_relaxed);
 		pthread_mutex_unlock(&d->lock);
 		const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
+		d->waited_ns += is_interrupted(d) ? now - begun : 0;
 		note_held_up(d, begun, now);
 		call_out(d, now);
 	}

@@ -75,7 +75,8 @@ struct ht_delivery_params {
 	bool successor; // takes the place of one that is ending: waits for that one's spool
 	const char *sensor_id; // NULL: files have none, and to others it is the name of the host
 	uint64_t run; // when the sensor was started, in ms since the epoch
-	// A signal handler's: nonzero ends all waiting for room. NULL: none.
+	// A signal handler's: nonzero ends all waiting for room, but for two seconds in all where a
+	// spool is to make it. NULL: none.
 	const volatile sig_atomic_t *interrupted;
 	// Called now and then by the thread that puts, while it waits for room: nobody else may ask
 	// for what there is to say (ht_delivery_said) then. NULL: nothing is called.

@@ -75,6 +75,7 @@ struct ht_delivery {
 	// once a turn.)
 	_Alignas(CACHE_LINE) uint64_t number; // of the last record
 	int64_t called_at; // d->waits
+	int64_t waited_ns; // for room, since it was interrupted
 	int64_t held_from, held_ns; // since when, and for how much of that, it waited for room
 
 	// Between the two. A thread that is about to wait says so, and looks once more

@@ -798,6 +798,39 @@ static void test_spool_full(void **state) {
 	}
 }
 
+// Behind a signal, what there is yet to put goes into the spool; for one that takes no more it is
+// not waited for long.
+static void test_interrupted_with_a_spool(void **state) {
+	(void)state;
+	static const volatile sig_atomic_t interrupted = 1;
+	for (unsigned full = 0; full < 2; full++) {
+		begin_script();
+		script.refuses_to_connect = true;
+		struct ht_sink_options o = options(new_folder());
+		o.spool_mib = full ? 1 : 64;
+		o.linger_s = 0;
+		const struct ht_delivery_params p = {
+			.ops = &test_link,
+			.options = &o,
+			.kinds = HT_KIND_HELLO,
+			.threaded = true,
+			.interrupted = &interrupted,
+		};
+		struct ht_delivery *d = NULL;
+		char err[512];
+		assert_int_equal(ht_delivery_new(&d, &p, err, sizeof(err)), HT_OK);
+		assert_true(ht_delivery_start(d));
+		const double begun = now();
+		put(d, 1, 20000); // more than the queue holds
+		assert_true(now() - begun < 10);
+		finish(d);
+		assert_int_equal(ctr(d, HT_DELIVERY_LOST) > 0, full);
+		assert_int_equal(ctr(d, HT_DELIVERY_SPOOL_LEFT) == 20000, !full);
+		ht_delivery_free(d);
+		remove_all(folder);
+	}
+}
+
 // Where the spool has no room, what comes waits in the queue, behind it.
 static void test_spool_full_and_the_queue(void **state) {
 	(void)state;
@@ -1282,6 +1315,7 @@ int main(void) {
 		cmocka_unit_test(test_spool_too_slow),
 		cmocka_unit_test(test_spool_stalled),
 		cmocka_unit_test(test_spool_full),
+		cmocka_unit_test(test_interrupted_with_a_spool),
 		cmocka_unit_test(test_spool_full_and_the_queue),
 		cmocka_unit_test(test_spool_of_another),
 		cmocka_unit_test(test_spool_too_small_for_window),
