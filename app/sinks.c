@@ -276,6 +276,7 @@ static enum ht_rc open_one(struct opening *p, struct ht_sink_options *o) {
 		.live = live,
 		.threaded = live || ops->url,
 		.successor = has_name(p->old, o->to),
+		.soon = p->old != NULL, // it runs, and what is told to reload waits
 		.sensor_id = p->o->sensor_id,
 		.run = p->o->run,
 		.interrupted = p->interrupted,

@@ -269,8 +269,9 @@ open_all(struct ht_delivery *d, const struct ht_delivery_params *p, char *err, s
 	}
 	if (d->options->spool != NULL) {
 		char why[512];
-		const enum ht_rc rc = delivery_spool_open(d, why, sizeof(why));
-		d->wants_spool = rc == HT_MORE && p->successor;
+		const enum ht_rc rc = p->soon ? delivery_spool_claim(d, why, sizeof(why))
+					      : delivery_spool_open(d, why, sizeof(why));
+		d->wants_spool = rc == HT_OK ? p->soon : rc == HT_MORE && p->successor;
 		if (rc != HT_OK && !d->wants_spool) {
 			snprintf(err, err_len, "%s: spool: %s", d->options->to, why);
 			return HT_ERROR;
@@ -334,6 +335,7 @@ void ht_delivery_free(struct ht_delivery *d) {
 	if (d->link != NULL)
 		d->ops->close(d->link);
 	ht_spool_close(d->spool);
+	ht_spool_close(d->claimed);
 	if (d->protobuf != NULL)
 		ht_protobuf_free(d->protobuf);
 	free(d->entry);

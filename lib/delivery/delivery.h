@@ -73,6 +73,7 @@ struct ht_delivery_params {
 	bool live; // where options->when_full says nothing: drop; otherwise block
 	bool threaded;
 	bool successor; // takes the place of one that is ending: waits for that one's spool
+	bool soon; // somebody waits: what its spool has is read by its thread
 	const char *sensor_id; // NULL: files have none, and to others it is the name of the host
 	uint64_t run; // when the sensor was started, in ms since the epoch
 	// A signal handler's: nonzero ends all waiting for room, but for two seconds in all where a

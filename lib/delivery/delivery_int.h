@@ -112,8 +112,9 @@ struct ht_delivery {
 	struct ht_record record; // from the window, or to be stamped
 	// The spool. While it has an entry, all records go through it.
 	struct ht_spool *spool;
+	struct ht_spool *claimed; // not read yet
 	struct ht_protobuf *protobuf;
-	bool wants_spool; // somebody else has it still
+	bool wants_spool; // it is to be read, or somebody else has it still
 	uint8_t *entry; // read from the spool, and not given
 	size_t entry_len;
 	bool has_entry;
@@ -162,7 +163,9 @@ void *delivery_run(void *delivery);
 
 // --- delivery_spool.c ---
 
-// delivery_spool_open is HT_MORE when somebody else has it.
+// delivery_spool_claim makes sure that it can be opened, and by nobody else; delivery_spool_open
+// does that where it was not done, and reads what is in it. HT_MORE: somebody else has it.
+enum ht_rc delivery_spool_claim(struct ht_delivery *d, char *err, size_t err_len);
 enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len);
 
 // delivery_spool_put appends a record, stamped. HT_FULL: there is no room. HT_ERROR: the disk

@@ -31,7 +31,7 @@ static void follow(struct ht_delivery *d) {
 	say_error(d);
 }
 
-enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len) {
+enum ht_rc delivery_spool_claim(struct ht_delivery *d, char *err, size_t err_len) {
 	const struct ht_sink_options *o = d->options;
 	const struct ht_spool_params p = {
 		.folder = o->spool,
@@ -41,6 +41,8 @@ enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len)
 			 : o->fsync == HT_FSYNC_FINISHED ? HT_SPOOL_FSYNC_SEGMENT
 							 : HT_SPOOL_FSYNC_NEVER,
 	};
+	if (d->claimed != NULL)
+		return HT_OK;
 	if (d->protobuf == NULL && (d->protobuf = ht_protobuf_new()) == NULL) {
 		snprintf(err, err_len, "no memory, or built without protobuf-c");
 		return HT_ERROR;
@@ -49,11 +51,19 @@ enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len)
 		snprintf(err, err_len, "no memory");
 		return HT_ERROR;
 	}
-	const enum ht_rc rc = ht_spool_open(&d->spool, &p, err, err_len);
-	if (rc != HT_OK) {
-		d->spool = NULL;
+	return ht_spool_claim(&d->claimed, &p, err, err_len);
+}
+
+enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len) {
+	enum ht_rc rc = delivery_spool_claim(d, err, err_len);
+	if (rc != HT_OK)
 		return rc;
-	}
+	struct ht_spool *const s = d->claimed;
+	d->claimed = NULL;
+	rc = ht_spool_load(s, err, err_len);
+	if (rc != HT_OK)
+		return rc;
+	d->spool = s;
 	follow(d);
 	if (ht_spool_error(d->spool)[0] != '\0')
 		say_error(d);

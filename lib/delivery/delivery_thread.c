@@ -515,6 +515,8 @@ static void give_verdict(struct ht_delivery *d) {
 }
 
 void delivery_close(struct ht_delivery *d) {
+	if (d->wants_spool) // what is there is to go into it
+		(void)got_spool(d, ht_clock_ns(CLOCK_MONOTONIC));
 	if (d->state == LINK_UP)
 		(void)d->ops->poll(d->link, true, 0); // what it could not send is counted next
 	// A file system may find out only when a file is closed that it has no room.

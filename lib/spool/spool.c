@@ -491,7 +491,7 @@ static void free_all(struct ht_spool *s) {
 }
 
 enum ht_rc
-ht_spool_open(struct ht_spool **out, const struct ht_spool_params *p, char *err, size_t err_len) {
+ht_spool_claim(struct ht_spool **out, const struct ht_spool_params *p, char *err, size_t err_len) {
 	struct ht_spool *s = calloc(1, sizeof(*s));
 	if (s != NULL) {
 		s->dir = s->lock = s->out = s->read.fd = -1;
@@ -512,8 +512,6 @@ ht_spool_open(struct ht_spool **out, const struct ht_spool_params *p, char *err,
 		rc = open_folder(s);
 	else
 		snprintf(s->error, sizeof(s->error), "%s: a spool without a name", p->folder);
-	if (rc == HT_OK)
-		rc = spool_recover(s);
 	if (rc != HT_OK) {
 		snprintf(err, err_len, "%s", s->error);
 		free_all(s);
@@ -523,9 +521,35 @@ ht_spool_open(struct ht_spool **out, const struct ht_spool_params *p, char *err,
 	return HT_OK;
 }
 
+enum ht_rc ht_spool_load(struct ht_spool *s, char *err, size_t err_len) {
+	const enum ht_rc rc = spool_recover(s);
+	if (rc != HT_OK) {
+		snprintf(err, err_len, "%s", s->error);
+		free_all(s);
+		return rc;
+	}
+	s->loaded = true;
+	return HT_OK;
+}
+
+enum ht_rc
+ht_spool_open(struct ht_spool **out, const struct ht_spool_params *p, char *err, size_t err_len) {
+	struct ht_spool *s;
+	enum ht_rc rc = ht_spool_claim(&s, p, err, err_len);
+	if (rc == HT_OK)
+		rc = ht_spool_load(s, err, err_len);
+	if (rc == HT_OK)
+		*out = s;
+	return rc;
+}
+
 void ht_spool_close(struct ht_spool *s) {
 	if (s == NULL)
 		return;
+	if (!s->loaded) {
+		free_all(s);
+		return;
+	}
 	(void)ht_spool_flush(s);
 	if (s->out >= 0 && s->buffered == 0)
 		finish_segment(s);

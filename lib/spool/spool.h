@@ -78,6 +78,14 @@ struct ht_spool;
 HT_MUST_USE enum ht_rc
 ht_spool_open(struct ht_spool **out, const struct ht_spool_params *p, char *err, size_t err_len);
 
+// ht_spool_claim and ht_spool_load do that in two steps. The first one is quick: the folder is
+// there, and nobody else's from now on; behind it nothing may be called but ht_spool_load or
+// ht_spool_close. The second one reads what is in it, which takes its time where that is much; but
+// for HT_OK, the spool is closed.
+HT_MUST_USE enum ht_rc
+ht_spool_claim(struct ht_spool **out, const struct ht_spool_params *p, char *err, size_t err_len);
+HT_MUST_USE enum ht_rc ht_spool_load(struct ht_spool *s, char *err, size_t err_len);
+
 // ht_spool_close flushes and writes the cursor; NULL is nothing. A caller that wants to know
 // whether all of it went to the disk calls ht_spool_flush before.
 void ht_spool_close(struct ht_spool *s);

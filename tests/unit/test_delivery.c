@@ -948,6 +948,50 @@ static void test_spool_does_not_take_the_window(void **state) {
 	remove_all(folder);
 }
 
+// Whoever waits for it to be made does not wait for its spool to be read.
+static void test_spool_read_soon(void **state) {
+	(void)state;
+	for (unsigned started = 0; started < 2; started++) {
+		begin_script();
+		script.refuses_to_connect = true;
+		struct ht_sink_options o = options(new_folder());
+		struct ht_delivery *d = start(&test_link, &o, true);
+		put(d, 1, 1000);
+		finish(d);
+		assert_int_equal(ctr(d, HT_DELIVERY_SPOOL_LEFT), 1000);
+		ht_delivery_free(d);
+		const struct ht_delivery_params p = {
+			.ops = &test_link,
+			.options = &o,
+			.kinds = HT_KIND_HELLO,
+			.threaded = true,
+			.soon = true,
+		};
+		struct ht_delivery *other;
+		char err[512];
+		assert_int_equal(ht_delivery_new(&d, &p, err, sizeof(err)), HT_OK);
+		assert_int_equal(ctr(d, HT_DELIVERY_RECOVERED), 0);
+		// It is taken all the same, and that can be told at once.
+		assert_int_equal(ht_delivery_new(&other, &p, err, sizeof(err)), HT_ERROR);
+		assert_non_null(strstr(err, "in use"));
+		put(d, 1, 10); // numbers begin anew
+		script.refuses_to_connect = false;
+		if (started)
+			assert_true(ht_delivery_start(d));
+		finish(d);
+		assert_int_equal(ctr(d, HT_DELIVERY_RECOVERED), 1000);
+		assert_int_equal(ctr(d, HT_DELIVERY_DELIVERED), 1010);
+		assert_int_equal(script.got[1000], 1);
+		script.num_got -= 10;
+		expect_exactly(1, 1000);
+		ht_delivery_free(d);
+		// One that was never started leaves what is there.
+		assert_int_equal(ht_delivery_new(&d, &p, err, sizeof(err)), HT_OK);
+		ht_delivery_free(d);
+		remove_all(folder);
+	}
+}
+
 static void let_files_have(rlim_t bytes) {
 	struct rlimit limit;
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -1314,6 +1358,7 @@ int main(void) {
 		cmocka_unit_test(test_spool_left),
 		cmocka_unit_test(test_spool_too_slow),
 		cmocka_unit_test(test_spool_stalled),
+		cmocka_unit_test(test_spool_read_soon),
 		cmocka_unit_test(test_spool_full),
 		cmocka_unit_test(test_interrupted_with_a_spool),
 		cmocka_unit_test(test_spool_full_and_the_queue),
