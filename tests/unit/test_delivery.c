@@ -737,6 +737,7 @@ static void test_spool_too_slow(void **state) {
 	assert_true(ctr(d, HT_DELIVERY_DELIVERED) < 20010 - 4000);
 	script.settle_late = 0;
 	script.slow_us = 0;
+	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 20010) // whatever the machine's pace
 	finish(d);
 	expect_exactly(1, 20010);
 	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
