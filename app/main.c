@@ -131,11 +131,54 @@ static void print_version(void) {
 	ht_crypto_free(crypto);
 }
 
+static int status_of(enum ht_rc rc) {
+	return rc == HT_OK ? EXIT_DONE : rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
+}
+
+// Files [first, first + num) over the built-in table. What is wrong is said, with its place in the
+// configuration if it is named there.
+static enum ht_rc
+load_files(struct ht_services **out, const struct options *o, unsigned first, unsigned num) {
+	const char **const files = o->services.v;
+	char err[512];
+	unsigned which;
+	const enum ht_rc rc
+		= services_load(out, num > 0 ? files + first : NULL, num, &which, err, sizeof(err));
+	if (rc == HT_OK)
+		return rc;
+	const struct ht_config_pos pos = which < num && o->loaded != NULL
+						 ? ht_config_where(o->loaded, &files[first + which])
+						 : (struct ht_config_pos){0};
+	if (pos.line > 0)
+		fprintf(stderr, "%s:%u:%u: services: %s\n", o->config, pos.line, pos.column, err);
+	else
+		fprintf(stderr, "hellotap: %s\n", err);
+	return rc;
+}
+
 // The table of services in force. False: that was said, and *status is what to end with.
 static bool load_services(struct ht_services **out, const struct options *o, int *status) {
-	enum ht_rc rc = services_load(out, o->services.v, o->services.num);
-	*status = rc == HT_OK ? EXIT_DONE : rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
+	const enum ht_rc rc = load_files(out, o, 0, o->services.num);
+	*status = status_of(rc);
 	return rc == HT_OK;
+}
+
+// What the configuration names outside is all looked at, whatever else was wrong.
+static int check(struct options *o) {
+	int status = EXIT_DONE;
+	for (unsigned i = 0; i < o->services.num; i++) {
+		struct ht_services *t;
+		const enum ht_rc rc = load_files(&t, o, i, 1);
+		if (rc == HT_OK)
+			ht_services_free(t);
+		else if (status != EXIT_USAGE)
+			status = status_of(rc);
+	}
+	if (!options_probe_outputs(o) && status == EXIT_DONE)
+		status = EXIT_FAILED;
+	if (status == EXIT_DONE)
+		printf("%s: right\n", o->config);
+	return status;
 }
 
 static int
@@ -198,14 +241,13 @@ int main(int argc, char **argv) {
 	}
 	struct ht_services *services;
 	int status;
-	if (!load_services(&services, &o, &status))
-		return status;
-	o.sensor.services = services;
-	if (o.action == ACTION_CHECK)
-		printf("%s: right\n", o.config);
-	else
+	if (o.action == ACTION_CHECK) {
+		status = check(&o);
+	} else if (load_services(&services, &o, &status)) {
+		o.sensor.services = services;
 		status = run(&o);
-	ht_services_free(services);
+		ht_services_free(services);
+	}
 	options_free(&o);
 	return status;
 }

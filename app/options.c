@@ -440,7 +440,8 @@ void options_help(void) {
 	      "with "
 	      "every\n"
 	      "                       option, its default and what it is for\n"
-	      "      --check          -c: say whether the file is right, and exit\n"
+	      "      --check          -c: say whether the file, and what it names outside, is "
+	      "right, and exit\n"
 	      "  -f, --filter 'BPF'   only frames that match (pcap-filter(7)), e.g. 'port 443'\n",
 	      stdout);
 	printf("      --snaplen N      -i: bytes kept of a frame, %u to %u (default: %u)\n"

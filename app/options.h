@@ -101,6 +101,8 @@ struct options {
 	bool outputs_given; // on the command line
 };
 
+struct ht_config_errors;
+
 // The sections of a configuration file.
 extern const struct ht_option_table options_table;
 
@@ -125,6 +127,13 @@ bool options_can_again(const struct options *o);
 // options_replace makes what it returned the new o->from_file.
 HT_MUST_USE struct options *options_again(const struct options *o);
 void options_replace(struct options *o, struct options *again);
+
+// options_check_outputs adds what is wrong with the outputs and sinks of a file.
+// options_probe_outputs looks, for --check, at the files and folders that they name, as the user
+// that the program would be, which this process is from then on. It changes nothing there. False:
+// something is wrong, which was said.
+void options_check_outputs(const struct options *o, struct ht_config_errors *e);
+HT_MUST_USE bool options_probe_outputs(struct options *o);
 
 // options_kinds sets what kinds are made, by o->asked and by what outputs say, and what follows
 // from that and o->flows for the sensor.

@@ -127,102 +127,6 @@ static void check_aggregate(const struct options *o, struct ht_config_errors *e)
 	complain(e, o, which < a->key.num ? (const void *)&a->key.v[which] : &a->key, text);
 }
 
-// Whether two outputs can only write over each other.
-static bool same_output(const struct ht_sink_options *a, const struct ht_sink_options *b) {
-	const struct ht_link_ops *ops = ht_link_of(a->to);
-	return strcmp(a->to, b->to) == 0 && strstr(a->to, ":/dev/") == NULL && ops != NULL
-	       && (!ops->url || (a->spool != NULL && b->spool != NULL));
-}
-
-// Where the option stands that an error begins with; otherwise the first.
-static const void *culprit(const struct ht_sink_options *s, const char *err) {
-	for (unsigned i = 0; i < ht_sink_options_table.num; i++) {
-		const struct ht_option *option = &ht_sink_options_table.options[i];
-		const size_t len = strlen(option->name);
-		if (strncmp(err, option->name, len) == 0 && err[len] == ':')
-			return (const char *)s + option->offset;
-	}
-	return &s->to;
-}
-
-struct outputs {
-	struct ht_sink_options *v[2 * MAX_SINKS];
-	const void *where[2 * MAX_SINKS];
-	unsigned num;
-};
-
-// Who moves a spec from -o into `to` would have a file with the options in its name.
-static bool has_options(const char *to) {
-	struct ht_sink_options *s;
-	char err[512];
-	if (ht_sink_parse(&s, to, err, sizeof(err)) != HT_OK)
-		return false;
-	const bool some = strcmp(s->to, to) != 0;
-	free(s);
-	return some;
-}
-
-static void
-check_output(const struct options *o, struct ht_config_errors *e, struct outputs *all, unsigned i) {
-	const unsigned sections = o->outputs.num;
-	struct ht_sink_options *const s = all->v[i];
-	char err[512];
-	if (i >= sections && has_options(s->to))
-		ht_config_complain(
-			e, ht_config_where(o->loaded, all->where[i]),
-			"sinks[%u].to: %s: its options stand beside it, not behind a ?",
-			i - sections, s->to
-		);
-	if (ht_sink_check(s, err, sizeof(err)) != HT_OK) {
-		if (i < sections)
-			ht_config_complain(
-				e, ht_config_where(o->loaded, all->where[i]), "outputs: %s", err
-			);
-		else
-			ht_config_complain(
-				e, ht_config_where(o->loaded, culprit(all->where[i], err)),
-				"sinks[%u].%s%s", i - sections,
-				culprit(s, err) == &s->to && strncmp(err, "to:", 3) != 0 ? "to: "
-											 : "",
-				err
-			);
-	}
-	for (unsigned k = 0; k < i; k++)
-		if (all->v[k] != NULL && same_output(s, all->v[k])) {
-			complain(
-				e, o, all->where[i],
-				i < sections ? "outputs: is there twice" : "sinks: is there twice"
-			);
-			break;
-		}
-}
-
-static void check_outputs(const struct options *o, struct ht_config_errors *e) {
-	const struct ht_sink_options *sinks = o->sinks.v;
-	struct outputs all = {0};
-	char err[512];
-	for (unsigned i = 0; i < o->outputs.num; i++, all.num++) {
-		all.where[all.num] = &o->outputs.v[i];
-		if (ht_sink_parse(&all.v[all.num], o->outputs.v[i], err, sizeof(err)) == HT_OK)
-			continue;
-		all.v[all.num] = NULL;
-		ht_config_complain(
-			e, ht_config_where(o->loaded, &o->outputs.v[i]), "outputs: %s", err
-		);
-	}
-	for (unsigned i = 0; i < o->sinks.num; i++, all.num++) {
-		all.where[all.num] = &sinks[i];
-		all.v[all.num] = ht_sink_copy(&sinks[i]);
-	}
-	if (all.num > MAX_SINKS)
-		complain(e, o, &o->sinks, "sinks: with outputs, more than 8");
-	for (unsigned i = 0; i < all.num; i++)
-		if (all.v[i] != NULL)
-			check_output(o, e, &all, i);
-	for (unsigned i = 0; i < all.num; i++)
-		free(all.v[i]);
-}
-
 // What EAL is told by options of their own, and what would end it or make it another's.
 static void check_eal(const struct options *o, struct ht_config_errors *e) {
 	static const char *const ours[] = {
@@ -260,31 +164,8 @@ static void check_all(struct options *o, struct ht_config_errors *e) {
 	check_workers(o, e);
 	check_service(o, e);
 	check_aggregate(o, e);
-	check_outputs(o, e);
+	options_check_outputs(o, e);
 	check_eal(o, e);
-}
-
-// What is wrong with a spec is told when it is opened.
-static unsigned kinds_of_spec(const struct options *o, const char *spec) {
-	struct ht_sink_options *s;
-	char err[512];
-	if (ht_sink_parse(&s, spec, err, sizeof(err)) != HT_OK)
-		return 0;
-	const unsigned kinds = ht_sink_records(s, o->asked);
-	free(s);
-	return kinds;
-}
-
-void options_kinds(struct options *o) {
-	const struct ht_sink_options *sinks = o->sinks.v;
-	o->kinds = o->outputs.num + o->sinks.num > 0 ? 0 : o->asked;
-	for (unsigned i = 0; i < o->outputs.num; i++)
-		o->kinds |= kinds_of_spec(o, o->outputs.v[i]);
-	for (unsigned i = 0; i < o->sinks.num; i++)
-		o->kinds |= ht_sink_records(&sinks[i], o->asked);
-	o->sensor.events = o->kinds & HT_KIND_EVENT;
-	if (o->kinds & (HT_KIND_FLOW | HT_KIND_AGGREGATE))
-		o->sensor.flows = o->flows == FLOWS_ALL ? HT_FLOWS_ALL : HT_FLOWS_TLS;
 }
 
 bool options_check(struct options *o) {

@@ -4,65 +4,16 @@
 
 #include "clock.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define START_AGAIN_S 5
 #define AGAIN_MIB 8 // that a delivery keeps of records that a collector may not have yet
-
-// What a file is written to: its path, or NULL for standard output and for what is no file.
-static const char *destination(const char *spec) {
-	const struct ht_link_ops *ops = ht_link_of(spec);
-	return ops != NULL && ops->url ? NULL : ht_file_path(spec);
-}
-
-static bool is_standard_output(const char *spec) {
-	const struct ht_link_ops *ops = ht_link_of(spec);
-	return ops != NULL && !ops->url && destination(spec) == NULL;
-}
-
-// Both are the same regular file. What does not exist yet is nobody's.
-static bool same_file(const char *a, const char *b) {
-	struct stat x, y;
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev
-	       && x.st_ino == y.st_ino;
-}
-
-// Whether something could be made there: the folder is.
-static bool folder_is_there(const char *path) {
-	char folder[PATH_MAX];
-	const char *const slash = strrchr(path, '/');
-	if (slash == NULL)
-		return true;
-	const int n = snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path) + 1, path);
-	return n < (int)sizeof(folder) && access(folder, F_OK) == 0;
-}
-
-// The path that a file will have which is not there yet, without links and dots.
-static bool future_path(const char *path, char out[PATH_MAX]) {
-	// glibc gives the part that is missing, which is the file when its folder is there.
-	return folder_is_there(path) && realpath(path, out) == NULL && errno == ENOENT;
-}
-
-static bool same_destination(const char *a, const char *b) {
-	char x[PATH_MAX], y[PATH_MAX];
-	return same_file(a, b) || (future_path(a, x) && future_path(b, y) && strcmp(x, y) == 0);
-}
-
-static bool is_one_of(const char *path, const struct ht_option_texts *files) {
-	for (unsigned i = 0; i < files->num; i++)
-		if (same_file(path, files->v[i]))
-			return true;
-	return false;
-}
 
 // --- lists --------------------------------------------------------------------------------------
 
@@ -119,72 +70,43 @@ enum ht_rc sinks_list_again(struct sinks_list *l, const struct sinks *k) {
 	return rc;
 }
 
-// --- what goes together -------------------------------------------------------------------------
+// --- looking before opening ---------------------------------------------------------------------
 
-// Opening a sink may empty its file: that must be no file to read.
-static bool destination_ok(const struct options *o, const char *to) {
-	const char *const path = destination(to);
-	const char *what = NULL;
-	if (path == NULL)
-		return true;
-	if (is_one_of(path, &o->inputs))
-		what = "the capture to read";
-	else if (is_one_of(path, &o->services))
-		what = "a table of services to read";
-	else if (o->config != NULL && same_file(path, o->config))
-		what = "the configuration";
-	if (what != NULL)
-		fprintf(stderr, "hellotap: %s: is %s\n", to, what);
-	return what == NULL;
+static enum ht_rc refuse(const char *to, const char *why) {
+	fprintf(stderr, "hellotap: %s: %s\n", to, why);
+	return HT_BAD;
 }
 
-static bool options_ok(const struct options *o, const struct sinks_list *l) {
+// Opening may empty a file, so all is looked at before the first one.
+static enum ht_rc look(const struct options *o, const struct sinks_list *l) {
+	char err[512];
 	for (unsigned i = 0; i < l->num; i++) {
-		char err[512];
-		const char *const to = l->v[i]->to;
-		if (!destination_ok(o, to))
-			return false;
-		const bool right = ht_sink_check(l->v[i], err, sizeof(err)) == HT_OK;
-		if (right && ht_sink_records(l->v[i], o->asked) != 0)
-			continue;
-		if (right)
-			fprintf(stderr,
-				"hellotap: %s: nothing would go there: %s has no such records as "
-				"are asked for\n",
-				to, ht_link_of(to)->name);
-		else if (ht_link_of(to) == NULL)
+		const struct ht_sink_options *s = l->v[i];
+		if (ht_sink_check(s, err, sizeof(err)) != HT_OK) {
+			if (ht_link_of(s->to) != NULL)
+				return refuse(s->to, err);
 			fprintf(stderr, "hellotap: %s\n", err);
-		else
-			fprintf(stderr, "hellotap: %s: %s\n", to, err);
-		return false;
+			return HT_BAD;
+		}
+		if (!sinks_fits(o, s, err, sizeof(err)))
+			return refuse(s->to, err);
+		for (unsigned n = 0; n < i; n++)
+			if (!sinks_differ(s, l->v[n], err, sizeof(err)))
+				return refuse(s->to, err);
 	}
-	return true;
+	return HT_OK;
 }
 
-// Two outputs that write to one file, by whatever names, would write over each other; so would two
-// to standard output, whatever that is, and two with one spool.
-static bool all_different(const struct sinks_list *l) {
+static enum ht_rc probe(const struct sinks_list *l) {
+	char err[512];
 	for (unsigned i = 0; i < l->num; i++)
-		for (unsigned n = 0; n < i; n++) {
-			const struct ht_sink_options *a = l->v[i], *b = l->v[n];
-			const char *x = destination(a->to), *y = destination(b->to);
-			x = is_standard_output(a->to) ? "/dev/stdout" : x;
-			y = is_standard_output(b->to) ? "/dev/stdout" : y;
-			if ((is_standard_output(a->to) && is_standard_output(b->to))
-			    || (x != NULL && y != NULL && same_destination(x, y))) {
-				fprintf(stderr, "hellotap: %s: writes where %s does\n", a->to,
-					b->to);
-				return false;
-			}
-			// Below its folder a spool is called as the output is.
-			if (a->spool != NULL && b->spool != NULL && strcmp(a->to, b->to) == 0
-			    && strcmp(a->spool, b->spool) == 0) {
-				fprintf(stderr, "hellotap: %s: is there twice, with one spool\n",
-					a->to);
-				return false;
-			}
+		if (ht_sink_probe(l->v[i], err, sizeof(err)) != HT_OK) {
+			// "to: " is what stands before it.
+			const char *const why = strncmp(err, "to: ", 4) == 0 ? err + 4 : err;
+			(void)refuse(l->v[i]->to, why);
+			return HT_ERROR;
 		}
-	return true;
+	return HT_OK;
 }
 
 // --- opening ------------------------------------------------------------------------------------
@@ -265,7 +187,7 @@ static enum ht_rc open_one(struct opening *p, struct ht_sink_options *o) {
 	const struct ht_link_ops *ops = ht_link_of(o->to);
 	const bool live = p->how & SINKS_LIVE;
 	char err[512];
-	o->run = p->terminal && is_standard_output(o->to) ? p->to_terminal : p->to_file;
+	o->run = p->terminal && sinks_to_stdout(o->to) ? p->to_terminal : p->to_file;
 	o->run.fields = fields_of(p, o);
 	tell_missing(p, o);
 	*s = (struct sink){.options = o, .name = o->to, .d = take_over(p, o)};
@@ -319,9 +241,10 @@ enum ht_rc sinks_open(
 	look_at_terminal(&p);
 	if (list->num == 0)
 		rc = list_parse(list, p.terminal ? "table" : "json");
-	// All is looked at first: opening may empty a file.
-	if (rc == HT_OK && !(options_ok(o, list) && all_different(list)))
-		rc = HT_BAD;
+	if (rc == HT_OK)
+		rc = look(o, list);
+	if (rc == HT_OK && old == NULL) // what is there to be taken over need not be read again
+		rc = probe(list);
 	for (; rc == HT_OK && opened < list->num; opened += rc == HT_OK)
 		rc = open_one(&p, list->v[opened]);
 	if (rc != HT_OK) {

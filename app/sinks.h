@@ -58,6 +58,23 @@ struct sinks_list {
 HT_MUST_USE enum ht_rc sinks_list(struct sinks_list *l, const struct options *o);
 HT_MUST_USE enum ht_rc sinks_list_again(struct sinks_list *l, const struct sinks *k);
 
+// sinks_fits tells whether an output goes together with what is read and with the kinds of record
+// that are asked for. False: `err` says what is wrong of it. For one that ht_sink_check found
+// right.
+bool sinks_fits(
+	const struct options *o, const struct ht_sink_options *s, char *err, size_t err_len
+);
+
+// sinks_differ: two outputs that write to one file, by whatever names, would write over each other;
+// so would two to standard output, whatever that is, and two with one spool. False: `err` says of
+// `a` what is wrong.
+bool sinks_differ(
+	const struct ht_sink_options *a, const struct ht_sink_options *b, char *err, size_t err_len
+);
+
+// sinks_to_stdout tells whether a spec means standard output.
+bool sinks_to_stdout(const char *spec);
+
 // sinks_open opens a list, or standard output where it is empty; `how` is of the two above. A
 // collector that `old` (or NULL) has open with the same options is taken over. No two of them, nor
 // a file that the options read, may be one regular file. On HT_BAD (usage) or HT_ERROR it has said

@@ -3,6 +3,7 @@
 
 #include "config.h"
 #include "delivery.h"
+#include "spool.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -400,4 +401,15 @@ enum ht_rc ht_sink_check(const struct ht_sink_options *o, char *err, size_t err_
 		return HT_BAD;
 	}
 	return m.ops->check(o, err, err_len);
+}
+
+enum ht_rc ht_sink_probe(const struct ht_sink_options *o, char *err, size_t err_len) {
+	const struct ht_link_ops *ops = ht_link_of(o->to);
+	const struct ht_spool_params p = {.folder = o->spool, .name = o->to};
+	char why[512];
+	if (o->spool != NULL && ht_spool_probe(&p, why, sizeof(why)) != HT_OK) {
+		snprintf(err, err_len, "spool: %s", why);
+		return HT_ERROR;
+	}
+	return ops->probe != NULL ? ops->probe(o, err, err_len) : HT_OK;
 }

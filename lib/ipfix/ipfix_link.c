@@ -308,6 +308,11 @@ static void close_link(struct ht_link *l) {
 	) { \
 		return check(WIRE_##KIND, o, err, err_len); \
 	} \
+	static enum ht_rc probe_##kind( \
+		const struct ht_sink_options *o, char *err, size_t err_len \
+	) { \
+		return wire_probe(WIRE_##KIND, o, err, err_len); \
+	} \
 	static enum ht_rc open_##kind( \
 		struct ht_link **out, const struct ht_sink_options *o, char *err, size_t err_len \
 	) { \
@@ -320,6 +325,7 @@ static void close_link(struct ht_link *l) {
 		.again = true, \
 		.kinds = HT_KINDS_ALL, \
 		.check = check_##kind, \
+		.probe = probe_##kind, \
 		.open = open_##kind, \
 		.connect = connect_link, \
 		.give = give, \

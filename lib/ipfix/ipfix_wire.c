@@ -130,6 +130,17 @@ wire_check(enum wire_kind kind, const struct ht_sink_options *o, char *err, size
 	return HT_OK;
 }
 
+enum ht_rc
+wire_probe(enum wire_kind kind, const struct ht_sink_options *o, char *err, size_t err_len) {
+	struct tls *tls;
+	if (kind != WIRE_TLS)
+		return HT_OK;
+	const enum ht_rc rc = tls_open(&tls, "", o, err, err_len);
+	if (rc == HT_OK)
+		tls_free(tls);
+	return rc;
+}
+
 enum ht_rc wire_open(
 	struct wire **out,
 	enum wire_kind kind,

@@ -86,6 +86,10 @@ HT_MUST_USE enum ht_rc
 ht_spool_claim(struct ht_spool **out, const struct ht_spool_params *p, char *err, size_t err_len);
 HT_MUST_USE enum ht_rc ht_spool_load(struct ht_spool *s, char *err, size_t err_len);
 
+// ht_spool_probe tells whether ht_spool_open would find or could make its folder, and makes
+// nothing. HT_ERROR: `err` gets one line. It does not look whether somebody else has it open.
+HT_MUST_USE enum ht_rc ht_spool_probe(const struct ht_spool_params *p, char *err, size_t err_len);
+
 // ht_spool_close flushes and writes the cursor; NULL is nothing. A caller that wants to know
 // whether all of it went to the disk calls ht_spool_flush before.
 void ht_spool_close(struct ht_spool *s);

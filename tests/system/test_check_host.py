@@ -182,7 +182,10 @@ class Profiles(Case):
         self.assertGreaterEqual(len(found), 6)
         for path in found:
             p = subprocess.run([PROGRAM, "-c", path, "--check"], capture_output=True, text=True, check=False)
-            self.assertEqual(p.returncode, 0, p.stderr)
+            # Nothing is wrong in them; a folder for records may be missing here.
+            self.assertIn(p.returncode, (0, 1), p.stderr)
+            for line in p.stderr.splitlines():
+                self.assertRegex(line, r":\d+:\d+: outputs: .*: folder of /var/log/hellotap/")
 
     def test_each_is_read_as_the_program_reads_it(self):
         try:
@@ -656,7 +659,7 @@ class Usage(Case):
         good, bad = os.path.join(CONFIG, "lab-vdev.yaml"), self.profile("lab-vdev.yaml", inbox_frames="63")
         self.ok(self.check(h, "--program", PROGRAM, good), "profile", f"{good} is right")
         found = self.check(h, "--program", PROGRAM, bad).of("profile")
-        self.assertEqual(found[0][:2], ("LACKS", f"{bad} is not"))
+        self.assertEqual(found[0][:2], ("LACKS", f"{bad} is not right"))
         self.assertIn("must be a number from 64", found[0][2][0])
 
     def test_this_host(self):

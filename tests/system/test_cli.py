@@ -565,6 +565,115 @@ class Outputs(unittest.TestCase):
         self.assertEqual(p.returncode, 0)
 
 
+@unittest.skipIf("configuration no" in run("--version").stdout.decode(), "built without libyaml")
+class Check(unittest.TestCase):
+    """--check: what a configuration names outside is looked at, and nothing is made or changed."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.dir)
+        os.chmod(self.dir, 0o755)
+
+    def path(self, *names):
+        return os.path.join(self.dir, *names)
+
+    def check(self, text, *args):
+        with open(self.path("c.yaml"), "w") as f:
+            f.write("interfaces: [lo]\n" + text)
+        there = sorted(os.walk(self.dir))
+        p = run("-c", self.path("c.yaml"), "--check", *args)
+        self.assertEqual(sorted(os.walk(self.dir)), there)
+        # LINE:COLUMN: what
+        return p.returncode, [line.removeprefix(self.path("c.yaml") + ":") for line in p.stderr.decode().splitlines()]
+
+    def told(self, text, *lines):
+        status, told = self.check(text)
+        self.assertEqual((status, len(told)), (1, len(lines)), told)
+        for line, start in zip(told, lines):
+            self.assertTrue(line.startswith(start), (line, start))
+
+    def test_right(self):
+        os.mkdir(self.path("out"))
+        self.assertEqual(self.check(f"""outputs: ['json:{self.path("out", "a.json")}', 'csv:{self.path("out", "b")}?rotate_s=60']
+sinks:
+- to: ipfix+tcp://localhost
+  spool: {self.path("spool")}
+- to: json:{self.path("c.json")}?x
+"""), (0, []))
+
+    def test_files(self):
+        os.mkdir(self.path("folder"))
+        self.told(f"""outputs:
+- json:{self.path("no", "a")}
+- json:{self.path("no", "b")}?rotate_s=9
+sinks:
+- to: csv:{self.path("c.yaml", "c")}
+- to: csv:{self.path("c.yaml")}
+- to: table
+  records: [hello]
+services: [{self.path("no")}]
+""", f"10:12: services: {self.path('no')}: No such file", f"3:3: outputs: json:{self.path('no', 'a')}: folder of ",
+                  f"4:3: outputs: json:{self.path('no', 'b')}: folder of ", f"6:7: sinks[0].to: {self.path('c.yaml', 'c')}: Not a directory",
+                  "7:7: sinks[1].to: is the configuration")
+        self.assertEqual(self.check(f"services: [{self.path('c.yaml')}]\n")[0], 2)  # no table of services
+
+    def test_twice(self):
+        status, told = self.check(f"outputs: ['json:{self.path('a')}']\nsinks:\n- to: csv:{self.path('.', 'a')}\n- to: json\n- to: csv:-\n")
+        self.assertEqual(status, 2)
+        self.assertEqual(told, [f"4:7: sinks[0].to: writes where json:{self.path('a')} does", "6:7: sinks[2].to: writes where json does"])
+        status, told = self.check(f"sinks:\n- to: json:{self.path('a')}?rotate_s=60\n")
+        self.assertEqual((status, told), (2, [f"3:7: sinks[0].to: json:{self.path('a')}?rotate_s=60: its options stand beside it, not behind a ?"]))
+
+    @unittest.skipIf(os.geteuid() != 0, "takes root")
+    def test_as_the_user_that_it_becomes(self):
+        with open(self.path("mine"), "w"):
+            pass
+        os.mkdir(self.path("spool"), 0o700)
+        self.told(f"""service: {{user: nobody}}
+outputs:
+- json:{self.path("mine")}
+- json:{self.path("new")}
+- json:/dev/null
+sinks:
+- to: ipfix+tcp://localhost
+  spool: {self.path("spool")}
+""", f"4:3: outputs: json:{self.path('mine')}: {self.path('mine')}: Permission denied",
+                  f"5:3: outputs: json:{self.path('new')}: folder of {self.path('new')}: cannot write there",
+                  f"9:10: sinks[0].spool: {self.path('spool')}")
+
+    def test_spools(self):
+        os.makedirs(self.path("open", "kafka%3A%2F%2Fb%2Ft"), 0o777)
+        os.chmod(self.path("open", "kafka%3A%2F%2Fb%2Ft"), 0o777)
+        if "kafka yes" not in run("--version").stdout.decode():
+            self.skipTest("built without librdkafka")
+        self.told(f"""sinks:
+- to: kafka://b/t
+  spool: {self.path("open")}
+- to: kafka://b/u
+  spool: {self.path("no", "no")}
+""", f"4:10: sinks[0].spool: {self.path('open')}/kafka%3A%2F%2Fb%2Ft: group or others may write there", f"6:10: sinks[1].spool: {self.path('no', 'no')}/")
+
+    def test_tls(self):
+        if "ipfix yes" not in run("--version").stdout.decode() or shutil.which("openssl") is None:
+            self.skipTest("built without IPFIX, or no openssl here")
+        for name in "ab":
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name,
+                            "-keyout", self.path(name + ".key"), "-out", self.path(name + ".pem")], check=True, capture_output=True)
+        subprocess.run(["openssl", "ec", "-in", self.path("a.key"), "-aes128", "-passout", "pass:open", "-out", self.path("enc.key")],
+                       check=True, capture_output=True)
+
+        def sink(**files):
+            return "sinks:\n- to: ipfix+tls://localhost\n" + "".join(f"  tls_{k}: {self.path(v)}\n" for k, v in files.items())
+        self.assertEqual(self.check(sink(ca="b.pem", cert="a.pem", key="a.key")), (0, []))
+        for files, says in (({"ca": "no.pem"}, "4:11: sinks[0].tls_ca: %s: No such file"),
+                            ({"ca": "a.key"}, "4:11: sinks[0].tls_ca: %s: no certificate"),
+                            ({"cert": "a.key", "key": "a.key"}, "4:13: sinks[0].tls_cert: %s: no PEM file of that kind"),
+                            ({"cert": "a.pem", "key": "a.pem"}, "5:12: sinks[0].tls_key: %s: "),
+                            ({"cert": "a.pem", "key": "b.key"}, "5:12: sinks[0].tls_key: %s: key values mismatch"),
+                            ({"cert": "a.pem", "key": "enc.key"}, "5:12: sinks[0].tls_key: %s: is encrypted")):
+            self.told(sink(**files), says % self.path(list(files.values())[-1 if "tls_key" in says else 0]))
+
+
 class EveryCapture(unittest.TestCase):
     """Each capture of the project, whatever is in it: the ledger balances and each sink can tell it."""
 
