@@ -44,6 +44,7 @@ void ledger_give_up(struct ledger *l, const struct sinks *k) {
 }
 
 void ledger_pipeline(struct ledger *l, const struct pipeline *p) {
+	l->has_flows = p->flows;
 	l->has_certificates = p->certificates != NULL;
 	if (l->has_certificates)
 		ht_stats_sum(

@@ -11,6 +11,7 @@
 
 struct pipeline {
 	struct sinks *sinks; // who owns the pipeline may put others here
+	bool flows; // flow records go somewhere themselves
 	struct ht_certificates *certificates; // NULL: nobody sees what is in them
 	struct ht_aggregate *aggregate; // NULL: no aggregates are wanted
 	int64_t seen_at; // when the latest record came, by CLOCK_MONOTONIC

@@ -381,6 +381,25 @@ class Outputs(unittest.TestCase):
         self.assertEqual((p.returncode, p.stdout), (2, b""))
         self.assertIn(b"csv: nothing would go there: csv has no such records", p.stderr)
 
+    def test_the_summary(self):
+        """The main numbers of what was asked for; of the outputs, where there is more to say than that a file has it all."""
+        def summary(*args):
+            p = run("-r", pcap("via-smtp.pcap"), *args)
+            return p.stderr.decode().splitlines()[1:]
+        hellos = ["1 hello complete, 0 incomplete", "1 connection with an upgrade protocol (completed 1)"]
+        self.assertEqual(summary("-o", "json:/dev/null"), hellos)
+        self.assertEqual(summary("--records", "hello,flow", "-o", "json:/dev/null"), [*hellos, "1 flow record"])
+        self.assertEqual(summary("--records", "aggregate", "-o", "json:/dev/null"),
+                         [*hellos, "1 flow record, summed up to 1 aggregate of 1 window"])
+        self.assertEqual(summary("-o", "json:/dev/null", "-o", "csv:/dev/null?records=hello"),
+                         [*hellos, "json:/dev/null: 2 records delivered", "csv:/dev/null: 1 record delivered"])
+        self.assertEqual(summary("-q", "-o", "json:/dev/null", "-o", "csv:/dev/null"), [])
+        if "kafka yes" in run("--version").stdout.decode() and "protobuf yes" in run("--version").stdout.decode():
+            to = f"kafka://localhost:1/t?linger_s=1&spool={self.dir}"
+            name = "kafka://localhost:1/t: 0 records delivered, "
+            self.assertEqual(summary("-o", to), [*hellos, name + "2 left in its spool for the next run"])
+            self.assertEqual(summary("-o", to), [*hellos, name + "2 found in its spool, 4 left in its spool for the next run"])
+
     def test_the_head_of_a_csv_file(self):
         """The fields of the kinds that go there, whatever else is made."""
         heads = {}
