@@ -416,6 +416,19 @@ void options_parse(struct options *o, int argc, char **argv) {
 		check_filter(o);
 }
 
+// A line, or more of them, each behind the column of the text.
+static void print_wrapped(const char *text) {
+	enum { COLUMN = 29, WIDTH = 100 - COLUMN };
+	while (strlen(text) > WIDTH) {
+		const char *end = memrchr(text, ' ', WIDTH + 1);
+		if (end == NULL)
+			break;
+		printf("%.*s\n%*s", (int)(end - text), text, COLUMN, "");
+		text = end + 1;
+	}
+	puts(text);
+}
+
 void options_help(void) {
 	fputs("hellotap finds every TLS, DTLS and QUIC ClientHello in a capture or on an interface "
 	      "and says what\n"
@@ -505,7 +518,8 @@ void options_help(void) {
 		const struct ht_option *d = sensor_option_of(i);
 		char name[32];
 		spell(name, d->name);
-		printf("      --%-20s %s\n", name, d->help);
+		printf("      --%-20s ", name);
+		print_wrapped(d->help);
 		printf("        %-20s   %u to %u, default %u\n", "", d->least, d->most, d->def);
 	}
 	fputs("\n"
