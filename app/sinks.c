@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #define START_AGAIN_S 5
-#define AGAIN_MIB 8 // that a delivery keeps of records that a collector may not have yet
 
 // --- lists --------------------------------------------------------------------------------------
 
@@ -258,12 +257,10 @@ enum ht_rc sinks_open(
 }
 
 uint64_t sinks_memory(const struct sinks *k) {
-	uint64_t mib = 0;
-	for (unsigned i = 0; i < k->num; i++) {
-		mib += k->v[i].options->queue_mib;
-		mib += ht_delivery_ops(k->v[i].d)->again ? AGAIN_MIB : 0;
-	}
-	return mib << 20;
+	uint64_t bytes = 0;
+	for (unsigned i = 0; i < k->num; i++)
+		bytes += ht_delivery_memory(k->v[i].options);
+	return bytes;
 }
 
 static bool waits(const struct sinks *leaving, const char *name) {

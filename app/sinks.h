@@ -88,7 +88,7 @@ HT_MUST_USE enum ht_rc sinks_open(
 	const volatile sig_atomic_t *interrupted
 );
 
-// sinks_memory is how much their queues, and what they may have to give again, can grow to.
+// sinks_memory is the most that they reserve, in bytes.
 uint64_t sinks_memory(const struct sinks *k);
 
 // sinks_start starts their threads, but for those that wait for one of the same name to end that

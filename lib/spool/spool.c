@@ -447,10 +447,6 @@ uint64_t ht_spool_count(const struct ht_spool *s) {
 	return number(s, SPOOL_COUNT);
 }
 
-uint64_t ht_spool_bytes(const struct ht_spool *s) {
-	return number(s, SPOOL_BYTES);
-}
-
 void ht_spool_stats(const struct ht_spool *s, uint64_t *total) {
 	ht_stats_sum(total, s->counters, HT_SPOOL_NUM_CTRS);
 }

@@ -132,7 +132,6 @@ void ht_spool_rewind(struct ht_spool *s);
 // --- numbers, for any thread ---
 
 uint64_t ht_spool_count(const struct ht_spool *s); // entries not settled
-uint64_t ht_spool_bytes(const struct ht_spool *s); // disk space that its segments take
 
 // ht_spool_stats adds the counters to total[HT_SPOOL_NUM_CTRS].
 void ht_spool_stats(const struct ht_spool *s, uint64_t *total);
