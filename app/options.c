@@ -281,7 +281,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 	outputs.to = &o->outputs;
 	services.to = &o->services;
 	const char *live_only = NULL, *aggregate_only = NULL;
-	bool config_seen = false;
+	bool config_seen = false, flows_given = false;
 	int c;
 	while (o->action != ACTION_USAGE
 	       && (c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
@@ -366,6 +366,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 		case OPT_FLOWS:
 			if (strcmp(optarg, "tls") != 0 && strcmp(optarg, "all") != 0)
 				usage(o, "--flows %s: tls or all was expected", optarg);
+			flows_given = true;
 			o->flows = strcmp(optarg, "all") == 0 ? FLOWS_ALL : FLOWS_TLS;
 			break;
 		case OPT_AGGREGATE_BY:
@@ -408,6 +409,8 @@ void options_parse(struct options *o, int argc, char **argv) {
 		usage(o, "%s: captures are named with -r, interfaces with -i", argv[optind]);
 	else if (aggregate_only != NULL && !(o->kinds & HT_KIND_AGGREGATE))
 		usage(o, "--%s is for aggregates: --records aggregate", aggregate_only);
+	else if (flows_given && !(o->kinds & (HT_KIND_FLOW | HT_KIND_AGGREGATE)))
+		usage(o, "--flows is for flow and aggregate records: --records flow");
 	else if (o->action == ACTION_CHECK && o->config == NULL)
 		usage(o, "--check wants a configuration: -c FILE");
 	else if (o->action == ACTION_RUN || o->action == ACTION_CHECK)

@@ -25,6 +25,47 @@ const struct ht_link_ops *ht_link_of(const char *to) {
 	return NULL;
 }
 
+// The kind that a spec without one was most likely to have, or NULL; *rest is what belongs behind
+// it.
+static const struct ht_link_ops *meant(const char *to, const char **rest) {
+	const size_t len = strcspn(to, ":=/?");
+	const char *const dot = strrchr(to, '.');
+	*rest = to + len + strspn(to + len, ":=/");
+	if (len == strlen("ipfix") && strncasecmp(to, "ipfix", len) == 0)
+		return ht_link_of("ipfix+tcp://");
+	for (const struct ht_link_ops *const *k = ht_link_kinds; *k != NULL; k++) {
+		if (strlen((*k)->name) != len || strncasecmp(to, (*k)->name, len) != 0)
+			continue;
+		if (!(*k)->url && to[len] != '\0') // a path begins behind the first one
+			*rest = to + len + 1;
+		return *k;
+	}
+	*rest = to;
+	return dot != NULL && strstr(to, "://") == NULL ? ht_link_of(dot + 1) : NULL;
+}
+
+static enum ht_rc no_kind(const char *to, char *err, size_t err_len) {
+	const char *rest;
+	const struct ht_link_ops *ops = meant(to, &rest);
+	size_t n = (size_t)snprintf(err, err_len, "%s: no such kind of output:", to);
+	if (ops != NULL && n < err_len) {
+		snprintf(
+			err + n, err_len - n, " did you mean %s%s%s?", ops->name,
+			ops->url	  ? "://"
+			: rest[0] != '\0' ? ":"
+					  : "",
+			rest
+		);
+		return HT_BAD;
+	}
+	for (unsigned i = 0; ht_link_kinds[i] != NULL && n < err_len; i++)
+		n += (size_t)snprintf(
+			err + n, err_len - n, "%s %s%s", i > 0 ? "," : "", ht_link_kinds[i]->name,
+			ht_link_kinds[i]->url ? "://" : "[:PATH]"
+		);
+	return HT_BAD;
+}
+
 // --- a spec -------------------------------------------------------------------------------------
 
 static const struct ht_option *option_of(const char *name, size_t len) {
@@ -51,6 +92,16 @@ static const char *options_in(const char *spec) {
 	const char end = mark[1 + len];
 	const bool all = end == '\0' && (len == 0 || option_of(mark + 1, len) != NULL);
 	return all || (len > 0 && (end == '=' || end == '&')) ? mark : NULL;
+}
+
+// Whether a path goes on with an option of an output behind a &: the ? was forgotten.
+static bool lacks_mark(const char *to) {
+	for (const char *p = to; (p = strchr(p, '&')) != NULL;) {
+		const size_t len = word(++p);
+		if (p[len] == '=' && option_of(p, len) != NULL)
+			return true;
+	}
+	return false;
 }
 
 // Decodes %XX in place. False: there is a % without two digits, or a zero.
@@ -204,6 +255,14 @@ static size_t list_room(void) {
 enum ht_rc
 ht_sink_parse(struct ht_sink_options **out, const char *spec, char *err, size_t err_len) {
 	const char *options = options_in(spec);
+	if (options == NULL && lacks_mark(spec)) {
+		snprintf(
+			err, err_len,
+			"%s: options stand behind a ? (if this is a name, write a ? behind it)",
+			spec
+		);
+		return HT_BAD;
+	}
 	const size_t room = list_room();
 	struct ht_sink_options *const o
 		= calloc(1, sizeof(*o) + room * sizeof(char *) + strlen(spec) + 1);
@@ -379,15 +438,8 @@ static void set(void *ctx, const char *path, const struct ht_option *o) {
 enum ht_rc ht_sink_check(const struct ht_sink_options *o, char *err, size_t err_len) {
 	struct misplaced m = {ht_link_of(o->to), NULL};
 	struct ht_sink_options defaults = {0};
-	if (m.ops == NULL) {
-		size_t n = (size_t)snprintf(err, err_len, "%s: no such kind of output:", o->to);
-		for (unsigned i = 0; ht_link_kinds[i] != NULL && n < err_len; i++)
-			n += (size_t)snprintf(
-				err + n, err_len - n, "%s %s%s", i > 0 ? "," : "",
-				ht_link_kinds[i]->name, ht_link_kinds[i]->url ? "://" : "[:PATH]"
-			);
-		return HT_BAD;
-	}
+	if (m.ops == NULL)
+		return no_kind(o->to, err, err_len);
 	if (check_kinds(o, m.ops, err, err_len) != HT_OK)
 		return HT_BAD;
 	ht_config_defaults(&ht_sink_options_table, &defaults);

@@ -323,7 +323,7 @@ class Outputs(unittest.TestCase):
         wrong = (["-o", "xml:x"], ["-o", "json:y?rotat_s=3"], ["-o", "json?rotate_s=3"], ["-o", "csv:" + first],
                  ["-o", f"csv:{self.dir}/./first"], ["-o", "csv?records=x"], ["-o", "kafka://b"], ["-o", "csv:" + self.dir],
                  ["-o", "ipfix+tls://b?tls_cert=x"], ["-o", "json", "-o", "csv:-"], ["-o", "json:" + pcap("quic-v1.pcap")],
-                 ["-f", "tcp prot 443"], ["--window", "5"])
+                 ["-f", "tcp prot 443"], ["--window", "5"], ["--flows", "all"])
         for args in wrong:
             for before in (b"full\n", None):
                 if before is not None:

@@ -1205,6 +1205,8 @@ static void test_parse(void **state) {
 		{"json:/a?b=1?", "json:/a?b=1", 16},
 		{"json:/a?b=1?queue_mib=1", "json:/a?b=1", 1},
 		{"json:/a??", "json:/a?", 16},
+		{"json:/a&b=1", "json:/a&b=1", 16}, // no option
+		{"json:/a&key=1?", "json:/a&key=1", 16},
 	};
 	for (size_t i = 0; i < HT_ARRAY_LEN(paths); i++) {
 		assert_int_equal(ht_sink_parse(&o, paths[i].spec, err, sizeof(err)), HT_OK);
@@ -1288,6 +1290,8 @@ static void test_parse_wrong(void **state) {
 		{"json?key=a&&key=b", "json?key=a&&key=b: : no option of an output; there are "},
 		{"json?key=a&spool", "json?key=a&spool: spool: wants a value: NAME=VALUE"},
 		{"json:x?compress", "json:x?compress: compress: wants a value: NAME=VALUE"},
+		{"json:x&compress=zstd", "json:x&compress=zstd: options stand behind a ? (if this "
+					 "is a name, write a ? behind it)"},
 		{"json?to=a", "json?to=a: to: no option of an output"},
 		{"json:x?rotat_mib=5",
 		 "json:x?rotat_mib=5: rotat_mib: no option of an output; did you mean rotate_mib? "
@@ -1319,6 +1323,14 @@ static void test_check(void **state) {
 		{"csv:-", NULL},
 		{"jsonx", "jsonx: no such kind of output: json[:PATH], csv[:PATH], table[:PATH]"},
 		{"json://x", NULL}, // a path
+		{"out.json", "out.json: no such kind of output: did you mean json:out.json?"},
+		{"/a/b.csv", "/a/b.csv: no such kind of output: did you mean csv:/a/b.csv?"},
+		{"JSON:/x", "JSON:/x: no such kind of output: did you mean json:/x?"},
+		{"json=x", "json=x: no such kind of output: did you mean json:x?"},
+		{"Table", "Table: no such kind of output: did you mean table?"},
+		{"kafka:b/t", "kafka:b/t: no such kind of output: did you mean kafka://b/t?"},
+		{"ipfix://h", "ipfix://h: no such kind of output: did you mean ipfix+tcp://h?"},
+		{"http://h/x.json", "http://h/x.json: no such kind of output: json[:PATH], csv"},
 		{"json?records=hello,x", "records: x: hello, event, flow, aggregate or stats was "
 					 "expected"},
 		{"json?spool=/x", "spool: not for json"},
