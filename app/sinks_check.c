@@ -89,7 +89,11 @@ bool sinks_differ(
 	const bool x_is_stdout = sinks_to_stdout(a->to), y_is_stdout = sinks_to_stdout(b->to);
 	const char *const x = x_is_stdout ? "/dev/stdout" : destination(a->to);
 	const char *const y = y_is_stdout ? "/dev/stdout" : destination(b->to);
-	if ((x_is_stdout && y_is_stdout) || (x != NULL && y != NULL && same_destination(x, y)))
+	const bool one = (x_is_stdout && y_is_stdout)
+			 || (x != NULL && y != NULL && same_destination(x, y));
+	if (one && strcmp(a->to, b->to) == 0)
+		snprintf(err, err_len, "is there twice");
+	else if (one)
 		snprintf(err, err_len, "writes where %s does", b->to);
 	// Below its folder a spool is called as the output is.
 	else if (a->spool != NULL && b->spool != NULL && strcmp(a->to, b->to) == 0 && strcmp(a->spool, b->spool) == 0)

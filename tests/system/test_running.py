@@ -180,7 +180,7 @@ sinks:
         path = self.write(text)
         p = self.call("-c", path, "--check")
         self.assertEqual(p.returncode, 2)
-        for line in ("2:11: outputs: json:/a?queue_mib=0: queue_mib=0: must be 1 to 1024\n", "4:7: sinks[0].to: writes where json:/b does\n",
+        for line in ("2:11: outputs: json:/a?queue_mib=0: queue_mib=0: must be 1 to 1024\n", "4:7: sinks[0].to: is there twice\n",
                      "6:10: sinks[1].spool: not for csv\n", "7:7: sinks[2].to: eggs:/e: no such kind of output: json",
                      "8:26: sinks[3].records: hallo: hello, event, "):
             self.assertIn(f"{path}:{line}", p.stderr)
