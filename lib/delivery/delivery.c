@@ -182,10 +182,6 @@ void ht_delivery_end_by(struct ht_delivery *d, int64_t ns) {
 			wake(d);
 }
 
-bool ht_delivery_accounted(const struct ht_delivery *d) {
-	return atomic_load_explicit(&d->accounted, memory_order_acquire);
-}
-
 bool ht_delivery_ended(const struct ht_delivery *d) {
 	return atomic_load_explicit(&d->ended, memory_order_acquire);
 }

@@ -123,10 +123,6 @@ void ht_delivery_end_by(struct ht_delivery *d, int64_t ns);
 // ht_delivery_ended tells whether all is done, and closed, since ht_delivery_end.
 bool ht_delivery_ended(const struct ht_delivery *d);
 
-// ht_delivery_accounted tells whether its counts and its verdict stay as they are: all records are
-// delivered, lost, or in the spool, and only closing is left, which may hang.
-bool ht_delivery_accounted(const struct ht_delivery *d);
-
 // ht_delivery_give_up ends all waiting for room: what finds none is lost from now on.
 void ht_delivery_give_up(struct ht_delivery *d);
 
@@ -149,8 +145,8 @@ const struct ht_link_ops *ht_delivery_ops(const struct ht_delivery *d);
 
 // --- its end ---
 
-// ht_delivery_verdict is NULL, or one line that says which records were lost and why. Wants its
-// accounts to be closed.
+// ht_delivery_verdict is NULL, or one line that says which records were lost and why. Wants it
+// to have ended.
 const char *ht_delivery_verdict(const struct ht_delivery *d);
 
 // ht_delivery_free wants it to have ended, or never to have been started. NULL is allowed.

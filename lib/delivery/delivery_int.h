@@ -88,7 +88,7 @@ struct ht_delivery {
 	atomic_llong held_up_until; // that one waits for most of its time: said up to then
 	atomic_bool give_up;
 	atomic_llong deadline; // of the end, on the monotonic clock; 0: it goes on
-	atomic_bool accounted, ended;
+	atomic_bool ended;
 	atomic_bool dead;
 	atomic_ullong turns;
 	bool has_said; // under `lock`, as is:

@@ -477,6 +477,14 @@ static void close_queue(struct ht_delivery *d) {
 	}
 }
 
+// Errors of links begin with the output's name, as the verdict does.
+static const char *without_name(const struct ht_delivery *d, const char *error) {
+	const size_t n = strlen(d->options->to);
+	return strncmp(error, d->options->to, n) == 0 && strncmp(error + n, ": ", 2) == 0
+		       ? error + n + 2
+		       : error;
+}
+
 static void give_verdict(struct ht_delivery *d) {
 	const char *error = d->ops->error(d->link);
 	const char *sep = " (";
@@ -510,7 +518,7 @@ static void give_verdict(struct ht_delivery *d) {
 		error = d->spool_error;
 	snprintf(
 		d->verdict + n, sizeof(d->verdict) - n, ")%s%s", error != NULL ? "; " : "",
-		error != NULL ? error : ""
+		error != NULL ? without_name(d, error) : ""
 	);
 }
 
@@ -527,8 +535,7 @@ void delivery_close(struct ht_delivery *d) {
 	close_queue(d);
 	delivery_spool_account(d);
 	give_verdict(d);
-	// Closing may take its time.
-	atomic_store_explicit(&d->accounted, true, memory_order_release);
+	// Closing may take its time: all that is told is in its counts by now.
 	ht_spool_close(d->spool);
 	d->spool = NULL;
 	d->ops->close(d->link);

@@ -627,7 +627,7 @@ static void test_never_connects(void **state) {
 	assert_int_equal(ctr(d, HT_DELIVERY_LOST_UNREACHABLE), 100);
 	assert_string_equal(
 		ht_delivery_verdict(d), "test://there: 100 records lost (unreachable 100); "
-					"test://there: nobody there"
+					"nobody there"
 	);
 	ht_delivery_free(d);
 }
@@ -1121,12 +1121,10 @@ static void test_hangs_in_close(void **state) {
 	struct ht_sink_options o = options(new_folder());
 	struct ht_delivery *d = start(&test_link, &o, true);
 	put(d, 1, 100);
-	assert_false(ht_delivery_accounted(d));
 	ht_delivery_end(d);
-	UNTIL(ht_delivery_accounted(d))
+	UNTIL(ctr(d, HT_DELIVERY_SPOOL_LEFT) == 100)
 	assert_false(ht_delivery_ended(d));
 	assert_true(ht_delivery_balanced(ht_delivery_count(d)));
-	assert_int_equal(ctr(d, HT_DELIVERY_SPOOL_LEFT), 100);
 	script.hangs_in_close = false;
 	finish(d);
 	ht_delivery_free(d);
