@@ -423,11 +423,13 @@ void options_parse(struct options *o, int argc, char **argv) {
 static void print_wrapped(const char *text) {
 	enum { COLUMN = 29, WIDTH = 100 - COLUMN };
 	while (strlen(text) > WIDTH) {
-		const char *end = memrchr(text, ' ', WIDTH + 1);
-		if (end == NULL)
+		int n = WIDTH;
+		while (n > 0 && text[n] != ' ')
+			n--;
+		if (n == 0)
 			break;
-		printf("%.*s\n%*s", (int)(end - text), text, COLUMN, "");
-		text = end + 1;
+		printf("%.*s\n%*s", n, text, COLUMN, "");
+		text += n + 1;
 	}
 	puts(text);
 }
