@@ -9,6 +9,7 @@
 #include "ht_config.h"
 #include "ipfix.h"
 #include "options.h"
+#include "policies.h"
 #include "privileges.h"
 #include "protobuf.h"
 #include "replay.h"
@@ -146,6 +147,31 @@ print_services(const struct options *o, void (*print)(const struct ht_services *
 	return EXIT_DONE;
 }
 
+// The policy in force, as load_services.
+static bool load_policy(struct ht_policy **out, const struct options *o, int *status) {
+	const enum ht_rc rc = policy_load(out, o->findings.policy);
+	*status = rc == HT_OK ? EXIT_DONE : rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
+	return rc == HT_OK;
+}
+
+static int
+print_findings(const struct options *o, void (*print)(const struct ht_policy *p, FILE *out)) {
+	struct ht_policy *policy;
+	int status;
+	if (!load_policy(&policy, o, &status))
+		return status;
+	print(policy, stdout);
+	ht_policy_free(policy);
+	return EXIT_DONE;
+}
+
+static void check(const struct options *o) {
+	if (o->config != NULL)
+		printf("%s: right\n", o->config);
+	if (policy_is_file(o->findings.policy))
+		printf("%s: right\n", o->findings.policy);
+}
+
 int main(int argc, char **argv) {
 	static struct options o;
 	options_parse(&o, argc, argv);
@@ -183,6 +209,10 @@ int main(int argc, char **argv) {
 		return print_services(&o, services_print);
 	case ACTION_SERVICES_MD:
 		return print_services(&o, services_print_md);
+	case ACTION_FINDINGS:
+		return print_findings(&o, policy_print);
+	case ACTION_FINDINGS_MD:
+		return print_findings(&o, policy_print_md);
 	case ACTION_OPTIONS:
 		return ht_options_example(&options_table, stdout) == HT_OK ? EXIT_DONE
 									   : EXIT_FAILED;
@@ -194,14 +224,19 @@ int main(int argc, char **argv) {
 		break;
 	}
 	struct ht_services *services;
+	struct ht_policy *policy;
 	int status;
 	if (!load_services(&services, &o, &status))
 		return status;
 	o.sensor.services = services;
-	if (o.action == ACTION_CHECK)
-		printf("%s: right\n", o.config);
-	else
-		status = run(&o);
+	if (load_policy(&policy, &o, &status)) {
+		o.policy = policy;
+		if (o.action == ACTION_CHECK)
+			check(&o);
+		else
+			status = run(&o);
+		ht_policy_free(policy);
+	}
 	ht_services_free(services);
 	options_free(&o);
 	return status;

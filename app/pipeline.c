@@ -30,7 +30,7 @@ static bool wants_certificates(const struct options *o) {
 }
 
 bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks) {
-	*p = (struct pipeline){.sinks = sinks};
+	*p = (struct pipeline){.policy = o->policy, .sinks = sinks};
 	if (wants_certificates(o)) {
 		p->certificates = ht_certificates_new(CERTIFICATES);
 		if (p->certificates == NULL) {

@@ -10,6 +10,7 @@
 #include "sinks.h"
 
 struct pipeline {
+	const struct ht_policy *policy; // for whoever puts records in; NULL: no findings
 	struct sinks *sinks; // who owns the pipeline may put others here
 	struct ht_certificates *certificates; // NULL: nobody sees what is in them
 	struct ht_aggregate *aggregate; // NULL: no aggregates are wanted

@@ -3,6 +3,7 @@
 #include "sinks.h"
 
 #include "clock.h"
+#include "policies.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -113,6 +114,8 @@ static bool destination_ok(const struct options *o, const char *to) {
 		what = "the capture to read";
 	else if (is_one_of(path, &o->services))
 		what = "a table of services to read";
+	else if (policy_is_file(o->findings.policy) && same_file(path, o->findings.policy))
+		what = "a policy to read";
 	else if (o->config != NULL && same_file(path, o->config))
 		what = "the configuration";
 	if (what != NULL)
