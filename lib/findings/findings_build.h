@@ -57,7 +57,8 @@ struct text_item {
 
 // A fact of a field: one of its values is in the set.
 struct fact {
-	uint8_t word, bit;
+	uint8_t word, bit; // while it is read, each source has a word, from WORD_FIELDS on
+	uint8_t source;
 	struct items items; // of fields; ranges are sorted and apart
 	struct token at;
 	bool at_builtin;

@@ -26,10 +26,15 @@ static uint64_t of_number(const struct numbers *n, uint32_t v) {
 }
 
 static uint64_t of_u16s(const struct numbers *n, struct ht_span s) {
-	uint64_t facts = 0;
-	for (size_t i = 0; i + 1 < s.len; i += 2)
+	uint64_t facts = 0, more = 0;
+	size_t i = 0;
+	for (; i + 3 < s.len; i += 4) {
 		facts |= of_u16(n, s.p[i], s.p[i + 1]);
-	return facts;
+		more |= of_u16(n, s.p[i + 2], s.p[i + 3]);
+	}
+	if (i + 1 < s.len)
+		facts |= of_u16(n, s.p[i], s.p[i + 1]);
+	return facts | more;
 }
 
 static uint64_t of_u24s(const struct numbers *n, struct ht_span s) {
@@ -105,12 +110,6 @@ static uint64_t of_words(const struct texts *all, const struct ht_strs *words) {
 	return facts;
 }
 
-static bool there(const struct ht_record *r, unsigned field) {
-	if (field == FIELD_COMPRESSION)
-		return r->has & HT_HAS(session_id_len);
-	return r->has >> field & 1;
-}
-
 // What is there.
 static uint64_t of_source(const struct source *s, const struct ht_record *r) {
 	const void *at = (const char *)r + s->offset;
@@ -149,26 +148,36 @@ static uint64_t of_source(const struct source *s, const struct ht_record *r) {
 
 // --- predicates ---------------------------------------------------------------------------------
 
-// Assigned types are below 64, but for a few.
-static bool extension_twice(struct ht_span s) {
-	uint64_t low = 0;
-	uint16_t high[64];
+// Looks at all pairs, of the first ones.
+static bool extension_is_twice(struct ht_span s) {
+	uint16_t before[128];
 	unsigned num = 0;
 	for (size_t i = 0; i + 1 < s.len; i += 2) {
 		const uint16_t type = ht_be16(s.p + i);
-		if (HT_LIKELY(type < 64)) {
-			if (low >> type & 1)
+		if (ht_is_grease(type))
+			continue;
+		for (unsigned k = 0; k < num; k++)
+			if (before[k] == type)
 				return true;
-			low |= (uint64_t)1 << type;
-		} else if (!ht_is_grease(type)) {
-			for (unsigned k = 0; k < num; k++)
-				if (high[k] == type)
-					return true;
-			if (num < HT_ARRAY_LEN(high))
-				high[num++] = type;
-		}
+		if (num < HT_ARRAY_LEN(before))
+			before[num++] = type;
 	}
 	return false;
+}
+
+// Assigned types are below 64, but for a few. When as many bits are set as there are types, all
+// differ; no branch depends on an order that clients shuffle.
+static bool extension_twice(struct ht_span s) {
+	uint64_t low = 0, high = 0;
+	for (size_t i = 0; i + 1 < s.len; i += 2) {
+		const uint32_t type = ht_be16(s.p + i);
+		const uint32_t spread = type < 64 ? type : type * 0x9e3779b1u >> 26;
+		const uint64_t bit = (uint64_t)1 << spread;
+		low |= type < 64 ? bit : 0;
+		high |= type < 64 ? 0 : bit;
+	}
+	const unsigned bits = (unsigned)(__builtin_popcountll(low) + __builtin_popcountll(high));
+	return bits < s.len / 2 && extension_is_twice(s);
 }
 
 static bool psk_not_last(struct ht_span s) {
@@ -232,12 +241,11 @@ find_known(const struct ht_policy *p, const struct ht_record *r, uint64_t known[
 		known[WORD_PREDICATES] |= FACT(SNI_IS_IP) | FACT(SNI_INVALID);
 	if (r->has & HT_HAS(key_share_groups) && r->has & HT_HAS(groups))
 		known[WORD_PREDICATES] |= FACT(SHARE_WITHOUT_GROUP);
-	for (unsigned i = 0; i < p->num_sources; i++) {
-		const struct source *s = &p->source[i];
-		const bool all = s->always_known
-				 || (there(r, s->field) && s->field != HT_FIELD_extensions);
-		known[WORD_FIELDS + i] = all ? UINT64_MAX : 0;
-	}
+	for (unsigned w = WORD_FIELDS; w < p->num_words; w++)
+		known[w] = 0;
+	for (const struct source *s = p->source; s < p->source + p->num_sources; s++)
+		if ((known[s->has_word] >> s->has_bit & 1) && s->field != HT_FIELD_extensions)
+			known[s->word] |= s->facts;
 }
 
 static inline bool
@@ -268,23 +276,24 @@ void ht_findings_fill(const struct ht_policy *p, struct ht_record *r) {
 	if (p == NULL || ht_record_kind(r) != HT_KIND_HELLO)
 		return;
 	const bool whole = r->has & HT_HAS(complete) && r->complete;
-	const unsigned num_words = WORD_FIELDS + p->num_sources;
 	facts[WORD_HAS_LOW] = (uint64_t)r->has;
 	facts[WORD_HAS_HIGH] = (uint64_t)(r->has >> 64);
 	facts[WORD_PREDICATES] = p->predicates != 0 ? predicates(p, r, whole) : 0;
-	for (unsigned i = 0; i < p->num_sources; i++)
-		facts[WORD_FIELDS + i]
-			= there(r, p->source[i].field) ? of_source(&p->source[i], r) : 0;
+	for (unsigned w = WORD_FIELDS; w < p->num_words; w++)
+		facts[w] = 0;
+	for (const struct source *s = p->source; s < p->source + p->num_sources; s++)
+		if (facts[s->has_word] >> s->has_bit & 1)
+			facts[s->word] |= of_source(s, r);
 	const uint64_t *may = facts; // what may hold
 	if (HT_UNLIKELY(!whole)) {
 		find_known(p, r, unknown);
-		for (unsigned i = 0; i < num_words; i++)
+		for (unsigned i = 0; i < p->num_words; i++)
 			unknown[i] = facts[i] | ~unknown[i];
 		may = unknown;
 	}
 	const unsigned free_terms = p->first_term[MAX_FACTS];
 	uint64_t found = terms(p, free_terms, p->num_terms, facts, may);
-	for (unsigned w = 0; w < num_words; w++)
+	for (unsigned w = 0; w < p->num_words; w++)
 		for (uint64_t keys = facts[w] & p->keys[w]; keys != 0; keys &= keys - 1) {
 			const unsigned fact = 64 * w + (unsigned)__builtin_ctzll(keys);
 			found |= terms(p, p->first_term[fact], p->first_term[fact + 1], facts, may);

@@ -6,8 +6,8 @@
 
 #include "findings.h"
 
-// Words of facts: which fields are there (as `has` of the record), the predicates, then one for
-// each field that is compared.
+// Words of facts: which fields are there (as `has` of the record), the predicates, then those of
+// fields that are compared.
 enum { WORD_HAS_LOW, WORD_HAS_HIGH, WORD_PREDICATES, WORD_FIELDS };
 #define MAX_WORDS (WORD_FIELDS + HT_POLICY_FIELDS_MAX)
 #define MAX_FACTS (MAX_WORDS * 64)
@@ -117,10 +117,13 @@ static inline unsigned text_chain(const uint8_t *p, size_t len, bool fold) {
 	return (unsigned)(len * 5 + (p[0] | bit) * 3 + (p[len - 1] | bit)) % TEXT_CHAINS;
 }
 
+// Sources share words: as many as their facts have room for.
 struct source {
+	uint64_t facts; // those of its word that are its own
+	uint8_t word;
+	uint8_t has_word, has_bit; // where it is known that it is there
 	uint8_t field;
 	uint8_t kind; // enum kind
-	bool always_known; // it is no part of the hello: an incomplete one has it, too
 	uint16_t offset; // in struct ht_record
 	struct numbers *numbers; // one of these
 	struct texts *texts;
@@ -140,8 +143,9 @@ struct term {
 };
 
 struct ht_policy {
-	struct source source[HT_POLICY_FIELDS_MAX]; // of the words from WORD_FIELDS on
+	struct source source[HT_POLICY_FIELDS_MAX];
 	unsigned num_sources;
+	unsigned num_words;
 	uint64_t predicates; // that are used
 	ht_fieldset of_connection; // fields that an incomplete hello has like any other
 	// Terms, by the fact that each looks at first: one that is seldom there. Those that want

@@ -301,7 +301,7 @@ static uint16_t fixed_fact(struct build *b, const struct token *at, unsigned wor
 	for (uint32_t i = 0; i < b->num_facts; i++)
 		if (b->fact[i].word == word && b->fact[i].bit == bit)
 			return add_node(b, NODE_FACT, (uint16_t)i, 0);
-	return add_fact(b, &(struct fact){(uint8_t)word, (uint8_t)bit, {0}, *at, false});
+	return add_fact(b, &(struct fact){.word = (uint8_t)word, .bit = (uint8_t)bit, .at = *at});
 }
 
 static uint16_t has_fact(struct build *b, const struct token *at, unsigned field) {
@@ -324,7 +324,6 @@ static unsigned word_of(struct build *b, const struct token *at, unsigned field)
 	p->source[p->num_sources] = (struct source){
 		.field = (uint8_t)field,
 		.kind = (uint8_t)field_kind(field, &hidden),
-		.always_known = !field_of_hello(field),
 		.offset = field == FIELD_COMPRESSION ? offsetof(struct ht_record, compression)
 						     : ht_fields[field].offset,
 	};
@@ -386,7 +385,13 @@ field_fact(struct build *b, const struct token *at, unsigned field, struct items
 		complain(b, at, "more than 64 different comparisons of one field");
 		return NO_NODE;
 	}
-	const struct fact f = {(uint8_t)word, b->facts_of[word]++, items, *at, false};
+	const struct fact f = {
+		.word = (uint8_t)word,
+		.bit = b->facts_of[word]++,
+		.source = (uint8_t)(word - WORD_FIELDS),
+		.items = items,
+		.at = *at,
+	};
 	return add_fact(b, &f);
 }
 

@@ -53,30 +53,26 @@ bool sni_is_ip(struct ht_span name) {
 	return (last < 'g' || last > 'z') && (is_ipv4(name) || is_ipv6(name));
 }
 
-enum { DOT = 1, LDH, HYPHEN }; // what a byte is; 0: nothing that belongs there
-
-static const uint8_t what[256] = {
-	['.'] = DOT,	     ['-'] = HYPHEN,	  ['_'] = LDH,
-	['0' ... '9'] = LDH, ['a' ... 'z'] = LDH, ['A' ... 'Z'] = LDH,
+// Of a label: RFC 5890 2.3.1, and underscores.
+static const bool is_ldh[256] = {
+	['-'] = true,	      ['_'] = true,	    ['0' ... '9'] = true,
+	['a' ... 'z'] = true, ['A' ... 'Z'] = true,
 };
 
 bool sni_is_invalid(struct ht_span name) {
-	uint8_t before = DOT; // a label begins
-	size_t label = 0;
 	if (name.len > NAME_MAX_LEN)
 		return true;
-	for (size_t i = 0; i < name.len; i++) {
-		const uint8_t now = what[name.p[i]];
-		if (HT_LIKELY(now == LDH && before == LDH))
+	for (size_t begin = 0, i = 0;; i++) {
+		if (i < name.len && is_ldh[name.p[i]])
 			continue;
-		if (now == 0 || (now == DOT && before != LDH) || (now == HYPHEN && before == DOT))
+		if (i < name.len && name.p[i] != '.')
 			return true;
-		if (now == DOT || before == DOT) {
-			if (now == DOT && i - label > LABEL_MAX_LEN)
-				return true;
-			label = now == DOT ? i + 1 : label;
-		}
-		before = now;
+		// A label ends. An empty name has an empty one.
+		if (i == begin || i - begin > LABEL_MAX_LEN || name.p[begin] == '-'
+		    || name.p[i - 1] == '-')
+			return true;
+		if (i == name.len)
+			return false;
+		begin = i + 1;
 	}
-	return before != LDH || name.len - label > LABEL_MAX_LEN; // an empty one, too
 }

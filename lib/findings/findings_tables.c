@@ -7,6 +7,40 @@
 
 #define NUMBERS 65536u
 
+// --- places of facts ----------------------------------------------------------------------------
+
+static bool of_source(const struct fact *f, unsigned source) {
+	return f->word >= WORD_FIELDS && f->source == source;
+}
+
+// Each source goes to the first word that has room for its facts.
+static void place_facts(struct build *b) {
+	struct ht_policy *p = b->policy;
+	unsigned used[MAX_WORDS] = {0};
+	p->num_words = WORD_FIELDS;
+	for (unsigned i = 0; i < p->num_sources; i++) {
+		const unsigned num = b->facts_of[WORD_FIELDS + i];
+		struct source *s = &p->source[i];
+		unsigned w = WORD_FIELDS;
+		while (used[w] + num > 64)
+			w++;
+		const unsigned field
+			= s->field == FIELD_COMPRESSION ? HT_FIELD_session_id_len : s->field;
+		s->word = (uint8_t)w;
+		s->has_word = (uint8_t)(WORD_HAS_LOW + field / 64);
+		s->has_bit = (uint8_t)(field % 64);
+		s->facts = (num < 64 ? ((uint64_t)1 << num) - 1 : UINT64_MAX) << used[w];
+		for (uint32_t k = 0; k < b->num_facts; k++)
+			if (of_source(&b->fact[k], i)) {
+				b->fact[k].word = (uint8_t)w;
+				b->fact[k].bit = (uint8_t)(b->fact[k].bit + used[w]);
+			}
+		used[w] += num;
+		if (w >= p->num_words)
+			p->num_words = w + 1;
+	}
+}
+
 // --- numbers ------------------------------------------------------------------------------------
 
 static void at_fact(struct build *b, const struct fact *f) {
@@ -15,10 +49,10 @@ static void at_fact(struct build *b, const struct fact *f) {
 }
 
 // Facts of each number of 16 bits, by way of the ranges.
-static void spread(const struct build *b, uint64_t *facts, unsigned word) {
+static void spread(const struct build *b, uint64_t *facts, unsigned source) {
 	for (uint32_t i = 0; i < b->num_facts; i++) {
 		const struct fact *f = &b->fact[i];
-		if (f->word != word)
+		if (!of_source(f, source))
 			continue;
 		for (uint32_t k = 0; k < f->items.num; k++) {
 			const struct range r = b->range[f->items.first + k];
@@ -61,13 +95,13 @@ static bool make_pages(struct numbers *n, const uint64_t *facts) {
 	return true;
 }
 
-static bool make_high(const struct build *b, struct numbers *n, unsigned word) {
+static bool make_high(const struct build *b, struct numbers *n, unsigned source) {
 	n->high = calloc(b->num_ranges + 1, sizeof(n->high[0]));
 	if (n->high == NULL)
 		return false;
 	for (uint32_t i = 0; i < b->num_facts; i++) {
 		const struct fact *f = &b->fact[i];
-		for (uint32_t k = 0; f->word == word && k < f->items.num; k++) {
+		for (uint32_t k = 0; of_source(f, source) && k < f->items.num; k++) {
 			struct range r = b->range[f->items.first + k];
 			if (r.last < NUMBERS)
 				continue;
@@ -80,26 +114,27 @@ static bool make_high(const struct build *b, struct numbers *n, unsigned word) {
 	return true;
 }
 
-static const struct fact *last_fact(const struct build *b, unsigned word) {
+static const struct fact *last_fact(const struct build *b, unsigned source) {
 	const struct fact *last = NULL;
 	for (uint32_t i = 0; i < b->num_facts; i++)
-		if (b->fact[i].word == word)
+		if (of_source(&b->fact[i], source))
 			last = &b->fact[i];
 	return last;
 }
 
-static void make_numbers(struct build *b, struct source *s, unsigned word, uint64_t *facts) {
+static void make_numbers(struct build *b, unsigned source, uint64_t *facts) {
+	struct source *s = &b->policy->source[source];
 	struct numbers *n = s->numbers = calloc(1, sizeof(*n));
-	if (n == NULL || (n->classes = calloc(256, 256)) == NULL || !make_high(b, n, word)) {
+	if (n == NULL || (n->classes = calloc(256, 256)) == NULL || !make_high(b, n, source)) {
 		b->no_memory = true;
 		return;
 	}
 	memset(facts, 0, NUMBERS * sizeof(facts[0]));
-	spread(b, facts, word);
+	spread(b, facts, source);
 	for (uint32_t v = 0x0a0a; s->kind == KIND_U16S && v < NUMBERS; v += 0x1010)
 		facts[v] = 0; // RFC 8701
 	if (!make_pages(n, facts)) {
-		const struct fact *f = last_fact(b, word);
+		const struct fact *f = last_fact(b, source);
 		at_fact(b, f);
 		complain(
 			b, &f->at, "the sets that %s is compared with overlap in too many ways",
@@ -120,11 +155,12 @@ static struct text *find(struct texts *all, unsigned num, const struct text_item
 	return NULL;
 }
 
-static void make_texts(struct build *b, struct source *s, unsigned word) {
+static void make_texts(struct build *b, unsigned source) {
+	struct source *s = &b->policy->source[source];
 	struct texts *all = s->texts = calloc(1, sizeof(*all));
 	unsigned num = 0;
 	for (uint32_t i = 0; i < b->num_facts; i++)
-		num += b->fact[i].word == word ? b->fact[i].items.num : 0;
+		num += of_source(&b->fact[i], source) ? b->fact[i].items.num : 0;
 	if (all == NULL || (all->text = calloc(num + 1, sizeof(all->text[0]))) == NULL) {
 		b->no_memory = true;
 		return;
@@ -133,7 +169,7 @@ static void make_texts(struct build *b, struct source *s, unsigned word) {
 	num = 0;
 	for (uint32_t i = 0; i < b->num_facts; i++) {
 		const struct fact *f = &b->fact[i];
-		for (uint32_t k = 0; f->word == word && k < f->items.num; k++) {
+		for (uint32_t k = 0; of_source(f, source) && k < f->items.num; k++) {
 			const struct text_item *item = &b->text[f->items.first + k];
 			struct text *t = find(all, num, item);
 			if (t == NULL) {
@@ -166,7 +202,7 @@ static unsigned rarity(const struct ht_policy *p, const struct fact *f) {
 		return f->bit == PREDICATE_COMPLETE ? 0 : 8;
 	if (f->word < WORD_FIELDS)
 		return 1;
-	const struct source *s = &p->source[f->word - WORD_FIELDS];
+	const struct source *s = &p->source[f->source];
 	switch ((enum kind)s->kind) {
 	case KIND_TEXT:
 		return 7;
@@ -254,12 +290,13 @@ static void make_terms(struct build *b) {
 void policy_tables(struct build *b) {
 	struct ht_policy *p = b->policy;
 	uint64_t *facts = malloc(NUMBERS * sizeof(facts[0]));
+	place_facts(b);
 	b->no_memory = facts == NULL;
 	for (unsigned i = 0; i < p->num_sources && !b->no_memory; i++)
 		if (kind_is_text((enum kind)p->source[i].kind) && p->source[i].kind != KIND_VERSION)
-			make_texts(b, &p->source[i], WORD_FIELDS + i);
+			make_texts(b, i);
 		else
-			make_numbers(b, &p->source[i], WORD_FIELDS + i, facts);
+			make_numbers(b, i, facts);
 	free(facts);
 	b->skipping = false;
 	if (!b->no_memory && b->rep->num == 0)
