@@ -78,7 +78,11 @@ static void take_text(struct lexer *l, struct token *t, struct ht_span left) {
 			take(l, t, TOKEN_TEXT, i + 1);
 			return;
 		}
-		if (left.p[i] == '\\' && i + 1 < left.len && left.p[i + 1] != '\n')
+		if (left.p[i] < 0x20 && left.p[i] != '\t') {
+			wrong(l, t, i + 1, "a control character in a text is written \\xNN");
+			return;
+		}
+		if (left.p[i] == '\\' && i + 1 < left.len && left.p[i + 1] >= 0x20)
 			i++;
 	}
 	const uint8_t *end = memchr(left.p, '\n', left.len);

@@ -46,8 +46,9 @@ static const uint16_t some_groups[]
 	= {0x001d, 0x0017, 0x0018, 0x11ec, 0x6399, 0x0a0a, 0x2a2a, 0x0100, 0x0201};
 static const uint16_t some_versions[] = {0x0304, 0x0303, 0x0302, 0x7f1c, 0xfefd, 0xfefc, 0x0a0a};
 static const uint16_t some_legacy[] = {0x0303, 0x0301, 0x0300, 0xfefd, 0x0304};
-static const char *const some_services[] = {"https", "smtp",  "imaps",	"mssql",      "postgresql",
-					    "ldaps", "nntps", "radsec", "xmpp-client"};
+static const char *const some_services[]
+	= {"openvpn",	 "docker", "https", "smtp",   "imaps",	    "mssql",
+	   "postgresql", "ldaps",  "nntps", "radsec", "xmpp-client"};
 static const char *const some_alpn[]
 	= {"h2",	 "http/1.1",   "h3",	     "h3-29", "imap", "tds/8.0",
 	   "postgresql", "acme-tls/1", "radius/1.1", "nntp",  "x",    "spdy/3.1"};
@@ -432,7 +433,9 @@ static enum tri alpn_port_mismatch(const struct ht_record *r) {
 		radius = ALPN(r, "radius/1.0", "radius/1.1");
 	if (!HAS(r, service))
 		return NO;
-	enum tri out = both(web, not(IS(r, service, "https", "https-alt", "http", "http-alt")));
+	enum tri out
+		= both(web, not(IS(r, service, "https", "https-alt", "http", "http-alt", "docker",
+				   "kubernetes", "elasticsearch", "prometheus")));
 	out = either(
 		out, both(mail, not(IS(r, service, "smtp", "smtps", "submission", "imap", "imaps",
 				       "pop3", "pop3s", "sieve")))
@@ -1194,6 +1197,8 @@ static void faults(void **state) {
 		{"finding x info when sni = \"a",
 		 "1:27: the text has no \" at its end; it must stand "
 		 "on the same line"},
+		{"finding x info when sni = \"a\x01\"",
+		 "1:27: a control character in a text is written \\xNN"},
 		{"finding x info when sni = \"a\\q\"",
 		 "1:27: behind \\ comes \", \\, * or x with two hexadecimal digits: \\x0a"},
 		{"finding x info when ciphers any @rc4", "1:33: there is no set @rc4 above"},
