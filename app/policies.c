@@ -79,7 +79,7 @@ static const char head[]
 	  "client that\n"
 	  "sent it. A hello in which nothing is found has no such field. The flow record of a "
 	  "connection has\n"
-	  "what was found in its first hello. What is found, under which name, is ruled by a "
+	  "what was found in the hello that it tells of. What is found, and its name, is ruled by a "
 	  "policy: a text\n"
 	  "file. One is built into the program and is in force if nothing else is said; it lies "
 	  "in\n"

@@ -249,7 +249,7 @@ class Clients(unittest.TestCase):
             ({"version_old"}, (*name, "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")),
             ({"version_downgrade_scsv"}, (*name, "-tls1_2", "-fallback_scsv")),
             ({"no_forward_secrecy"}, (*name, "-tls1_2", "-cipher", "AES128-SHA")),
-            ({"cipher_null", "cipher_anon"}, (*name, "-tls1_2", *weak)),
+            ({"cipher_null", "cipher_anon", "cipher_md5"}, (*name, "-tls1_2", *weak)),
             ({"cipher_null"}, (*name, "-tls1_2", "-cipher", "ECDHE-RSA-NULL-SHA@SECLEVEL=0")),
             ({"cipher_anon"}, (*name, "-tls1_2", "-cipher", "ADH@SECLEVEL=0")),
             ({"acme_tls_alpn"}, (*name, "-alpn", "acme-tls/1")),
@@ -313,10 +313,10 @@ class Policies(unittest.TestCase):
             self.skipTest("no configuration files")
         self.assertEqual((p.stdout.decode(), p.stderr), (f"{config}: right\n{path}: right\n", b""))
         self.assertEqual([r["findings"] for r in hellos(self.capture, "-c", config)], [["mine"]])
-        self.policy("finding mine info when has sin\n")
+        self.policy("finding mine info when has snii\n")
         p = run("-c", config, "--check")
         self.assertEqual((p.returncode, p.stdout), (2, b""))
-        self.assertEqual(p.stderr.decode(), f"hellotap: {path}:1:28: there is no field sin; did you mean sni?\n")
+        self.assertEqual(p.stderr.decode(), f"hellotap: {path}:1:28: there is no field snii; did you mean sni?\n")
 
     def test_faults(self):
         path = self.policy("set @a = 1\nfinding x info when ciphers any @b\nfinding y info when psk and\n")
@@ -330,6 +330,7 @@ class Policies(unittest.TestCase):
         self.assertIn(b"none: No such file", p.stderr)
         path = self.policy("include default finding no_sni info when has sni")
         self.assertIn(b"there is a finding no_sni above; 'drop' that first", run("--policy", path, "--check").stderr)
+        path = self.policy("include default")
         self.assertIn(b"is a policy to read", run("--policy", path, "-r", self.capture, "-o", "json:" + path).stderr)
 
     def test_printed(self):
