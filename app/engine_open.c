@@ -59,6 +59,7 @@ static bool make_workers(struct engine *e) {
 		for (unsigned k = 0; k < i; k++)
 			if (w->cpu >= 0 && e->workers[k].cpu == w->cpu)
 				engine_say(e, "workers %u and %u share CPU %d", k, i, w->cpu);
+		w->policy = o->policy;
 		w->seccomp = o->service.seccomp;
 		w->no_rights = o->service.user != NULL;
 		for (unsigned k = 0; k < MAX_INTERFACES; k++)

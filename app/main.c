@@ -9,6 +9,7 @@
 #include "ht_config.h"
 #include "ipfix.h"
 #include "options.h"
+#include "policies.h"
 #include "privileges.h"
 #include "protobuf.h"
 #include "replay.h"
@@ -163,6 +164,13 @@ static bool load_services(struct ht_services **out, const struct options *o, int
 	return rc == HT_OK;
 }
 
+// The policy in force, as load_services.
+static bool load_policy(struct ht_policy **out, const struct options *o, int *status) {
+	const enum ht_rc rc = policy_load(out, o->findings.policy);
+	*status = status_of(rc);
+	return rc == HT_OK;
+}
+
 // What the configuration names outside is all looked at, whatever else was wrong.
 static int check(struct options *o) {
 	int status = EXIT_DONE;
@@ -174,10 +182,18 @@ static int check(struct options *o) {
 		else if (status != EXIT_USAGE)
 			status = status_of(rc);
 	}
-	if (!options_probe_outputs(o) && status == EXIT_DONE)
+	struct ht_policy *policy;
+	int of_policy;
+	if (load_policy(&policy, o, &of_policy))
+		ht_policy_free(policy);
+	else if (status != EXIT_USAGE)
+		status = of_policy;
+	if (o->config != NULL && !options_probe_outputs(o) && status == EXIT_DONE)
 		status = EXIT_FAILED;
-	if (status == EXIT_DONE)
+	if (status == EXIT_DONE && o->config != NULL)
 		printf("%s: right\n", o->config);
+	if (status == EXIT_DONE && policy_is_file(o->findings.policy))
+		printf("%s: right\n", o->findings.policy);
 	return status;
 }
 
@@ -189,6 +205,17 @@ print_services(const struct options *o, void (*print)(const struct ht_services *
 		return status;
 	print(services, stdout);
 	ht_services_free(services);
+	return EXIT_DONE;
+}
+
+static int
+print_findings(const struct options *o, void (*print)(const struct ht_policy *p, FILE *out)) {
+	struct ht_policy *policy;
+	int status;
+	if (!load_policy(&policy, o, &status))
+		return status;
+	print(policy, stdout);
+	ht_policy_free(policy);
 	return EXIT_DONE;
 }
 
@@ -229,6 +256,10 @@ int main(int argc, char **argv) {
 		return print_services(&o, services_print);
 	case ACTION_SERVICES_MD:
 		return print_services(&o, services_print_md);
+	case ACTION_FINDINGS:
+		return print_findings(&o, policy_print);
+	case ACTION_FINDINGS_MD:
+		return print_findings(&o, policy_print_md);
 	case ACTION_OPTIONS:
 		return ht_options_example(&options_table, stdout) == HT_OK ? EXIT_DONE
 									   : EXIT_FAILED;
@@ -240,12 +271,17 @@ int main(int argc, char **argv) {
 		break;
 	}
 	struct ht_services *services;
+	struct ht_policy *policy;
 	int status;
 	if (o.action == ACTION_CHECK) {
 		status = check(&o);
 	} else if (load_services(&services, &o, &status)) {
 		o.sensor.services = services;
-		status = run(&o);
+		if (load_policy(&policy, &o, &status)) {
+			o.policy = policy;
+			status = run(&o);
+			ht_policy_free(policy);
+		}
 		ht_services_free(services);
 	}
 	options_free(&o);

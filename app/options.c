@@ -5,6 +5,7 @@
 #include "config.h"
 #include "delivery.h"
 #include "ht_config.h"
+#include "policies.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -29,6 +30,8 @@ enum {
 	OPT_JA4_R,
 	OPT_SERVICES,
 	OPT_SERVICES_TABLE,
+	OPT_POLICY,
+	OPT_FINDINGS,
 	OPT_SNAPLEN,
 	OPT_BUFFER_MIB,
 	OPT_IMMEDIATE,
@@ -223,7 +226,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 	static struct list interfaces = {.max = MAX_INTERFACES, .what = "interfaces"};
 	static struct list outputs = {.max = MAX_SINKS, .what = "outputs"};
 	static struct list services = {.max = MAX_SERVICES, .what = "files of services"};
-	static struct option longs[NUM_SENSOR_OPTIONS + 34] = {
+	static struct option longs[NUM_SENSOR_OPTIONS + 36] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check", no_argument, NULL, OPT_CHECK},
 		{"options", optional_argument, NULL, OPT_OPTIONS},
@@ -250,6 +253,8 @@ void options_parse(struct options *o, int argc, char **argv) {
 		{"ja4-r", no_argument, NULL, OPT_JA4_R},
 		{"services", required_argument, NULL, OPT_SERVICES},
 		{"services-table", optional_argument, NULL, OPT_SERVICES_TABLE},
+		{"policy", required_argument, NULL, OPT_POLICY},
+		{"findings", optional_argument, NULL, OPT_FINDINGS},
 		{"version", no_argument, NULL, OPT_VERSION},
 	};
 	static char names[NUM_SENSOR_OPTIONS][32];
@@ -344,6 +349,12 @@ void options_parse(struct options *o, int argc, char **argv) {
 				o, "services-table", optarg, ACTION_SERVICES, ACTION_SERVICES_MD
 			);
 			break;
+		case OPT_POLICY:
+			o->findings.policy = optarg;
+			break;
+		case OPT_FINDINGS: // the policy may be named behind it
+			print_table(o, "findings", optarg, ACTION_FINDINGS, ACTION_FINDINGS_MD);
+			break;
 		case OPT_SNAPLEN:
 			number(o, live_only = "snaplen", optarg, HT_CAPTURE_SNAPLEN_MIN,
 			       HT_CAPTURE_SNAPLEN, &o->live.snaplen);
@@ -411,9 +422,9 @@ void options_parse(struct options *o, int argc, char **argv) {
 		usage(o, "--%s is for aggregates: --records aggregate", aggregate_only);
 	else if (flows_given && !(o->kinds & (HT_KIND_FLOW | HT_KIND_AGGREGATE)))
 		usage(o, "--flows is for flow and aggregate records: --records flow");
-	else if (o->action == ACTION_CHECK && o->config == NULL)
-		usage(o, "--check wants a configuration: -c FILE");
-	else if (o->action == ACTION_RUN || o->action == ACTION_CHECK)
+	else if (o->action == ACTION_CHECK && o->config == NULL && !policy_is_file(o->findings.policy))
+		usage(o, "--check wants a configuration, -c FILE, or a policy, --policy FILE");
+	else if (o->action == ACTION_RUN || (o->action == ACTION_CHECK && o->config != NULL))
 		check_run(o, live_only);
 	if (o->action == ACTION_RUN && o->inputs.num > 0)
 		check_filter(o);
@@ -458,8 +469,9 @@ void options_help(void) {
 	      "with "
 	      "every\n"
 	      "                       option, its default and what it is for\n"
-	      "      --check          -c: say whether the file, and what it names outside, is "
-	      "right, and exit\n"
+	      "      --check          say whether the files of -c and --policy, and what they name "
+	      "outside, are\n"
+	      "                       right, and exit\n"
 	      "  -f, --filter 'BPF'   only frames that match (pcap-filter(7)), e.g. 'port 443'\n",
 	      stdout);
 	printf("      --snaplen N      -i: bytes kept of a frame, %u to %u (default: %u)\n"
@@ -504,6 +516,9 @@ void options_help(void) {
 	      "      --services FILE  name ports by the lines of FILE, 'PORT[-PORT]/tcp|udp NAME "
 	      "MODE',\n"
 	      "                       over the built-in table; may be given more than once\n"
+	      "      --policy FILE    what is found in a hello, by a policy of your own instead of "
+	      "the built-in\n"
+	      "                       one (docs/findings.md); 'off': no findings\n"
 	      "      --stats json     at the end, the whole ledger of counters on standard error\n"
 	      "  -q, --quiet          no progress line and no summary\n"
 	      "      --options[=md]   print the options of a configuration file and exit\n"
@@ -515,6 +530,7 @@ void options_help(void) {
 	      "      --counters[=md]  print the counters of the ledger and exit\n"
 	      "      --services-table[=md]\n"
 	      "                       print the table of services by port in force and exit\n"
+	      "      --findings[=md]  print the findings of the policy in force and exit\n"
 	      "      --version        print the version, and what it was built with, and exit\n"
 	      "\n"
 	      "Caps: all state is reserved at start; what does not fit is given up and counted\n",

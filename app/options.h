@@ -6,6 +6,7 @@
 #include "aggregate.h"
 #include "capture.h"
 #include "capture_dpdk.h"
+#include "findings.h"
 #include "option.h"
 #include "sensor.h"
 
@@ -26,6 +27,8 @@ enum action {
 	ACTION_IPFIX_MD,
 	ACTION_COUNTERS,
 	ACTION_COUNTERS_MD,
+	ACTION_FINDINGS,
+	ACTION_FINDINGS_MD,
 	ACTION_SERVICES,
 	ACTION_SERVICES_MD,
 	ACTION_OPTIONS,
@@ -69,6 +72,11 @@ struct service_options {
 	uint32_t end_after_idle_s;
 };
 
+// The section `findings`.
+struct findings_options {
+	const char *policy; // a file, POLICY_DEFAULT or POLICY_OFF
+};
+
 struct options {
 	enum action action;
 	const char *config; // the file, NULL: none
@@ -93,6 +101,8 @@ struct options {
 	bool stats_json;
 	bool quiet;
 	struct ht_sensor_params sensor;
+	struct findings_options findings;
+	const struct ht_policy *policy; // that is in force, or NULL; main has loaded it
 	struct ht_aggregate_params aggregate; // but for secret and emit
 	struct metrics_options metrics;
 	struct service_options service;

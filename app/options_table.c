@@ -3,6 +3,7 @@
 
 #include "delivery.h"
 #include "options.h"
+#include "policies.h"
 
 static const char *const flow_choices[] = {"tls", "all", NULL};
 static const char *const rests[] = {"share", "workers", "drop", NULL};
@@ -98,6 +99,25 @@ static const struct ht_option_table steering_table = {
 	.options = steering_list,
 	.num = HT_ARRAY_LEN(steering_list),
 	.size = sizeof(struct steering_options),
+};
+#undef P
+
+#define P(field) offsetof(struct findings_options, field)
+static const struct ht_option findings_list[] = {
+	{
+		.name = "policy",
+		.type = HT_OPTION_TEXT,
+		.offset = P(policy),
+		.def_text = POLICY_DEFAULT,
+		.help = "what is found in hellos: a file (docs/findings.md), 'default' for the "
+			"policy that is built in, or 'off'",
+	},
+};
+static const struct ht_option_table findings_table = {
+	.title = "Findings: what a policy says of each hello",
+	.options = findings_list,
+	.num = HT_ARRAY_LEN(findings_list),
+	.size = sizeof(struct findings_options),
 };
 #undef P
 
@@ -256,6 +276,13 @@ static const struct ht_option root_list[] = {
 		.def = FLOWS_TLS,
 		.help = "of which flows there are flow and aggregate records: tls, those that "
 			"were TLS, DTLS or QUIC; all, every TCP and UDP flow",
+	},
+	{
+		.name = "findings",
+		.type = HT_OPTION_SECTION,
+		.offset = P(findings),
+		.sub = &findings_table,
+		.help = "the field `findings` of hellos",
 	},
 	{
 		.name = "aggregate",

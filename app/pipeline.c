@@ -35,7 +35,11 @@ uint64_t pipeline_memory(const struct options *o) {
 }
 
 bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks) {
-	*p = (struct pipeline){.sinks = sinks, .flows = o->kinds & HT_KIND_FLOW};
+	*p = (struct pipeline){
+		.sinks = sinks,
+		.flows = o->kinds & HT_KIND_FLOW,
+		.policy = o->policy,
+	};
 	if (wants_certificates(o)) {
 		p->certificates = ht_certificates_new(CERTIFICATES);
 		if (p->certificates == NULL) {

@@ -10,6 +10,7 @@
 #include "sinks.h"
 
 struct pipeline {
+	const struct ht_policy *policy; // for whoever puts records in; NULL: no findings
 	struct sinks *sinks; // who owns the pipeline may put others here
 	bool flows; // flow records go somewhere themselves
 	struct ht_certificates *certificates; // NULL: nobody sees what is in them

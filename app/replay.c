@@ -10,6 +10,7 @@
 static const struct ht_capture_ops *const ops = &ht_capture_file;
 
 static void emit(void *user, struct ht_record *r) {
+	ht_findings_fill(((struct pipeline *)user)->policy, r);
 	pipeline_put(user, r);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What goes together: an output with what is read and made, and with the other outputs.
 
+#include "policies.h"
 #include "sinks.h"
 
 #include <errno.h>
@@ -62,6 +63,8 @@ static const char *read_as(const struct options *o, const char *path) {
 		return "the capture to read";
 	if (is_one_of(path, &o->services))
 		return "a table of services to read";
+	if (policy_is_file(o->findings.policy) && same_file(path, o->findings.policy))
+		return "a policy to read";
 	return o->config != NULL && same_file(path, o->config) ? "the configuration" : NULL;
 }
 

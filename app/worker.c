@@ -25,6 +25,7 @@ const struct ht_counter worker_counters[NUM_WORKER_COUNTERS] = {WORKER_COUNTERS(
 
 void worker_put(void *user, struct ht_record *r) {
 	struct worker *w = user;
+	ht_findings_fill(w->policy, r);
 	ht_queue_put(w->queue, r);
 }
 

@@ -6,6 +6,7 @@
 
 #include "capture.h"
 #include "capture_dpdk.h"
+#include "findings.h"
 #include "options.h"
 #include "queue.h"
 #include "sensor.h"
@@ -63,6 +64,7 @@ struct worker {
 	int cpu; // -1: any
 	bool seccomp;
 	bool no_rights; // the program has become another user: keep none of what that one may
+	const struct ht_policy *policy; // NULL: no findings
 	struct ht_sensor *sensor;
 	struct ht_queue *queue;
 	struct ht_dpdk *dpdk; // NULL: interfaces

@@ -71,7 +71,7 @@ if [ -z "$build" ]; then
 fi
 ninja -C "$build" app/hellotap bench/generate bench/read_floor bench/pcap_floor \
 	bench/bench_micro bench/bench_quic bench/bench_upgrade bench/bench_aggregate \
-	bench/bench_watchlist bench/bench_export >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
+	bench/bench_watchlist bench/bench_findings bench/bench_export >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 program=${program:-$build/app/hellotap}
 
 # generate KIND FLOWS: makes $work/KIND-FLOWS.pcap unless it is there, and checks what is found in it.
@@ -123,6 +123,9 @@ if wanted micro; then
 	"$build/bench/bench_upgrade"
 	say
 	"$build/bench/bench_watchlist"
+	say
+	generate mixed "$(flows mixed 10)"
+	"$build/bench/bench_findings" "$capture"
 fi
 
 if wanted sinks; then

@@ -7,7 +7,7 @@
 
 #include "base.h"
 
-#define HT_STRS_MAX 8
+#define HT_STRS_MAX 64 // as many as a policy has findings
 struct ht_strs {
 	const char *s[HT_STRS_MAX];
 	uint8_t num;
@@ -191,6 +191,7 @@ enum ht_kind {
 	F(quic_user_agent, 54, TEXT, HF, "transport parameter 0x3129, or UAID of a gQUIC hello") \
 	F(quic_transport_parameters, 55, VARINTS, HF, \
 	  "transport parameter ids as sent, GREASE included") \
+	F(findings, 120, STRS, HF, "what the policy finds in the hello: docs/findings.md") \
 	F(server_version, 71, STR, FA, "version the server chose") \
 	F(server_cipher, 72, U16, FA, "cipher suite the server chose") \
 	F(server_alpn, 73, TEXT, FA, \
@@ -284,6 +285,9 @@ struct ht_record {
 	bool ts_is_ns; // set together with ts
 	bool ciphers_are_24_bit; // set together with ciphers: SSL 2.0 has 3 bytes each (RFC 5246
 				 // E.2)
+	struct ht_span compression; // set together with session_id_len: compression methods as sent
+				    // (RFC 5246 7.4.1.2). Not exported, and not there any more
+				    // when a record has crossed threads
 	struct ht_span cert_chain; // set together with cert_count: the certificates as sent, each
 				   // behind 3 bytes of length (RFC 5246 7.4.2). Not exported
 	struct ht_span stats_json; // set together with frames_read: the whole ledger, a JSON

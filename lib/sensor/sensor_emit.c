@@ -122,6 +122,7 @@ static void put_hello(struct ht_record *r, const struct ht_hello *h, bool comple
 		ht_set(r, ciphers, h->ciphers);
 		r->ciphers_are_24_bit = h->kind == HT_HELLO_SSL2;
 		ht_set(r, session_id_len, (uint8_t)h->session_id.len);
+		r->compression = h->compression;
 	}
 	if (complete || (h->seen & HT_SEEN_VERSIONS)) {
 		const char *name = ht_tls_version_name(ht_hello_version(h));

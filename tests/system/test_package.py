@@ -28,6 +28,7 @@ FILES = {
     CONFIG: 0o644,
     "/usr/share/man/man1/hellotap.1.gz": 0o644,
     "/usr/share/hellotap/pcaps/ports.pcap": 0o644,
+    "/usr/share/hellotap/policies/default.policy": 0o644,
 }
 DOCS = ("/usr/share/doc/hellotap/", "/usr/share/hellotap/dpdk-config/")
 

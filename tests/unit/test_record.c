@@ -154,7 +154,7 @@ static void fill(struct ht_record *r, unsigned i, bool large) {
 		struct ht_strs *list = v;
 		list->num = large ? HT_STRS_MAX : 0;
 		for (unsigned k = 0; k < list->num; k++)
-			list->s[k] = ht_fields[i + k].name;
+			list->s[k] = ht_fields[(i + k) % HT_NUM_FIELDS].name;
 		break;
 	}
 	case HT_TYPE_TEXTS: {

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A policy while it is read: text -> words -> sets and conditions -> terms and tables.
+
+#pragma once
+
+#include "findings_int.h"
+
+#include <stdarg.h>
+
+// --- words --------------------------------------------------------------------------------------
+
+enum token_type {
+	TOKEN_END,
+	TOKEN_WORD,
+	TOKEN_SET, // @name
+	TOKEN_NUMBER,
+	TOKEN_TEXT, // with its quotes
+	TOKEN_SIGN, // ( ) { } .. = != < <= > >=
+	TOKEN_WRONG, // none of these
+};
+
+struct token {
+	enum token_type type;
+	struct ht_span s; // as it stands there
+	uint32_t line, column;
+	uint32_t number;
+	const char *wrong; // of TOKEN_WRONG
+};
+
+struct lexer {
+	struct ht_span text;
+	size_t at;
+	size_t line_at; // where the line begins
+	uint32_t line;
+};
+
+void lexer_next(struct lexer *l, struct token *out);
+
+// --- what was read ------------------------------------------------------------------------------
+
+// Some ranges or some texts, one behind the other in their pools.
+struct items {
+	bool text;
+	uint32_t first, num;
+};
+
+struct set {
+	char name[HT_POLICY_NAME_MAX + 1];
+	struct items items;
+};
+
+struct text_item {
+	const char *s;
+	uint8_t len;
+	bool open_front, open_back;
+};
+
+// A fact of a field: one of its values is in the set.
+struct fact {
+	uint8_t word, bit; // while it is read, each source has a word, from WORD_FIELDS on
+	uint8_t source;
+	struct items items; // of fields; ranges are sorted and apart
+	struct token at;
+	bool at_builtin;
+};
+
+enum node_type { NODE_FACT, NODE_NOT, NODE_AND, NODE_OR };
+
+struct node {
+	uint8_t type;
+	uint16_t left, right; // of NODE_FACT: left is the fact
+};
+
+// One more than the number stands for a fault that was told.
+#define NO_NODE UINT16_MAX
+
+struct literal_term {
+	uint16_t literal[HT_POLICY_LITERALS_MAX]; // 2 * fact, + 1 where it must not hold; sorted
+	uint8_t num, finding;
+};
+
+struct read_finding {
+	uint16_t condition; // node
+	struct token at;
+	bool at_builtin;
+};
+
+struct build {
+	struct ht_policy *policy;
+	struct ht_policy_report *rep;
+	struct lexer lexer;
+	struct token token; // the next one
+	bool builtin; // the text that is read is the built-in one
+	bool skipping; // a fault was told: to the next statement
+	bool no_memory;
+	unsigned depth;
+	struct set *set;
+	struct range *range;
+	struct text_item *text;
+	struct node *node;
+	struct fact *fact;
+	struct literal_term *term;
+	struct read_finding finding[HT_POLICY_FINDINGS_MAX];
+	uint32_t num_sets, num_ranges, num_texts, num_nodes, num_facts, num_terms;
+	char *bytes; // of texts
+	size_t num_bytes, max_bytes;
+	uint8_t facts_of[MAX_WORDS]; // how many
+};
+
+#define MAX_TERMS (HT_POLICY_FINDINGS_MAX * HT_POLICY_TERMS_MAX)
+
+// complain tells a fault at a token; until the next statement nothing more is told.
+__attribute__((format(printf, 3, 4))) void
+complain(struct build *b, const struct token *at, const char *format, ...);
+
+// A name that somebody may have had in mind.
+struct guess {
+	struct ht_span word;
+	const char *name;
+	unsigned distance;
+};
+void guess_consider(struct guess *g, const char *name);
+
+// --- steps --------------------------------------------------------------------------------------
+
+// policy_read reads the text into sets, facts and conditions.
+void policy_read(struct build *b, struct ht_span text);
+
+// policy_terms writes the conditions out as terms.
+void policy_terms(struct build *b);
+
+// policy_tables makes the tables of the fields, and the terms as they are looked at.
+void policy_tables(struct build *b);
