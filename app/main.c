@@ -8,6 +8,7 @@
 #include "fields.h"
 #include "ht_config.h"
 #include "ipfix.h"
+#include "lists.h"
 #include "options.h"
 #include "privileges.h"
 #include "protobuf.h"
@@ -36,10 +37,13 @@ static void on_signal(int sig) {
 		stop = stop + 1;
 }
 
+#define REPLAY_THREADS 2 // that match: whose hellos, and whose flows; one thread does both
+
 static int replay(const struct options *o) {
 	struct sinks sinks;
 	struct pipeline pipeline;
 	struct sinks_list list;
+	struct lists *lists;
 	struct ledger l = {0};
 	struct summary sum;
 	enum ht_rc rc = sinks_list(&list, o);
@@ -50,14 +54,19 @@ static int replay(const struct options *o) {
 		);
 	if (rc != HT_OK)
 		return rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
-	if (!pipeline_open(&pipeline, o, &sinks)) {
+	if (!lists_open(&lists, o, REPLAY_THREADS) || !pipeline_open(&pipeline, o, &sinks)) {
+		(void)lists_close(lists);
 		sinks_free(&sinks);
 		return EXIT_FAILED;
 	}
+	pipeline.watch.slot = lists_slot(lists);
+	pipeline.watch.number = REPLAY_THREADS - 1;
+	pipeline.watch.events = o->kinds & HT_KIND_EVENT;
 	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));
-	bool ok = sinks_start(&sinks) && replay_run(o, &pipeline, &sum, &l, &stop);
+	bool ok = sinks_start(&sinks) && replay_run(o, lists, &pipeline, &sum, &l, &stop);
 	summary_clear(&sum);
 	ledger_pipeline(&l, &pipeline);
+	ledger_lists(&l, lists);
 	if (o->kinds & HT_KIND_STATS) {
 		ledger_sinks(&l, &sinks);
 		ledger_record(&l, INT64_MIN, &sinks);
@@ -77,6 +86,7 @@ static int replay(const struct options *o) {
 		_exit(EXIT_FAILED); // a thread that hangs uses all of it
 	sinks_free(&sinks);
 	pipeline_close(&pipeline);
+	(void)lists_close(lists);
 	return ok && !sinks.failed ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -146,6 +156,14 @@ print_services(const struct options *o, void (*print)(const struct ht_services *
 	return EXIT_DONE;
 }
 
+static int check(const struct options *o) {
+	if (!lists_check(o, stdout))
+		return EXIT_FAILED;
+	if (o->config != NULL)
+		printf("%s: right\n", o->config);
+	return EXIT_DONE;
+}
+
 int main(int argc, char **argv) {
 	static struct options o;
 	options_parse(&o, argc, argv);
@@ -199,7 +217,7 @@ int main(int argc, char **argv) {
 		return status;
 	o.sensor.services = services;
 	if (o.action == ACTION_CHECK)
-		printf("%s: right\n", o.config);
+		status = check(&o);
 	else
 		status = run(&o);
 	ht_services_free(services);

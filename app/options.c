@@ -29,6 +29,7 @@ enum {
 	OPT_JA4_R,
 	OPT_SERVICES,
 	OPT_SERVICES_TABLE,
+	OPT_WATCHLIST,
 	OPT_SNAPLEN,
 	OPT_BUFFER_MIB,
 	OPT_IMMEDIATE,
@@ -214,7 +215,8 @@ void options_parse(struct options *o, int argc, char **argv) {
 	static struct list interfaces = {.max = MAX_INTERFACES, .what = "interfaces"};
 	static struct list outputs = {.max = MAX_SINKS, .what = "outputs"};
 	static struct list services = {.max = MAX_SERVICES, .what = "files of services"};
-	static struct option longs[NUM_SENSOR_OPTIONS + 34] = {
+	static struct list watchlists = {.max = HT_WATCHLIST_FILES_MAX, .what = "watchlists"};
+	static struct option longs[NUM_SENSOR_OPTIONS + 35] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check", no_argument, NULL, OPT_CHECK},
 		{"options", optional_argument, NULL, OPT_OPTIONS},
@@ -241,6 +243,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 		{"ja4-r", no_argument, NULL, OPT_JA4_R},
 		{"services", required_argument, NULL, OPT_SERVICES},
 		{"services-table", optional_argument, NULL, OPT_SERVICES_TABLE},
+		{"watchlist", required_argument, NULL, OPT_WATCHLIST},
 		{"version", no_argument, NULL, OPT_VERSION},
 	};
 	static char names[NUM_SENSOR_OPTIONS][32];
@@ -271,6 +274,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 	interfaces.to = &o->interfaces;
 	outputs.to = &o->outputs;
 	services.to = &o->services;
+	watchlists.to = &o->watchlists.files;
 	const char *live_only = NULL, *aggregate_only = NULL;
 	bool config_seen = false;
 	int c;
@@ -329,6 +333,10 @@ void options_parse(struct options *o, int argc, char **argv) {
 			return;
 		case OPT_SERVICES:
 			add(o, &services, optarg);
+			break;
+		case OPT_WATCHLIST:
+			add(o, &watchlists, optarg);
+			o->watchlists_given = true;
 			break;
 		case OPT_SERVICES_TABLE: // goes on: the files may be named behind it
 			print_table(
@@ -399,8 +407,10 @@ void options_parse(struct options *o, int argc, char **argv) {
 		usage(o, "%s: captures are named with -r, interfaces with -i", argv[optind]);
 	else if (aggregate_only != NULL && !(o->kinds & HT_KIND_AGGREGATE))
 		usage(o, "--%s is for aggregates: --records aggregate", aggregate_only);
+	else if (o->action == ACTION_CHECK && o->config == NULL && !o->watchlists_given)
+		usage(o, "--check wants a configuration (-c FILE) or a --watchlist FILE");
 	else if (o->action == ACTION_CHECK && o->config == NULL)
-		usage(o, "--check wants a configuration: -c FILE");
+		return; // there is no run to be checked
 	else if (o->action == ACTION_RUN || o->action == ACTION_CHECK)
 		check_run(o, live_only);
 }
@@ -429,7 +439,8 @@ void options_help(void) {
 	      "with "
 	      "every\n"
 	      "                       option, its default and what it is for\n"
-	      "      --check          -c: say whether the file is right, and exit\n"
+	      "      --check          say whether the file of -c and all watchlists are right, and "
+	      "exit\n"
 	      "  -f, --filter 'BPF'   only frames that match (pcap-filter(7)), e.g. 'port 443'\n",
 	      stdout);
 	printf("      --snaplen N      -i: bytes kept of a frame, %u to %u (default: %u)\n"
@@ -473,6 +484,10 @@ void options_help(void) {
 	      "      --services FILE  name ports by the lines of FILE, 'PORT[-PORT]/tcp|udp NAME "
 	      "MODE',\n"
 	      "                       over the built-in table; may be given more than once\n"
+	      "      --watchlist FILE tell which hellos match an entry of FILE, a domain, "
+	      "expression, address,\n"
+	      "                       fingerprint ... a line (docs/watchlists.md); may be given "
+	      "more than once\n"
 	      "      --stats json     at the end, the whole ledger of counters on standard error\n"
 	      "  -q, --quiet          no progress line and no summary\n"
 	      "      --options[=md]   print the options of a configuration file and exit\n"
@@ -505,6 +520,7 @@ void options_help(void) {
 	      "  hellotap -r capture.pcapng                    a table of hellos on the terminal\n"
 	      "  hellotap -r capture.pcap.zst -o json | jq -r '.sni // empty'\n"
 	      "  hellotap -r mail.pcap -o json --records event | jq 'select(.in_clear)'\n"
+	      "  hellotap -r capture.pcap --watchlist bad.txt -o json --records event\n"
 	      "  hellotap -i eth0 -f 'tcp or udp' -o json:hellos.json\n"
 	      "  hellotap -r capture.pcap --records aggregate   who talks to what, minute by "
 	      "minute\n"

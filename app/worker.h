@@ -9,6 +9,7 @@
 #include "options.h"
 #include "queue.h"
 #include "sensor.h"
+#include "watch.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -65,6 +66,7 @@ struct worker {
 	bool no_rights; // the program has become another user: keep none of what that one may
 	struct ht_sensor *sensor;
 	struct ht_queue *queue;
+	struct watch watch;
 	struct ht_dpdk *dpdk; // NULL: interfaces
 	struct ht_capture *capture[MAX_INTERFACES];
 	unsigned num_captures;
