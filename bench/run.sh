@@ -13,7 +13,7 @@ usage() {
 	  --program FILE  measure this hellotap instead of the one that is built
 	  --keep          leave the captures there; a run with the same --scratch uses them again
 	  --no-callgrind  leave out the instruction counts (also left out where valgrind is missing)
-	  --only LIST     of: mixed hello quic mail micro sinks callgrind (default: all; comma-separated)
+	  --only LIST     of: mixed hello quic mail micro watchlists sinks callgrind (default: all; comma-separated)
 	END
 }
 
@@ -22,7 +22,7 @@ say() {
 }
 
 here=$(cd "$(dirname "$0")" && pwd)
-quick=0 runs=7 scratch='' build='' program='' keep=0 only=mixed,hello,quic,mail,micro,sinks,callgrind
+quick=0 runs=7 scratch='' build='' program='' keep=0 only=mixed,hello,quic,mail,micro,watchlists,sinks,callgrind
 while [ $# -gt 0 ]; do
 	case $1 in
 	--quick) quick=1 ;;
@@ -121,8 +121,41 @@ if wanted micro; then
 	"$build/bench/bench_quic"
 	say
 	"$build/bench/bench_upgrade"
+fi
+
+# What a million names and a thousand expressions cost a replay, by CPU time and without what reading
+# the lists takes: that of a capture without frames is taken off.
+if wanted watchlists; then
 	say
-	"$build/bench/bench_watchlist"
+	"$build/bench/bench_watchlist" $([ $quick = 0 ] || echo quick)
+	mkdir -p -m 700 "$work/cache"
+	"$build/bench/bench_watchlist" write "$work"
+	printf 'watchlists: {files: [%s, %s], cache_folder: %s}\n' \
+		"$work/million.txt" "$work/expressions.txt" "$work/cache" >"$work/lists.yaml"
+	head -c 24 "$here/../pcaps/tls13-hello.pcap" >"$work/empty.pcap"
+	for kind in mixed hello; do
+		generate $kind "$(flows $kind $tenth)"
+		PYTHONPATH=$here python3 - "$runs" "$program" "$work" "$capture" $kind "$(count hellos)" <<-'END'
+		import pair, statistics, sys
+		runs, program, work, capture, kind, hellos = sys.argv[1:]
+		def cpu(file, *args):
+		    return pair.run([program, *args, "-r", file, "-o", "json:/dev/null", "-q"])[1]
+		lists, empty = ("-c", work + "/lists.yaml"), work + "/empty.pcap"
+		ratios, more, loads = [], [], []
+		cpu(capture, *lists)  # warms the page cache and that of expressions
+		for _ in range(int(runs)):
+		    load = cpu(empty, *lists)
+		    plain, matched = cpu(capture) - cpu(empty), cpu(capture, *lists) - load
+		    ratios.append(matched / plain)
+		    more.append((matched - plain) / int(hellos) * 1e9)
+		    loads.append(load)
+		q = statistics.quantiles(ratios, n=4)
+		print(f"{kind:6} with 1,000,000 domains and 1000 expressions: {statistics.median(ratios):.3f} "
+		      f"of the CPU time without ({q[0]:.3f} to {q[2]:.3f}), {statistics.median(more):.0f} ns a hello; "
+		      f"reading them {statistics.median(loads):.2f} s")
+		END
+		[ $keep = 1 ] || rm -f "$capture"
+	done
 fi
 
 if wanted sinks; then
