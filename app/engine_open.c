@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CERTIFICATES_MIB 16 // that what was read of them may take (pipeline.c)
-
 // Called by the exporter.
 static void stats_record(void *engine, int64_t ts) {
 	const struct engine *e = engine;
@@ -26,9 +24,7 @@ static void look_at_memory(struct engine *e) {
 	const struct options *o = e->o;
 	const uint64_t have = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGE_SIZE);
 	const uint64_t each = ht_sensor_memory(&o->sensor) + ((uint64_t)o->workers.queue_mib << 20);
-	const uint64_t flows
-		= (o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_memory(&o->aggregate) : 0)
-		  + (o->sensor.flows != HT_FLOWS_NONE ? (uint64_t)CERTIFICATES_MIB << 20 : 0);
+	const uint64_t flows = pipeline_memory(o);
 	const uint64_t outputs = sinks_memory(e->exporter.sinks);
 	if (each * o->workers.count + flows + outputs > have)
 		engine_say(

@@ -34,7 +34,7 @@ static void *open_outputs(void *opening) {
 	return NULL;
 }
 
-// A spool is read when it is opened, which may take long: the threads are looked after meanwhile.
+// A disk may take its time for a file that is opened: the threads are looked after meanwhile.
 static bool open_list(struct engine *e, struct sinks *next, struct sinks_list *list) {
 	struct opening p = {.e = e, .next = next, .list = list};
 	pthread_t thread;

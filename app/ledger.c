@@ -57,6 +57,7 @@ void ledger_lists(struct ledger *l, const struct lists *lists) {
 
 void ledger_pipeline(struct ledger *l, const struct pipeline *p) {
 	ledger_watch(l, &p->watch);
+	l->has_flows = p->flows;
 	l->has_certificates = p->certificates != NULL;
 	if (l->has_certificates)
 		ht_stats_sum(

@@ -27,6 +27,7 @@ struct ledger {
 	// DPDK, or NULL.
 	const struct ht_dpdk *dpdk;
 	// Flow records: the certificates in them that were read, and what they were summed up to.
+	bool has_flows; // they go somewhere themselves
 	bool has_certificates;
 	uint64_t certificates[HT_CERTIFICATE_NUM_CTRS];
 	bool has_aggregate; // where it is wanted

@@ -27,13 +27,14 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-// How many signals came, as far as 2: the first ends the reading, one that comes while outputs end
-// has them end at once. The handler writes, main reads between bursts.
+// How many signals came, as far as 3: the first ends the reading, one that comes while outputs end
+// has them end at once, and with the next they are not waited for. The handler writes, main reads
+// between bursts.
 static volatile sig_atomic_t stop;
 
 static void on_signal(int sig) {
 	(void)sig;
-	if (stop < 2)
+	if (stop < 3)
 		stop = stop + 1;
 }
 
@@ -63,6 +64,8 @@ static int replay(const struct options *o) {
 	pipeline.watch.number = REPLAY_THREADS - 1;
 	pipeline.watch.events = o->kinds & HT_KIND_EVENT;
 	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));
+	sinks.say = summary_say;
+	sinks.say_ctx = &sum;
 	bool ok = sinks_start(&sinks) && replay_run(o, lists, &pipeline, &sum, &l, &stop);
 	summary_clear(&sum);
 	ledger_pipeline(&l, &pipeline);
@@ -138,11 +141,56 @@ static void print_version(void) {
 	ht_crypto_free(crypto);
 }
 
+static int status_of(enum ht_rc rc) {
+	return rc == HT_OK ? EXIT_DONE : rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
+}
+
+// Files [first, first + num) over the built-in table. What is wrong is said, with its place in the
+// configuration if it is named there.
+static enum ht_rc
+load_files(struct ht_services **out, const struct options *o, unsigned first, unsigned num) {
+	const char **const files = o->services.v;
+	char err[512];
+	unsigned which;
+	const enum ht_rc rc
+		= services_load(out, num > 0 ? files + first : NULL, num, &which, err, sizeof(err));
+	if (rc == HT_OK)
+		return rc;
+	const struct ht_config_pos pos = which < num && o->loaded != NULL
+						 ? ht_config_where(o->loaded, &files[first + which])
+						 : (struct ht_config_pos){0};
+	if (pos.line > 0)
+		fprintf(stderr, "%s:%u:%u: services: %s\n", o->config, pos.line, pos.column, err);
+	else
+		fprintf(stderr, "hellotap: %s\n", err);
+	return rc;
+}
+
 // The table of services in force. False: that was said, and *status is what to end with.
 static bool load_services(struct ht_services **out, const struct options *o, int *status) {
-	enum ht_rc rc = services_load(out, o->services.v, o->services.num);
-	*status = rc == HT_OK ? EXIT_DONE : rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
+	const enum ht_rc rc = load_files(out, o, 0, o->services.num);
+	*status = status_of(rc);
 	return rc == HT_OK;
+}
+
+// What the configuration names outside is all looked at, whatever else was wrong.
+static int check(struct options *o) {
+	int status = EXIT_DONE;
+	for (unsigned i = 0; i < o->services.num; i++) {
+		struct ht_services *t;
+		const enum ht_rc rc = load_files(&t, o, i, 1);
+		if (rc == HT_OK)
+			ht_services_free(t);
+		else if (status != EXIT_USAGE)
+			status = status_of(rc);
+	}
+	if (o->config != NULL && !options_probe_outputs(o) && status == EXIT_DONE)
+		status = EXIT_FAILED;
+	if (!lists_check(o, stdout) && status == EXIT_DONE)
+		status = EXIT_FAILED;
+	if (status == EXIT_DONE && o->config != NULL)
+		printf("%s: right\n", o->config);
+	return status;
 }
 
 static int
@@ -153,14 +201,6 @@ print_services(const struct options *o, void (*print)(const struct ht_services *
 		return status;
 	print(services, stdout);
 	ht_services_free(services);
-	return EXIT_DONE;
-}
-
-static int check(const struct options *o) {
-	if (!lists_check(o, stdout))
-		return EXIT_FAILED;
-	if (o->config != NULL)
-		printf("%s: right\n", o->config);
 	return EXIT_DONE;
 }
 
@@ -213,14 +253,13 @@ int main(int argc, char **argv) {
 	}
 	struct ht_services *services;
 	int status;
-	if (!load_services(&services, &o, &status))
-		return status;
-	o.sensor.services = services;
-	if (o.action == ACTION_CHECK)
+	if (o.action == ACTION_CHECK) {
 		status = check(&o);
-	else
+	} else if (load_services(&services, &o, &status)) {
+		o.sensor.services = services;
 		status = run(&o);
-	ht_services_free(services);
+		ht_services_free(services);
+	}
 	options_free(&o);
 	return status;
 }

@@ -70,7 +70,7 @@ usage(struct options *o, const char *format, ...) {
 }
 
 static void records(struct options *o, const char *list) {
-	o->kinds = 0;
+	o->asked = 0;
 	for (const char *p = list;; p++) {
 		const size_t n = strcspn(p, ",");
 		const unsigned kind = ht_kind_of(HT_SPAN(p, n));
@@ -82,7 +82,7 @@ static void records(struct options *o, const char *list) {
 				"expected",
 				list
 			);
-		o->kinds |= kind;
+		o->asked |= kind;
 		p += n;
 		if (*p == '\0')
 			break;
@@ -144,6 +144,15 @@ static void check_interfaces(struct options *o) {
 			if (strcmp(all->v[i], all->v[k]) == 0)
 				usage(o, "-i %s is there twice", all->v[i]);
 	}
+}
+
+// What no link type has a meaning for is told before an output is opened. The rest shows with the
+// capture: a filter may be for another link type than Ethernet.
+static void check_filter(struct options *o) {
+	char err[512];
+	if (o->filter != NULL && ht_capture_filter_check(o->filter, err, sizeof(err)) != HT_OK
+	    && strstr(err, "syntax error") != NULL)
+		usage(o, "-f: %s", err);
 }
 
 // What to read is there, and what is there goes together. `live_only` is an option that was given
@@ -258,7 +267,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 
 	memset(o, 0, sizeof(*o));
 	ht_config_defaults(&options_table, o);
-	o->kinds = HT_KIND_HELLO | HT_KIND_EVENT;
+	o->asked = HT_KIND_HELLO | HT_KIND_EVENT;
 	opterr = 0;
 	o->config = config_of(argc, argv, letters, longs);
 	if (o->config != NULL && options_load(o, o->config) != HT_OK) {
@@ -276,7 +285,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 	services.to = &o->services;
 	watchlists.to = &o->watchlists.files;
 	const char *live_only = NULL, *aggregate_only = NULL;
-	bool config_seen = false;
+	bool config_seen = false, flows_given = false;
 	int c;
 	while (o->action != ACTION_USAGE
 	       && (c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
@@ -365,6 +374,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 		case OPT_FLOWS:
 			if (strcmp(optarg, "tls") != 0 && strcmp(optarg, "all") != 0)
 				usage(o, "--flows %s: tls or all was expected", optarg);
+			flows_given = true;
 			o->flows = strcmp(optarg, "all") == 0 ? FLOWS_ALL : FLOWS_TLS;
 			break;
 		case OPT_AGGREGATE_BY:
@@ -407,12 +417,29 @@ void options_parse(struct options *o, int argc, char **argv) {
 		usage(o, "%s: captures are named with -r, interfaces with -i", argv[optind]);
 	else if (aggregate_only != NULL && !(o->kinds & HT_KIND_AGGREGATE))
 		usage(o, "--%s is for aggregates: --records aggregate", aggregate_only);
+	else if (flows_given && !(o->kinds & (HT_KIND_FLOW | HT_KIND_AGGREGATE)))
+		usage(o, "--flows is for flow and aggregate records: --records flow");
 	else if (o->action == ACTION_CHECK && o->config == NULL && !o->watchlists_given)
 		usage(o, "--check wants a configuration (-c FILE) or a --watchlist FILE");
 	else if (o->action == ACTION_CHECK && o->config == NULL)
 		return; // there is no run to be checked
 	else if (o->action == ACTION_RUN || o->action == ACTION_CHECK)
 		check_run(o, live_only);
+	if (o->action == ACTION_RUN && o->inputs.num > 0)
+		check_filter(o);
+}
+
+// A line, or more of them, each behind the column of the text.
+static void print_wrapped(const char *text) {
+	enum { COLUMN = 29, WIDTH = 100 - COLUMN };
+	while (strlen(text) > WIDTH) {
+		const char *end = memrchr(text, ' ', WIDTH + 1);
+		if (end == NULL)
+			break;
+		printf("%.*s\n%*s", (int)(end - text), text, COLUMN, "");
+		text = end + 1;
+	}
+	puts(text);
 }
 
 void options_help(void) {
@@ -439,8 +466,9 @@ void options_help(void) {
 	      "with "
 	      "every\n"
 	      "                       option, its default and what it is for\n"
-	      "      --check          say whether the file of -c and all watchlists are right, and "
-	      "exit\n"
+	      "      --check          say whether the file of -c, what it names outside, and all "
+	      "watchlists are\n"
+	      "                       right, and exit\n"
 	      "  -f, --filter 'BPF'   only frames that match (pcap-filter(7)), e.g. 'port 443'\n",
 	      stdout);
 	printf("      --snaplen N      -i: bytes kept of a frame, %u to %u (default: %u)\n"
@@ -469,7 +497,8 @@ void options_help(void) {
 	      "      --sensor-id NAME name of this sensor, in each record\n"
 	      "      --records LIST   kinds of record: hello, event, flow, aggregate, stats "
 	      "(default:\n"
-	      "                       hello,event)\n"
+	      "                       hello,event); an output may have its own: "
+	      "json:PATH?records=flow\n"
 	      "      --flows tls|all  flow and aggregate records are of TLS, DTLS and QUIC alone, "
 	      "or "
 	      "of every\n"
@@ -507,7 +536,8 @@ void options_help(void) {
 		const struct ht_option *d = sensor_option_of(i);
 		char name[32];
 		spell(name, d->name);
-		printf("      --%-20s %s\n", name, d->help);
+		printf("      --%-20s ", name);
+		print_wrapped(d->help);
 		printf("        %-20s   %u to %u, default %u\n", "", d->least, d->most, d->def);
 	}
 	fputs("\n"

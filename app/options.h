@@ -95,7 +95,8 @@ struct options {
 	struct ht_option_texts services; // files
 	struct ht_option_texts record_kinds;
 	const char *filter;
-	unsigned kinds; // of record that are wanted, a mask of enum ht_kind
+	unsigned kinds; // of record that are made, a mask of enum ht_kind
+	unsigned asked; // kinds that go to outputs which do not say what they want: --records
 	uint32_t flows; // enum flows: which ones are told, where flow or aggregate records are
 			// wanted
 	uint32_t stats_interval_s;
@@ -111,6 +112,8 @@ struct options {
 	struct options *from_file; // the values as the file had them when it was last read, or NULL
 	bool outputs_given; // on the command line
 };
+
+struct ht_config_errors;
 
 // The sections of a configuration file.
 extern const struct ht_option_table options_table;
@@ -137,7 +140,15 @@ bool options_can_again(const struct options *o);
 HT_MUST_USE struct options *options_again(const struct options *o);
 void options_replace(struct options *o, struct options *again);
 
-// options_kinds sets what follows from o->kinds and o->flows for the sensor.
+// options_check_outputs adds what is wrong with the outputs and sinks of a file.
+// options_probe_outputs looks, for --check, at the files and folders that they name, as the user
+// that the program would be, which this process is from then on. It changes nothing there. False:
+// something is wrong, which was said.
+void options_check_outputs(const struct options *o, struct ht_config_errors *e);
+HT_MUST_USE bool options_probe_outputs(struct options *o);
+
+// options_kinds sets what kinds are made, by o->asked and by what outputs say, and what follows
+// from that and o->flows for the sensor.
 void options_kinds(struct options *o);
 
 // options_live tells whether there is something to capture: an interface or a port.

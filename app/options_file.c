@@ -21,7 +21,7 @@ complain(struct ht_config_errors *e, const struct options *o, const void *value,
 static void check_records(struct options *o, struct ht_config_errors *e) {
 	if (o->record_kinds.num == 0)
 		return;
-	o->kinds = 0;
+	o->asked = 0;
 	for (unsigned i = 0; i < o->record_kinds.num; i++) {
 		const char *word = o->record_kinds.v[i];
 		const unsigned kind = ht_kind_of(HT_SPAN(word, strlen(word)));
@@ -30,7 +30,7 @@ static void check_records(struct options *o, struct ht_config_errors *e) {
 				e, o, &o->record_kinds.v[i],
 				"records: hello, event, flow, aggregate or stats was expected"
 			);
-		o->kinds |= kind;
+		o->asked |= kind;
 	}
 }
 
@@ -127,85 +127,6 @@ static void check_aggregate(const struct options *o, struct ht_config_errors *e)
 	complain(e, o, which < a->key.num ? (const void *)&a->key.v[which] : &a->key, text);
 }
 
-// Whether two outputs can only write over each other.
-static bool same_output(const struct ht_sink_options *a, const struct ht_sink_options *b) {
-	const struct ht_link_ops *ops = ht_link_of(a->to);
-	return strcmp(a->to, b->to) == 0 && strstr(a->to, ":/dev/") == NULL && ops != NULL
-	       && (!ops->url || (a->spool != NULL && b->spool != NULL));
-}
-
-// Where the option stands that an error begins with; otherwise the first.
-static const void *culprit(const struct ht_sink_options *s, const char *err) {
-	for (unsigned i = 0; i < ht_sink_options_table.num; i++) {
-		const struct ht_option *option = &ht_sink_options_table.options[i];
-		const size_t len = strlen(option->name);
-		if (strncmp(err, option->name, len) == 0 && err[len] == ':')
-			return (const char *)s + option->offset;
-	}
-	return &s->to;
-}
-
-struct outputs {
-	struct ht_sink_options *v[2 * MAX_SINKS];
-	const void *where[2 * MAX_SINKS];
-	unsigned num;
-};
-
-static void
-check_output(const struct options *o, struct ht_config_errors *e, struct outputs *all, unsigned i) {
-	const unsigned sections = o->outputs.num;
-	struct ht_sink_options *const s = all->v[i];
-	char err[512];
-	if (ht_sink_check(s, err, sizeof(err)) != HT_OK) {
-		if (i < sections)
-			ht_config_complain(
-				e, ht_config_where(o->loaded, all->where[i]), "outputs: %s", err
-			);
-		else
-			ht_config_complain(
-				e, ht_config_where(o->loaded, culprit(all->where[i], err)),
-				"sinks[%u].%s%s", i - sections,
-				culprit(s, err) == &s->to && strncmp(err, "to:", 3) != 0 ? "to: "
-											 : "",
-				err
-			);
-	}
-	for (unsigned k = 0; k < i; k++)
-		if (all->v[k] != NULL && same_output(s, all->v[k])) {
-			complain(
-				e, o, all->where[i],
-				i < sections ? "outputs: is there twice" : "sinks: is there twice"
-			);
-			break;
-		}
-}
-
-static void check_outputs(const struct options *o, struct ht_config_errors *e) {
-	const struct ht_sink_options *sinks = o->sinks.v;
-	struct outputs all = {0};
-	char err[512];
-	for (unsigned i = 0; i < o->outputs.num; i++, all.num++) {
-		all.where[all.num] = &o->outputs.v[i];
-		if (ht_sink_parse(&all.v[all.num], o->outputs.v[i], err, sizeof(err)) == HT_OK)
-			continue;
-		all.v[all.num] = NULL;
-		ht_config_complain(
-			e, ht_config_where(o->loaded, &o->outputs.v[i]), "outputs: %s", err
-		);
-	}
-	for (unsigned i = 0; i < o->sinks.num; i++, all.num++) {
-		all.where[all.num] = &sinks[i];
-		all.v[all.num] = ht_sink_copy(&sinks[i]);
-	}
-	if (all.num > MAX_SINKS)
-		complain(e, o, &o->sinks, "sinks: with outputs, more than 8");
-	for (unsigned i = 0; i < all.num; i++)
-		if (all.v[i] != NULL)
-			check_output(o, e, &all, i);
-	for (unsigned i = 0; i < all.num; i++)
-		free(all.v[i]);
-}
-
 // What EAL is told by options of their own, and what would end it or make it another's.
 static void check_eal(const struct options *o, struct ht_config_errors *e) {
 	static const char *const ours[] = {
@@ -243,14 +164,8 @@ static void check_all(struct options *o, struct ht_config_errors *e) {
 	check_workers(o, e);
 	check_service(o, e);
 	check_aggregate(o, e);
-	check_outputs(o, e);
+	options_check_outputs(o, e);
 	check_eal(o, e);
-}
-
-void options_kinds(struct options *o) {
-	o->sensor.events = o->kinds & HT_KIND_EVENT;
-	if (o->kinds & (HT_KIND_FLOW | HT_KIND_AGGREGATE))
-		o->sensor.flows = o->flows == FLOWS_ALL ? HT_FLOWS_ALL : HT_FLOWS_TLS;
 }
 
 bool options_check(struct options *o) {
@@ -263,7 +178,7 @@ bool options_check(struct options *o) {
 enum ht_rc options_load(struct options *o, const char *file) {
 	struct ht_config_errors e;
 	enum ht_rc rc = ht_config_load(&o->loaded, file, &options_table, o, &e);
-	o->kinds = HT_KIND_HELLO | HT_KIND_EVENT;
+	o->asked = HT_KIND_HELLO | HT_KIND_EVENT;
 	if (rc == HT_OK) {
 		check_records(o, &e);
 		check_all(o, &e);

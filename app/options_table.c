@@ -327,8 +327,9 @@ static const struct ht_option root_list[] = {
 		.type = HT_OPTION_TEXTS,
 		.offset = P(record_kinds),
 		.max = HT_NUM_KINDS,
-		.help = "kinds of record that are written: hello, event, flow, aggregate, stats; "
-			"without it hello and event",
+		.help = "kinds of record that go to outputs which do not say what they want by "
+			"records of their own: hello, event, flow, aggregate, stats; without it "
+			"hello and event",
 	},
 	{
 		.name = "flows",

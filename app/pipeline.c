@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-#define CERTIFICATES 4096 // of which what was read is kept: some 16 MiB
+#define CERTIFICATES 4096 // of which what was read is kept
 
 static void emit(void *user, const struct ht_record *r) {
 	struct pipeline *p = user;
@@ -30,8 +30,13 @@ static bool wants_certificates(const struct options *o) {
 		   && (ht_aggregate_fields(&o->aggregate) & CERTIFICATE_FIELDS));
 }
 
+uint64_t pipeline_memory(const struct options *o) {
+	return (wants_certificates(o) ? ht_certificates_memory(CERTIFICATES) : 0)
+	       + (o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_memory(&o->aggregate) : 0);
+}
+
 bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks) {
-	*p = (struct pipeline){.sinks = sinks};
+	*p = (struct pipeline){.sinks = sinks, .flows = o->kinds & HT_KIND_FLOW};
 	if (wants_certificates(o)) {
 		p->certificates = ht_certificates_new(CERTIFICATES);
 		if (p->certificates == NULL) {

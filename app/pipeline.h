@@ -12,12 +12,16 @@
 
 struct pipeline {
 	struct sinks *sinks; // who owns the pipeline may put others here
+	bool flows; // flow records go somewhere themselves
 	struct ht_certificates *certificates; // NULL: nobody sees what is in them
 	struct ht_aggregate *aggregate; // NULL: no aggregates are wanted
 	struct watch watch; // entries of watchlists that certificates match; whoever opens it says
 			    // from where
 	int64_t seen_at; // when the latest record came, by CLOCK_MONOTONIC
 };
+
+// pipeline_memory is the most that it takes with these options, in bytes.
+uint64_t pipeline_memory(const struct options *o);
 
 // pipeline_open makes what the kinds of record that are wanted take. False: that was said.
 HT_MUST_USE bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks);

@@ -23,11 +23,6 @@ static void emit(void *user, struct ht_record *r) {
 		pipeline_put(w->pipeline, event);
 }
 
-static void say(void *sum, const char *line) {
-	summary_clear(sum);
-	fprintf(stderr, "hellotap: %s\n", line);
-}
-
 static void add(struct ledger *l, const struct ht_capture_stats *one) {
 	l->sources++;
 	l->capture.frames += one->frames;
@@ -67,7 +62,7 @@ static bool read_one(
 			ops->stats(c, &st);
 			summary_progress(sum, file, &st);
 			sinks_flush(pipeline->sinks);
-			sinks_tell(pipeline->sinks, say, sum);
+			sinks_tell(pipeline->sinks, summary_say, sum);
 		}
 	}
 	ops->stats(c, &st);

@@ -9,46 +9,56 @@
 
 // --- reading ------------------------------------------------------------------------------------
 
-static enum ht_rc read_file(const char *path, uint8_t text[MAX_BYTES], size_t *len) {
+static enum ht_rc
+read_file(const char *path, uint8_t text[MAX_BYTES], size_t *len, char *err, size_t err_len) {
 	FILE *f = fopen(path, "rb");
 	if (f == NULL) {
-		fprintf(stderr, "hellotap: %s: %s\n", path, strerror(errno));
+		snprintf(err, err_len, "%s: %s", path, strerror(errno));
 		return HT_ERROR;
 	}
 	enum ht_rc rc = HT_OK;
 	*len = fread(text, 1, MAX_BYTES, f);
 	if (ferror(f)) {
-		fprintf(stderr, "hellotap: %s: %s\n", path, strerror(errno));
+		snprintf(err, err_len, "%s: %s", path, strerror(errno));
 		rc = HT_ERROR;
 	} else if (*len == MAX_BYTES) {
-		fprintf(stderr, "hellotap: %s: too long for a table of services\n", path);
+		snprintf(err, err_len, "%s: too long for a table of services", path);
 		rc = HT_BAD;
 	}
 	fclose(f);
 	return rc;
 }
 
-static enum ht_rc add_file(struct ht_services *t, const char *path) {
+static enum ht_rc add_file(struct ht_services *t, const char *path, char *err, size_t err_len) {
 	static uint8_t text[MAX_BYTES];
-	struct ht_services_error err;
+	struct ht_services_error wrong;
 	size_t len;
-	enum ht_rc rc = read_file(path, text, &len);
+	enum ht_rc rc = read_file(path, text, &len, err, err_len);
 	if (rc != HT_OK)
 		return rc;
-	rc = ht_services_parse(t, HT_SPAN(text, len), &err);
+	rc = ht_services_parse(t, HT_SPAN(text, len), &wrong);
 	if (rc != HT_OK)
-		fprintf(stderr, "hellotap: %s:%u: %s\n", path, err.line, err.reason);
+		snprintf(err, err_len, "%s:%u: %s", path, wrong.line, wrong.reason);
 	return rc;
 }
 
-enum ht_rc services_load(struct ht_services **out, const char *const *files, unsigned num_files) {
+enum ht_rc services_load(
+	struct ht_services **out,
+	const char *const *files,
+	unsigned num_files,
+	unsigned *which,
+	char *err,
+	size_t err_len
+) {
 	struct ht_services *t = ht_services_new();
+	*which = num_files;
 	if (t == NULL) {
-		fputs("hellotap: no memory for the table of services\n", stderr);
+		snprintf(err, err_len, "no memory for the table of services");
 		return HT_ERROR;
 	}
 	for (unsigned i = 0; i < num_files; i++) {
-		enum ht_rc rc = add_file(t, files[i]);
+		enum ht_rc rc = add_file(t, files[i], err, err_len);
+		*which = rc != HT_OK ? i : num_files;
 		if (rc != HT_OK) {
 			ht_services_free(t);
 			return rc;

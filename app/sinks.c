@@ -9,42 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define START_AGAIN_S 5
-#define AGAIN_MIB 8 // that a delivery keeps of records that a collector may not have yet
-
-// What a file is written to: its path, or NULL for standard output and for what is no file.
-static const char *destination(const char *spec) {
-	const struct ht_link_ops *ops = ht_link_of(spec);
-	return ops != NULL && ops->url ? NULL : ht_file_path(spec);
-}
-
-static bool is_standard_output(const char *spec) {
-	const struct ht_link_ops *ops = ht_link_of(spec);
-	return ops != NULL && !ops->url && destination(spec) == NULL;
-}
-
-// Both are the same regular file. What does not exist yet is nobody's.
-static bool same_file(const char *a, const char *b) {
-	struct stat x, y;
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev
-	       && x.st_ino == y.st_ino;
-}
-
-// A file may be made later, when its first record comes.
-static bool same_destination(const char *a, const char *b) {
-	return same_file(a, b) || (strcmp(a, b) == 0 && access(a, F_OK) != 0);
-}
-
-static bool is_one_of(const char *path, const struct ht_option_texts *files) {
-	for (unsigned i = 0; i < files->num; i++)
-		if (same_file(path, files->v[i]))
-			return true;
-	return false;
-}
 
 // --- lists --------------------------------------------------------------------------------------
 
@@ -101,64 +69,43 @@ enum ht_rc sinks_list_again(struct sinks_list *l, const struct sinks *k) {
 	return rc;
 }
 
-// --- what goes together -------------------------------------------------------------------------
+// --- looking before opening ---------------------------------------------------------------------
 
-// Opening a sink may empty its file: that must be no file to read.
-static bool destination_ok(const struct options *o, const char *to) {
-	const char *const path = destination(to);
-	const char *what = NULL;
-	if (path == NULL)
-		return true;
-	if (is_one_of(path, &o->inputs))
-		what = "the capture to read";
-	else if (is_one_of(path, &o->services))
-		what = "a table of services to read";
-	else if (o->config != NULL && same_file(path, o->config))
-		what = "the configuration";
-	if (what != NULL)
-		fprintf(stderr, "hellotap: %s: is %s\n", to, what);
-	return what == NULL;
+static enum ht_rc refuse(const char *to, const char *why) {
+	fprintf(stderr, "hellotap: %s: %s\n", to, why);
+	return HT_BAD;
 }
 
-static bool options_ok(const struct options *o, const struct sinks_list *l) {
+// Opening may empty a file, so all is looked at before the first one.
+static enum ht_rc look(const struct options *o, const struct sinks_list *l) {
+	char err[512];
 	for (unsigned i = 0; i < l->num; i++) {
-		char err[512];
-		const char *const to = l->v[i]->to;
-		if (!destination_ok(o, to))
-			return false;
-		if (ht_sink_check(l->v[i], err, sizeof(err)) == HT_OK)
-			continue;
-		if (ht_link_of(to) == NULL)
+		const struct ht_sink_options *s = l->v[i];
+		if (ht_sink_check(s, err, sizeof(err)) != HT_OK) {
+			if (ht_link_of(s->to) != NULL)
+				return refuse(s->to, err);
 			fprintf(stderr, "hellotap: %s\n", err);
-		else
-			fprintf(stderr, "hellotap: %s: %s\n", to, err);
-		return false;
+			return HT_BAD;
+		}
+		if (!sinks_fits(o, s, err, sizeof(err)))
+			return refuse(s->to, err);
+		for (unsigned n = 0; n < i; n++)
+			if (!sinks_differ(s, l->v[n], err, sizeof(err)))
+				return refuse(s->to, err);
 	}
-	return true;
+	return HT_OK;
 }
 
-// Two outputs that write to one file, by whatever names, would write over each other; so would two
-// to standard output, whatever that is, and two with one spool.
-static bool all_different(const struct sinks_list *l) {
+static enum ht_rc probe(const struct sinks_list *l) {
+	char err[512];
 	for (unsigned i = 0; i < l->num; i++)
-		for (unsigned n = 0; n < i; n++) {
-			const struct ht_sink_options *a = l->v[i], *b = l->v[n];
-			const char *x = destination(a->to), *y = destination(b->to);
-			if ((is_standard_output(a->to) && is_standard_output(b->to))
-			    || (x != NULL && y != NULL && same_destination(x, y))) {
-				fprintf(stderr, "hellotap: %s: writes where %s does\n", a->to,
-					b->to);
-				return false;
-			}
-			// Below its folder a spool is called as the output is.
-			if (a->spool != NULL && b->spool != NULL && strcmp(a->to, b->to) == 0
-			    && strcmp(a->spool, b->spool) == 0) {
-				fprintf(stderr, "hellotap: %s: is there twice, with one spool\n",
-					a->to);
-				return false;
-			}
+		if (ht_sink_probe(l->v[i], err, sizeof(err)) != HT_OK) {
+			// "to: " is what stands before it.
+			const char *const why = strncmp(err, "to: ", 4) == 0 ? err + 4 : err;
+			(void)refuse(l->v[i]->to, why);
+			return HT_ERROR;
 		}
-	return true;
+	return HT_OK;
 }
 
 // --- opening ------------------------------------------------------------------------------------
@@ -213,11 +160,25 @@ static bool has_name(const struct sinks *k, const char *name) {
 
 // Every field that the records for one output may have.
 static ht_fieldset fields_of(const struct opening *p, const struct ht_sink_options *o) {
-	unsigned kinds = o->records.num > 0 ? 0 : HT_KINDS_ALL;
-	for (unsigned i = 0; i < o->records.num; i++)
-		kinds |= ht_kind_of(HT_SPAN(o->records.v[i], strlen(o->records.v[i])));
-	kinds &= p->o->kinds;
+	const unsigned kinds = ht_sink_records(o, p->o->asked);
 	return ht_kind_fields(kinds) | (kinds & HT_KIND_AGGREGATE ? p->to_file.key : 0);
+}
+
+// The kinds that are made were fixed at start.
+static void tell_missing(const struct opening *p, const struct ht_sink_options *o) {
+	const unsigned missing = ht_sink_records(o, p->o->asked) & ~p->o->kinds;
+	for (unsigned i = 0; i < HT_NUM_KINDS; i++)
+		if (missing >> i & 1)
+			fprintf(stderr,
+				"hellotap: %s: no %s records are made in this run: that takes a "
+				"restart\n",
+				o->to, ht_kind_names[i]);
+}
+
+static void tell_while_waiting(void *sinks) {
+	struct sinks *const k = sinks;
+	if (k->say != NULL)
+		sinks_tell(k, k->say, k->say_ctx);
 }
 
 static enum ht_rc open_one(struct opening *p, struct ht_sink_options *o) {
@@ -225,19 +186,23 @@ static enum ht_rc open_one(struct opening *p, struct ht_sink_options *o) {
 	const struct ht_link_ops *ops = ht_link_of(o->to);
 	const bool live = p->how & SINKS_LIVE;
 	char err[512];
-	o->run = p->terminal && is_standard_output(o->to) ? p->to_terminal : p->to_file;
+	o->run = p->terminal && sinks_to_stdout(o->to) ? p->to_terminal : p->to_file;
 	o->run.fields = fields_of(p, o);
+	tell_missing(p, o);
 	*s = (struct sink){.options = o, .name = o->to, .d = take_over(p, o)};
 	const struct ht_delivery_params params = {
 		.ops = ops,
 		.options = o,
-		.kinds = p->o->kinds,
+		.kinds = p->o->asked,
 		.live = live,
 		.threaded = live || ops->url,
 		.successor = has_name(p->old, o->to),
+		.soon = p->old != NULL, // it runs, and what is told to reload waits
 		.sensor_id = p->o->sensor_id,
 		.run = p->o->run,
 		.interrupted = p->interrupted,
+		.waits = live ? NULL : tell_while_waiting, // a set of its own may go on with it
+		.waits_ctx = p->k,
 	};
 	if (s->d == NULL) {
 		const enum ht_rc rc = ht_delivery_new(&s->d, &params, err, sizeof(err));
@@ -275,12 +240,12 @@ enum ht_rc sinks_open(
 	look_at_terminal(&p);
 	if (list->num == 0)
 		rc = list_parse(list, p.terminal ? "table" : "json");
-	if (rc == HT_OK && !options_ok(o, list))
-		rc = HT_BAD;
+	if (rc == HT_OK)
+		rc = look(o, list);
+	if (rc == HT_OK && old == NULL) // what is there to be taken over need not be read again
+		rc = probe(list);
 	for (; rc == HT_OK && opened < list->num; opened += rc == HT_OK)
 		rc = open_one(&p, list->v[opened]);
-	if (rc == HT_OK && !all_different(list))
-		rc = HT_BAD;
 	if (rc != HT_OK) {
 		take_back(&p);
 		sinks_free(k);
@@ -292,12 +257,10 @@ enum ht_rc sinks_open(
 }
 
 uint64_t sinks_memory(const struct sinks *k) {
-	uint64_t mib = 0;
-	for (unsigned i = 0; i < k->num; i++) {
-		mib += k->v[i].options->queue_mib;
-		mib += ht_delivery_ops(k->v[i].d)->again ? AGAIN_MIB : 0;
-	}
-	return mib << 20;
+	uint64_t bytes = 0;
+	for (unsigned i = 0; i < k->num; i++)
+		bytes += ht_delivery_memory(k->v[i].options);
+	return bytes;
 }
 
 static bool waits(const struct sinks *leaving, const char *name) {
@@ -380,20 +343,48 @@ void sinks_give_up(struct sinks *k) {
 		ht_delivery_give_up(k->v[i].d);
 }
 
+// Of the time that is left, half and at most SINKS_END_S are for closing.
+static void wait_until(struct sink *s, int64_t now, int64_t latest) {
+	const int64_t left = latest > now ? latest - now : 0;
+	const int64_t closing
+		= left / 2 < SINKS_END_S * HT_NS_PER_S ? left / 2 : SINKS_END_S * HT_NS_PER_S;
+	if (s->ends_by <= latest)
+		return;
+	s->ends_by = latest;
+	if (s->d != NULL && !s->lent)
+		ht_delivery_end_by(s->d, latest - closing);
+}
+
 void sinks_wait_until(struct sinks *k, int64_t latest) {
+	const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
 	for (; k != NULL; k = k->before)
 		for (unsigned i = 0; i < k->num; i++)
-			if (k->v[i].ends_by > latest)
-				k->v[i].ends_by = latest;
+			wait_until(&k->v[i], now, latest);
+}
+
+// What is there goes into the spools, for which they have as long as for closing.
+static void end_now(struct sinks *k) {
+	const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
+	sinks_wait_until(k, now + SINKS_END_S * HT_NS_PER_S);
+	for (unsigned i = 0; i < k->num; i++)
+		if (k->v[i].d != NULL && !k->v[i].lent)
+			ht_delivery_end_by(k->v[i].d, now);
 }
 
 void sinks_wait(struct sinks *k, const volatile sig_atomic_t *stop) {
-	const sig_atomic_t before = *stop; // that ended the reading
-	while (!sinks_ended(k)) {
+	sig_atomic_t seen = *stop; // that ended the reading
+	for (bool hurried = false; !sinks_ended(k);) {
 		const struct timespec t = {.tv_nsec = 1000000};
 		nanosleep(&t, NULL);
-		if (*stop != before)
+		tell_while_waiting(k);
+		if (*stop == seen)
+			continue;
+		seen = *stop;
+		if (hurried)
 			sinks_wait_until(k, 0);
+		else
+			end_now(k);
+		hurried = true;
 	}
 }
 

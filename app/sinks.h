@@ -36,6 +36,10 @@ struct sinks {
 	uint64_t gone[HT_DELIVERY_NUM_CTRS]; // of those that have no successor
 	uint64_t made; // records that this set was given
 	struct sinks *before; // a list of those whose place this set took, and that are ending
+	// Where the thread that puts is the only one: what there is to say while it waits for room.
+	// NULL: nobody is told.
+	void (*say)(void *ctx, const char *line);
+	void *say_ctx;
 };
 
 enum {
@@ -54,6 +58,23 @@ struct sinks_list {
 HT_MUST_USE enum ht_rc sinks_list(struct sinks_list *l, const struct options *o);
 HT_MUST_USE enum ht_rc sinks_list_again(struct sinks_list *l, const struct sinks *k);
 
+// sinks_fits tells whether an output goes together with what is read and with the kinds of record
+// that are asked for. False: `err` says what is wrong of it. For one that ht_sink_check found
+// right.
+bool sinks_fits(
+	const struct options *o, const struct ht_sink_options *s, char *err, size_t err_len
+);
+
+// sinks_differ: two outputs that write to one file, by whatever names, would write over each other;
+// so would two to standard output, whatever that is, and two with one spool. False: `err` says of
+// `a` what is wrong.
+bool sinks_differ(
+	const struct ht_sink_options *a, const struct ht_sink_options *b, char *err, size_t err_len
+);
+
+// sinks_to_stdout tells whether a spec means standard output.
+bool sinks_to_stdout(const char *spec);
+
 // sinks_open opens a list, or standard output where it is empty; `how` is of the two above. A
 // collector that `old` (or NULL) has open with the same options is taken over. No two of them, nor
 // a file that the options read, may be one regular file. On HT_BAD (usage) or HT_ERROR it has said
@@ -67,7 +88,7 @@ HT_MUST_USE enum ht_rc sinks_open(
 	const volatile sig_atomic_t *interrupted
 );
 
-// sinks_memory is how much their queues, and what they may have to give again, can grow to.
+// sinks_memory is the most that they reserve, in bytes.
 uint64_t sinks_memory(const struct sinks *k);
 
 // sinks_start starts their threads, but for those that wait for one of the same name to end that
@@ -78,7 +99,8 @@ bool sinks_started(const struct sinks *k);
 
 // sinks_end says that nothing more is put; those that were lent go on. sinks_ended tells whether
 // all are done, or not to be waited for any longer: sinks_wait_until sets when that is (monotonic,
-// ns) for those that would be waited for longer, and for those before.
+// ns) for those that would be waited for longer, and for those before. They are told to have ended
+// before that, with a moment for what they put into their spools.
 void sinks_end(struct sinks *k);
 void sinks_wait_until(struct sinks *k, int64_t latest);
 bool sinks_ended(const struct sinks *k);
@@ -107,7 +129,9 @@ void sinks_free(struct sinks *k);
 uint32_t sinks_linger(const struct sinks *k);
 void sinks_give_up(struct sinks *k);
 
-// sinks_wait waits until all have ended, or `*stop` is not zero: then they are given up.
+// sinks_wait waits until all have ended, and says what there is to say. When `*stop` changes they
+// end at once: what is there goes into their spools, or is lost. When it changes again they are
+// given up.
 void sinks_wait(struct sinks *k, const volatile sig_atomic_t *stop);
 
 // sinks_tell says what there is to say of them.

@@ -37,6 +37,11 @@ void summary_clear(struct summary *s) {
 		fputs("\r\033[K", stderr);
 }
 
+void summary_say(void *summary, const char *line) {
+	summary_clear(summary);
+	fprintf(stderr, "hellotap: %s\n", line);
+}
+
 // Those of `num` counters from `first` on that are not zero: " (gap 1, idle 2)".
 static void print_some(FILE *to, const uint64_t *counters, unsigned first, unsigned num) {
 	const char *sep = " (";
@@ -47,6 +52,51 @@ static void print_some(FILE *to, const uint64_t *counters, unsigned first, unsig
 		sep = ", ";
 	}
 	fputs(*sep == ',' ? ")\n" : "\n", to);
+}
+
+static void print_flows(const struct ledger *l, FILE *to) {
+	const uint64_t *const c = l->sensor, *const a = l->aggregate;
+	uint64_t flows = 0;
+	for (unsigned i = HT_CTR_TOLD_END; i <= HT_CTR_TOLD_RESOURCES; i++)
+		flows += c[i];
+	for (unsigned i = HT_CTR_PART_END; i <= HT_CTR_PART_RESOURCES; i++)
+		flows += c[i];
+	if (!l->has_flows && !l->has_aggregate)
+		return;
+	fprintf(to, "%" PRIu64 " flow record%s", flows, flows == 1 ? "" : "s");
+	if (l->has_aggregate)
+		fprintf(to, ", summed up to %" PRIu64 " aggregate%s of %" PRIu64 " window%s",
+			a[HT_AGGREGATE_TOLD], a[HT_AGGREGATE_TOLD] == 1 ? "" : "s",
+			a[HT_AGGREGATE_WINDOWS], a[HT_AGGREGATE_WINDOWS] == 1 ? "" : "s");
+	if (a[HT_AGGREGATE_FOLDED] > 0)
+		fprintf(to, " (%" PRIu64 " keys folded into 'other')", a[HT_AGGREGATE_FOLDED]);
+	fputc('\n', to);
+}
+
+static void print_output(const char *name, const uint64_t *c, FILE *to) {
+	fprintf(to, "%s: %" PRIu64 " record%s delivered", name, c[HT_DELIVERY_DELIVERED],
+		c[HT_DELIVERY_DELIVERED] == 1 ? "" : "s");
+	if (c[HT_DELIVERY_RECOVERED] > 0)
+		fprintf(to, ", %" PRIu64 " found in its spool", c[HT_DELIVERY_RECOVERED]);
+	if (c[HT_DELIVERY_SPOOL_LEFT] > 0)
+		fprintf(to, ", %" PRIu64 " left in its spool for the next run",
+			c[HT_DELIVERY_SPOOL_LEFT]);
+	if (c[HT_DELIVERY_LOST] > 0)
+		fprintf(to, ", %" PRIu64 " LOST", c[HT_DELIVERY_LOST]);
+	fputc('\n', to);
+}
+
+// One that is a file and got all says nothing.
+static void print_outputs(const struct ledger *l, FILE *to) {
+	const uint64_t *const gone = l->sinks_gone;
+	const bool has_gone = gone[HT_DELIVERY_RECORDS] + gone[HT_DELIVERY_RECOVERED] > 0;
+	if (l->num_sinks == 1 && !has_gone && !ht_link_of(l->sink_names[0])->url
+	    && l->sinks[0][HT_DELIVERY_LOST] == 0)
+		return;
+	for (unsigned i = 0; i < l->num_sinks; i++)
+		print_output(l->sink_names[i], l->sinks[i], to);
+	if (has_gone)
+		print_output("outputs that are no more", gone, to);
 }
 
 void summary_print(const struct summary *s, const struct ledger *l, FILE *to) {
@@ -88,10 +138,12 @@ void summary_print(const struct summary *s, const struct ledger *l, FILE *to) {
 	if (encrypted > 0)
 		fprintf(to, "%" PRIu64 " OpenVPN connection%s encrypted with tls-crypt\n",
 			encrypted, encrypted == 1 ? "" : "s");
+	print_flows(l, to);
 	if (counters[HT_CTR_FRAME_LINKTYPE] > 0)
 		fprintf(to,
 			"%" PRIu64 " frames counted, not read: their link type is not supported\n",
 			counters[HT_CTR_FRAME_LINKTYPE]);
+	print_outputs(l, to);
 }
 
 static void lost_by_port(const struct ledger *l, unsigned port, FILE *to) {

@@ -21,6 +21,9 @@ void summary_progress(struct summary *s, const char *file, const struct ht_captu
 // summary_clear takes the progress line away.
 void summary_clear(struct summary *s);
 
+// summary_say says a line in its place; `summary` is one of these.
+void summary_say(void *summary, const char *line);
+
 void summary_print(const struct summary *s, const struct ledger *l, FILE *to);
 
 // summary_lost says what of a live run was lost, if anything was.

@@ -107,8 +107,9 @@ def other(host, p, r):
     if need <= have:
         r.ok("memory", text)
     else:
-        r.lacks("memory", text, "less of sensor.max_flows, max_hellos, arena_bytes, fragment_bytes, workers.queue_mib, "
-                "or fewer workers.count")
+        flows = "flow_bytes, answer_bytes, " if {"flow", "aggregate"} & set(p.records) else ""
+        r.lacks("memory", text, f"less of sensor.max_flows, max_hellos, arena_bytes, fragment_bytes, {flows}"
+                "workers.queue_mib, or fewer workers.count")
 
 
 def _first_node(host, p):

@@ -11,11 +11,15 @@ import re
 PORT = {"queues": "0", "rx_descriptors": "4096", "mtu": "1500"}
 DPDK = {"hugepages": "auto", "inbox_frames": "4096", "idle": "pause", "spread": "auto"}
 WORKERS = {"count": "1", "queue_mib": "16"}
-SENSOR = {"max_flows": "262144", "max_hellos": "12288", "arena_bytes": "12582912", "fragment_bytes": "4194304"}
+SENSOR = {"max_flows": "262144", "max_hellos": "12288", "arena_bytes": "12582912", "fragment_bytes": "4194304",
+          "flow_bytes": "67108864", "max_answers": "4096", "answer_bytes": "16777216"}
+AGGREGATE = {"memory_mib": "320", "clients_mib": "64"}
 
 # lib/sensor/sensor.h: what the program says of them itself.
 FLOW_BYTES = 68
+FLOW_RECORD_BYTES = 136  # the same, where flow records are made
 HELLO_BYTES = 1100
+ANSWER_BYTES = 2000
 
 # lib/capture/capture_dpdk_port.c, pool_frames(): what can be away from a worker's pool at a time.
 BURST = 32
@@ -177,6 +181,7 @@ class Profile:
         dpdk = {**DPDK, **{k: v for k, v in section("dpdk").items() if v is not None}}
         workers = {**WORKERS, **{k: v for k, v in section("workers").items() if v is not None}}
         sensor = {**SENSOR, **{k: v for k, v in section("sensor").items() if v is not None}}
+        aggregate = {**AGGREGATE, **{k: v for k, v in section("aggregate").items() if v is not None}}
         service = section("service")
         self.ports = [Port(p) for p in dpdk.get("ports") or []]
         self.hugepages = dpdk["hugepages"]
@@ -185,6 +190,8 @@ class Profile:
         self.workers = number(workers["count"])
         self.queue_mib = number(workers["queue_mib"])
         self.sensor = {k: number(sensor[k]) for k in SENSOR}
+        self.records = tree.get("records") or []
+        self.aggregate_mib = sum(number(aggregate[k]) for k in AGGREGATE) if "aggregate" in self.records else 0
         self.cpus = [int(c) for c in workers.get("cpus") or []]
         self.interfaces = tree.get("interfaces") or []
         self.user = service.get("user") or None
@@ -216,7 +223,12 @@ class Profile:
         return -(-sum(self.pool_bytes(w) for w in workers) >> 20)
 
     def sensor_bytes(self):
-        """What the tables of all workers take, and the queues of their records."""
+        """What the tables of all workers take, and the queues of their records; and sums of flows, of which there is
+        one table."""
         s = self.sensor
-        each = FLOW_BYTES * s["max_flows"] + HELLO_BYTES * s["max_hellos"] + s["arena_bytes"] + s["fragment_bytes"]
-        return self.workers * (each + (self.queue_mib << 20))
+        flows = "flow" in self.records or "aggregate" in self.records
+        each = (FLOW_RECORD_BYTES if flows else FLOW_BYTES) * s["max_flows"] + HELLO_BYTES * s["max_hellos"]
+        each += s["arena_bytes"] + s["fragment_bytes"]
+        if flows:
+            each += s["flow_bytes"] + ANSWER_BYTES * s["max_answers"] + s["answer_bytes"]
+        return self.workers * (each + (self.queue_mib << 20)) + (self.aggregate_mib << 20)

@@ -22,6 +22,7 @@ const struct ht_counter ht_certificate_counters[HT_CERTIFICATE_NUM_CTRS] = {
 // verification, a certificate read that may be the issuer, NAMES_STEP names that are compared.
 #define STEPS HT_CERTIFICATE_STEPS
 #define NAMES_STEP 64
+#define CERTIFICATE_BYTES 4096 // of an entry with all that libcrypto keeps of it, on the average
 
 // Findings that take time are kept: what the next record asks for is nearly always the same.
 struct kept {
@@ -51,6 +52,10 @@ struct ht_certificates {
 	uint32_t *buckets;
 	struct entry *entries;
 };
+
+uint64_t ht_certificates_memory(unsigned max_cached) {
+	return (uint64_t)max_cached * CERTIFICATE_BYTES;
+}
 
 struct ht_certificates *ht_certificates_new(unsigned max_cached) {
 	struct ht_certificates *c = calloc(1, sizeof(*c));

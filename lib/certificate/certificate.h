@@ -58,6 +58,10 @@ extern const struct ht_counter ht_certificate_counters[HT_CERTIFICATE_NUM_CTRS];
 
 struct ht_certificates;
 
+// ht_certificates_memory is what it takes with so many certificates, in bytes, about: with those of
+// public authorities some 4 KiB each.
+uint64_t ht_certificates_memory(unsigned max_cached);
+
 // ht_certificates_new makes room for what was read of `max_cached` certificates (1 or more), some
 // 1 to 8 KiB each. NULL: no memory.
 struct ht_certificates *ht_certificates_new(unsigned max_cached);

@@ -50,6 +50,10 @@ ht_config_complain(struct ht_config_errors *e, struct ht_config_pos pos, const c
 // ht_config_print_errors writes a line for each, "FILE:LINE:COLUMN: text", and how many more.
 void ht_config_print_errors(const struct ht_config_errors *e, FILE *out);
 
+// ht_option_near is the name in a table that was most likely meant by one that is not in it, or
+// NULL.
+const char *ht_option_near(const struct ht_option_table *t, struct ht_span name);
+
 // --- reading ------------------------------------------------------------------------------------
 
 // What a file gave: the texts and lists that a struct points to, and where each value stood.

@@ -141,6 +141,16 @@ static void consider(struct guess *g, const char *name) {
 	}
 }
 
+const char *ht_option_near(const struct ht_option_table *t, struct ht_span name) {
+	struct guess g = {(const char *)name.p, name.len};
+	for (unsigned i = 0; i < t->num; i++)
+		consider(&g, t->options[i].name);
+	for (unsigned i = 0; i < t->num && g.name == NULL && g.len >= 3; i++)
+		if (strncasecmp(t->options[i].name, g.text, g.len) == 0) // its beginning
+			g.name = t->options[i].name;
+	return g.name;
+}
+
 // The path of the section whose option has just this name.
 static bool elsewhere(
 	struct text *out,
@@ -261,13 +271,11 @@ void ht_say_unknown(
 	struct text t = {v.text, sizeof(v.text), 0};
 	char section[128] = "";
 	struct text other = {section, sizeof(section), 0};
-	struct guess g = {key->text, key->len};
 	if (ht_config_full(e)) { // counted; a file has room for many
 		e->more++;
 		return;
 	}
-	for (unsigned i = 0; i < table->num; i++)
-		consider(&g, table->options[i].name);
+	const char *const near = ht_option_near(table, HT_SPAN(key->text, key->len));
 	add(&t, "unknown option %s", ht_quote(key->text, key->len).text);
 	if (path != NULL)
 		add(&t, " in ");
@@ -275,8 +283,8 @@ void ht_say_unknown(
 	if (elsewhere(&other, root, key->text, NULL))
 		add(&t, "; it belongs %s%s", section[0] != '\0' ? "into " : "to the top level",
 		    section);
-	else if (g.name != NULL)
-		add(&t, "; did you mean \"%s\"?", g.name);
+	else if (near != NULL)
+		add(&t, "; did you mean \"%s\"?", near);
 	for (unsigned i = 0; i < table->num && table->num <= LISTED; i++)
 		add(&t, "%s%s", i == 0 ? " (known here: " : ", ", table->options[i].name);
 	if (table->num > 0 && table->num <= LISTED)

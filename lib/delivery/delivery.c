@@ -11,6 +11,8 @@
 
 #define WINDOW_BYTES (8u << 20) // several of the longest records
 #define ROOM_WAIT_NS (100ll * HT_NS_PER_MS) // then it is looked whether waiting is over
+#define PATIENCE_NS (2ll * HT_NS_PER_S) // in all, for room behind a signal, where a spool makes it
+#define HELD_UP_NS (3ll * HT_NS_PER_S) // in which half of the time is much
 
 #define X(id, name, help) {"sink", name, help},
 const struct ht_counter ht_delivery_counters[HT_DELIVERY_NUM_CTRS] = {HT_DELIVERY_COUNTERS(X)};
@@ -47,9 +49,14 @@ static void wake(struct ht_delivery *d) {
 	pthread_mutex_unlock(&d->lock);
 }
 
+static bool is_interrupted(const struct ht_delivery *d) {
+	return d->interrupted != NULL && *d->interrupted;
+}
+
+// Whoever is interrupted has some more to put, and a spool takes that as fast as a disk does.
 static bool may_wait(const struct ht_delivery *d) {
 	return d->block && !atomic_load_explicit(&d->give_up, memory_order_relaxed)
-	       && (d->interrupted == NULL || !*d->interrupted);
+	       && (!is_interrupted(d) || (d->options->spool != NULL && d->waited_ns < PATIENCE_NS));
 }
 
 // Wakes a thread that sleeps until the queue has something.
@@ -61,23 +68,59 @@ static void wake_for_queue(struct ht_delivery *d) {
 		wake(d);
 }
 
+// One look a few seconds at how much of them was spent waiting: a collector that takes one record
+// at a time holds up as much as one that takes none.
+static void note_held_up(struct ht_delivery *d, int64_t begun, int64_t now) {
+	if (begun - d->held_from > 2 * HELD_UP_NS) { // nothing was waited for in a long time
+		d->held_from = begun;
+		d->held_ns = 0;
+	}
+	d->held_ns += now - begun;
+	if (now - d->held_from < HELD_UP_NS)
+		return;
+	const bool much = d->held_ns > (now - d->held_from) / 2;
+	atomic_store_explicit(
+		&d->held_up_until, much ? now + 2 * HELD_UP_NS : 0, memory_order_relaxed
+	);
+	d->held_from = now;
+	d->held_ns = 0;
+}
+
+static void call_out(struct ht_delivery *d, int64_t now) {
+	if (d->waits == NULL || now - d->called_at < ROOM_WAIT_NS)
+		return;
+	d->called_at = now;
+	d->waits(d->waits_ctx);
+}
+
+// Sleeps until there may be room, or until it is time to look at all else.
+static void sleep_for_room(struct ht_delivery *d, int64_t now) {
+	const int64_t until = now + ROOM_WAIT_NS;
+	const struct timespec t
+		= {.tv_sec = (time_t)(until / HT_NS_PER_S), .tv_nsec = (long)(until % HT_NS_PER_S)};
+	pthread_cond_signal(&d->wake);
+	(void)pthread_cond_timedwait(&d->room, &d->lock, &t);
+}
+
 // Offers a record until there is room. The other side looks at `waiting` behind all that it gave
 // back, and signals under the lock.
 static enum ht_rc wait_for_room(struct ht_delivery *d, const struct ht_record *r) {
 	enum ht_rc rc = HT_FULL;
-	pthread_mutex_lock(&d->lock);
-	atomic_store_explicit(&d->waiting, true, memory_order_relaxed);
-	ht_queue_fence();
-	while (may_wait(d) && (rc = ht_queue_offer(d->queue, r, d->number)) == HT_FULL) {
-		const int64_t until = ht_clock_ns(CLOCK_MONOTONIC) + ROOM_WAIT_NS;
-		const struct timespec t
-			= {.tv_sec = (time_t)(until / HT_NS_PER_S),
-			   .tv_nsec = (long)(until % HT_NS_PER_S)};
-		pthread_cond_signal(&d->wake);
-		(void)pthread_cond_timedwait(&d->room, &d->lock, &t);
+	while (may_wait(d) && rc == HT_FULL) {
+		const int64_t begun = ht_clock_ns(CLOCK_MONOTONIC);
+		pthread_mutex_lock(&d->lock);
+		atomic_store_explicit(&d->waiting, true, memory_order_relaxed);
+		ht_queue_fence();
+		rc = ht_queue_offer(d->queue, r, d->number);
+		if (rc == HT_FULL)
+			sleep_for_room(d, begun);
+		atomic_store_explicit(&d->waiting, false, memory_order_relaxed);
+		pthread_mutex_unlock(&d->lock);
+		const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
+		d->waited_ns += is_interrupted(d) ? now - begun : 0;
+		note_held_up(d, begun, now);
+		call_out(d, now);
 	}
-	atomic_store_explicit(&d->waiting, false, memory_order_relaxed);
-	pthread_mutex_unlock(&d->lock);
 	return rc;
 }
 
@@ -111,7 +154,8 @@ void ht_delivery_flush(struct ht_delivery *d) {
 }
 
 void ht_delivery_end(struct ht_delivery *d) {
-	if (atomic_load_explicit(&d->ended, memory_order_acquire))
+	if (atomic_load_explicit(&d->ended, memory_order_acquire)
+	    || atomic_load_explicit(&d->deadline, memory_order_relaxed) != 0)
 		return;
 	if (d->queue != NULL)
 		ht_queue_finish(d->queue);
@@ -127,6 +171,16 @@ void ht_delivery_end(struct ht_delivery *d) {
 }
 
 // --- any thread ---------------------------------------------------------------------------------
+
+void ht_delivery_end_by(struct ht_delivery *d, int64_t ns) {
+	long long was = atomic_load_explicit(&d->deadline, memory_order_relaxed);
+	ns = ns > 0 ? ns : 1; // 0 is for one that goes on
+	while (was != 0 && ns < was)
+		if (atomic_compare_exchange_weak_explicit(
+			    &d->deadline, &was, ns, memory_order_release, memory_order_relaxed
+		    ))
+			wake(d);
+}
 
 bool ht_delivery_accounted(const struct ht_delivery *d) {
 	return atomic_load_explicit(&d->accounted, memory_order_acquire);
@@ -176,14 +230,6 @@ const char *ht_delivery_verdict(const struct ht_delivery *d) {
 
 // --- its life -----------------------------------------------------------------------------------
 
-static unsigned wanted_kinds(const struct ht_delivery_params *p) {
-	const struct ht_option_texts *list = &p->options->records;
-	unsigned kinds = list->num > 0 ? 0 : HT_KINDS_ALL;
-	for (unsigned i = 0; i < list->num; i++)
-		kinds |= ht_kind_of(HT_SPAN(list->v[i], strlen(list->v[i])));
-	return kinds & p->kinds & p->ops->kinds;
-}
-
 static char *name_of_sensor(const struct ht_delivery_params *p) {
 	char host[HOST_NAME_MAX + 1] = "";
 	if (p->sensor_id == NULL)
@@ -222,10 +268,14 @@ open_all(struct ht_delivery *d, const struct ht_delivery_params *p, char *err, s
 		return HT_ERROR;
 	}
 	if (d->options->spool != NULL) {
-		const enum ht_rc rc = delivery_spool_open(d, err, err_len);
-		d->wants_spool = rc == HT_MORE && p->successor;
-		if (rc != HT_OK && !d->wants_spool)
+		char why[512];
+		const enum ht_rc rc = p->soon ? delivery_spool_claim(d, why, sizeof(why))
+					      : delivery_spool_open(d, why, sizeof(why));
+		d->wants_spool = rc == HT_OK ? p->soon : rc == HT_MORE && p->successor;
+		if (rc != HT_OK && !d->wants_spool) {
+			snprintf(err, err_len, "%s: spool: %s", d->options->to, why);
 			return HT_ERROR;
+		}
 	}
 	return d->ops->open(&d->link, d->options, err, err_len);
 }
@@ -243,13 +293,15 @@ enum ht_rc ht_delivery_new(
 	init_locks(d);
 	d->ops = p->ops;
 	d->options = ht_sink_copy(p->options);
-	d->kinds = wanted_kinds(p);
+	d->kinds = ht_sink_records(p->options, p->kinds) & p->ops->kinds;
 	d->block = when_full == HT_FULL_BLOCK || (when_full == HT_FULL_AUTO && !p->live);
 	// Without a thread nothing could be given again.
 	d->threaded = p->threaded || p->ops->again || p->options->spool != NULL;
 	d->stamped = p->ops->url || p->sensor_id != NULL;
 	d->run = p->run;
 	d->interrupted = p->interrupted;
+	d->waits = p->waits;
+	d->waits_ctx = p->waits_ctx;
 	d->jitter = (uint64_t)ht_clock_ns(CLOCK_MONOTONIC) ^ (uintptr_t)d;
 	enum ht_rc rc = HT_ERROR;
 	if (d->options == NULL)
@@ -283,6 +335,7 @@ void ht_delivery_free(struct ht_delivery *d) {
 	if (d->link != NULL)
 		d->ops->close(d->link);
 	ht_spool_close(d->spool);
+	ht_spool_close(d->claimed);
 	if (d->protobuf != NULL)
 		ht_protobuf_free(d->protobuf);
 	free(d->entry);

@@ -10,9 +10,9 @@
 //
 // Records arrive in the order in which they were put, at least once where the link can give again
 // (ht_link_ops.again), but for two: one that is given again comes behind those that went out before
-// the break; and what is under way when a run ends goes into the spool behind what is there, and
-// comes in that order in the next. Whoever wants order sorts by sensor_run and sequence. What is
-// lost has a counter that says why.
+// the break; and what a link had when the spool had no room for it, and has still when a run ends,
+// goes into the spool behind what is there, and comes in that order in the next. Whoever wants
+// order sorts by sensor_run and sequence. What is lost has a counter that says why.
 
 #pragma once
 
@@ -69,14 +69,20 @@ bool ht_delivery_balanced(const uint64_t counters[HT_DELIVERY_NUM_CTRS]);
 struct ht_delivery_params {
 	const struct ht_link_ops *ops;
 	const struct ht_sink_options *options; // copied
-	unsigned kinds; // of record that are made; its option `records` takes some of them
+	unsigned kinds; // of record that go there, where its option `records` says nothing
 	bool live; // where options->when_full says nothing: drop; otherwise block
 	bool threaded;
 	bool successor; // takes the place of one that is ending: waits for that one's spool
+	bool soon; // somebody waits: what its spool has is read by its thread
 	const char *sensor_id; // NULL: files have none, and to others it is the name of the host
 	uint64_t run; // when the sensor was started, in ms since the epoch
-	// A signal handler's: nonzero ends all waiting for room. NULL: none.
+	// A signal handler's: nonzero ends all waiting for room, but for two seconds in all where a
+	// spool is to make it. NULL: none.
 	const volatile sig_atomic_t *interrupted;
+	// Called now and then by the thread that puts, while it waits for room: nobody else may ask
+	// for what there is to say (ht_delivery_said) then. NULL: nothing is called.
+	void (*waits)(void *ctx);
+	void *waits_ctx;
 };
 
 // ht_delivery_new checks the options, opens link and spool, and connects to nobody. HT_BAD: the
@@ -110,6 +116,10 @@ void ht_delivery_end(struct ht_delivery *d);
 
 // --- any thread ---
 
+// ht_delivery_end_by brings the end forward that ht_delivery_end has set: from `ns` of the
+// monotonic clock on nothing more is delivered. What is there then goes into the spool, or is lost.
+void ht_delivery_end_by(struct ht_delivery *d, int64_t ns);
+
 // ht_delivery_ended tells whether all is done, and closed, since ht_delivery_end.
 bool ht_delivery_ended(const struct ht_delivery *d);
 
@@ -131,8 +141,8 @@ bool ht_delivery_is_dead(const struct ht_delivery *d);
 // ht_delivery_turns grows while its thread is alive; one that hangs in a write stands still.
 uint64_t ht_delivery_turns(const struct ht_delivery *d);
 
-// ht_delivery_said takes the line that it has to say, if there is one: that it is away, or back.
-// There is at most one in 10 s.
+// ht_delivery_said takes the line that it has to say, if there is one: that it is away, that it
+// holds up whoever puts, or that it is back. There is at most one in 10 s.
 bool ht_delivery_said(struct ht_delivery *d, char *out, size_t out_len);
 
 const struct ht_link_ops *ht_delivery_ops(const struct ht_delivery *d);
@@ -155,9 +165,11 @@ extern const struct ht_link_ops *const ht_link_kinds[];
 const struct ht_link_ops *ht_link_of(const char *to);
 
 // ht_sink_parse reads "SPEC[?name=value[&name=value...]]". What stands behind the last ? are
-// options if it begins with the name of one and =. A value has %XX for bytes of its own; the
-// elements of a list stand between commas, and a list that is named again goes on. On HT_OK *out is
-// one block, for free(); HT_BAD, HT_ERROR (no memory): `err` says why in one line.
+// options if it begins with a word and =, whether there is such an option or not; so a path with
+// such a ? in it is written with one more ? at its end, behind which there is nothing. A value has
+// %XX for bytes of its own; the elements of a list stand between commas, and a list that is named
+// again goes on. On HT_OK *out is one block, for free(); HT_BAD, HT_ERROR (no memory): `err` says
+// why in one line.
 HT_MUST_USE enum ht_rc
 ht_sink_parse(struct ht_sink_options **out, const char *spec, char *err, size_t err_len);
 
@@ -167,6 +179,16 @@ struct ht_sink_options *ht_sink_copy(const struct ht_sink_options *o);
 // ht_sink_same tells whether two outputs are set alike.
 bool ht_sink_same(const struct ht_sink_options *a, const struct ht_sink_options *b);
 
+// ht_sink_records is which kinds of record are wanted of an output, a mask of enum ht_kind: those
+// of its `records`, or `asked` where it says nothing; of them those that it can carry.
+unsigned ht_sink_records(const struct ht_sink_options *o, unsigned asked);
+
 // ht_sink_check says whether the options of an output are right, without touching anything outside.
 // HT_BAD: `err` says in one line what is wrong.
 HT_MUST_USE enum ht_rc ht_sink_check(const struct ht_sink_options *o, char *err, size_t err_len);
+
+// ht_sink_probe looks, with options that ht_sink_check found right, at what they name outside:
+// folders, files, keys, the spool, with the rights that the process has. It connects to nobody, and
+// makes and changes nothing. HT_ERROR: `err` says in one line what is wrong; it begins with the
+// name of the option.
+HT_MUST_USE enum ht_rc ht_sink_probe(const struct ht_sink_options *o, char *err, size_t err_len);

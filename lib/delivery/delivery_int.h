@@ -67,11 +67,16 @@ struct ht_delivery {
 	char *sensor_id;
 	uint64_t run;
 	const volatile sig_atomic_t *interrupted;
+	void (*waits)(void *ctx);
+	void *waits_ctx;
 	struct ht_queue *queue; // NULL: inline
 
 	// The thread that puts. (Of the counts, too, each has its own; its thread adds to those
 	// once a turn.)
 	_Alignas(CACHE_LINE) uint64_t number; // of the last record
+	int64_t called_at; // d->waits
+	int64_t waited_ns; // for room, since it was interrupted
+	int64_t held_from, held_ns; // since when, and for how much of that, it waited for room
 
 	// Between the two. A thread that is about to wait says so, and looks once more
 	// (ht_queue_fence).
@@ -80,6 +85,7 @@ struct ht_delivery {
 	pthread_cond_t room; // the thread that puts
 	atomic_bool sleeping; // the delivery's thread, until the queue has something
 	atomic_bool waiting; // the thread that puts
+	atomic_llong held_up_until; // that one waits for most of its time: said up to then
 	atomic_bool give_up;
 	atomic_llong deadline; // of the end, on the monotonic clock; 0: it goes on
 	atomic_bool accounted, ended;
@@ -106,8 +112,9 @@ struct ht_delivery {
 	struct ht_record record; // from the window, or to be stamped
 	// The spool. While it has an entry, all records go through it.
 	struct ht_spool *spool;
+	struct ht_spool *claimed; // not read yet
 	struct ht_protobuf *protobuf;
-	bool wants_spool; // somebody else has it still
+	bool wants_spool; // it is to be read, or somebody else has it still
 	uint8_t *entry; // read from the spool, and not given
 	size_t entry_len;
 	bool has_entry;
@@ -120,7 +127,7 @@ struct ht_delivery {
 	bool spool_refuses; // it could not be written last, and
 	char spool_error[256]; // why
 	// What was told.
-	bool told_away;
+	bool told_away, told_held_up;
 	int64_t told_at;
 	char verdict[1024];
 
@@ -146,6 +153,9 @@ void delivery_settle(struct ht_delivery *d);
 void delivery_give_now(struct ht_delivery *d, const struct ht_record *r);
 void delivery_flush_now(struct ht_delivery *d);
 
+// delivery_away has it connected again after a while.
+void delivery_away(struct ht_delivery *d, int64_t now);
+
 // delivery_close counts what is left, and closes link and spool.
 void delivery_close(struct ht_delivery *d);
 
@@ -153,7 +163,9 @@ void *delivery_run(void *delivery);
 
 // --- delivery_spool.c ---
 
-// delivery_spool_open is HT_MORE when somebody else has it.
+// delivery_spool_claim makes sure that it can be opened, and by nobody else; delivery_spool_open
+// does that where it was not done, and reads what is in it. HT_MORE: somebody else has it.
+enum ht_rc delivery_spool_claim(struct ht_delivery *d, char *err, size_t err_len);
 enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len);
 
 // delivery_spool_put appends a record, stamped. HT_FULL: there is no room. HT_ERROR: the disk
@@ -169,6 +181,11 @@ enum ht_rc delivery_spool_move(struct ht_delivery *d);
 // delivery_spool_move_first does that where the window would have to stand before what is put into
 // the spool next. If it is not HT_OK, nothing may be put.
 enum ht_rc delivery_spool_move_first(struct ht_delivery *d);
+
+// delivery_spool_adopt puts all of the window into an empty spool, so that what is put there next
+// stands behind it; what the link has, it has from the spool from then on. All of it stays in the
+// window where the spool does not take it whole.
+void delivery_spool_adopt(struct ht_delivery *d);
 
 // delivery_spool_get reads the next entry, as it was. HT_MORE: there is none now.
 enum ht_rc delivery_spool_get(struct ht_delivery *d, struct ht_record *out);

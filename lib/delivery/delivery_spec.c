@@ -3,6 +3,7 @@
 
 #include "config.h"
 #include "delivery.h"
+#include "spool.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,6 +25,47 @@ const struct ht_link_ops *ht_link_of(const char *to) {
 	return NULL;
 }
 
+// The kind that a spec without one was most likely to have, or NULL; *rest is what belongs behind
+// it.
+static const struct ht_link_ops *meant(const char *to, const char **rest) {
+	const size_t len = strcspn(to, ":=/?");
+	const char *const dot = strrchr(to, '.');
+	*rest = to + len + strspn(to + len, ":=/");
+	if (len == strlen("ipfix") && strncasecmp(to, "ipfix", len) == 0)
+		return ht_link_of("ipfix+tcp://");
+	for (const struct ht_link_ops *const *k = ht_link_kinds; *k != NULL; k++) {
+		if (strlen((*k)->name) != len || strncasecmp(to, (*k)->name, len) != 0)
+			continue;
+		if (!(*k)->url && to[len] != '\0') // a path begins behind the first one
+			*rest = to + len + 1;
+		return *k;
+	}
+	*rest = to;
+	return dot != NULL && strstr(to, "://") == NULL ? ht_link_of(dot + 1) : NULL;
+}
+
+static enum ht_rc no_kind(const char *to, char *err, size_t err_len) {
+	const char *rest;
+	const struct ht_link_ops *ops = meant(to, &rest);
+	size_t n = (size_t)snprintf(err, err_len, "%s: no such kind of output:", to);
+	if (ops != NULL && n < err_len) {
+		snprintf(
+			err + n, err_len - n, " did you mean %s%s%s?", ops->name,
+			ops->url	  ? "://"
+			: rest[0] != '\0' ? ":"
+					  : "",
+			rest
+		);
+		return HT_BAD;
+	}
+	for (unsigned i = 0; ht_link_kinds[i] != NULL && n < err_len; i++)
+		n += (size_t)snprintf(
+			err + n, err_len - n, "%s %s%s", i > 0 ? "," : "", ht_link_kinds[i]->name,
+			ht_link_kinds[i]->url ? "://" : "[:PATH]"
+		);
+	return HT_BAD;
+}
+
 // --- a spec -------------------------------------------------------------------------------------
 
 static const struct ht_option *option_of(const char *name, size_t len) {
@@ -35,12 +77,31 @@ static const struct ht_option *option_of(const char *name, size_t len) {
 	return NULL;
 }
 
-// The options of a spec, or NULL: a path may have a ? as well.
+// How long a name of an option is that a text begins with: right or mistyped.
+static size_t word(const char *text) {
+	return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+}
+
+// The ? before the options of a spec, or NULL: a path may have a ? as well. One that looks like the
+// name of an option and is none is no path: who mistypes one would have a file of that name.
 static const char *options_in(const char *spec) {
 	const char *mark = strrchr(spec, '?');
-	const size_t len = mark != NULL ? strcspn(mark + 1, "=") : 0;
-	return mark != NULL && mark[1 + len] == '=' && option_of(mark + 1, len) != NULL ? mark
-											: NULL;
+	if (mark == NULL)
+		return NULL;
+	const size_t len = word(mark + 1);
+	const char end = mark[1 + len];
+	const bool all = end == '\0' && (len == 0 || option_of(mark + 1, len) != NULL);
+	return all || (len > 0 && (end == '=' || end == '&')) ? mark : NULL;
+}
+
+// Whether a path goes on with an option of an output behind a &: the ? was forgotten.
+static bool lacks_mark(const char *to) {
+	for (const char *p = to; (p = strchr(p, '&')) != NULL;) {
+		const size_t len = word(++p);
+		if (p[len] == '=' && option_of(p, len) != NULL)
+			return true;
+	}
+	return false;
 }
 
 // Decodes %XX in place. False: there is a % without two digits, or a zero.
@@ -135,22 +196,38 @@ static enum ht_rc read_list(struct reader *r, const struct ht_option *o, char *v
 	return HT_OK;
 }
 
+// What was meant, or what there is, and how a file is named that was meant.
+static enum ht_rc
+no_option(const struct reader *r, const struct ht_option *o, const char *text, size_t len) {
+	const struct ht_link_ops *ops = ht_link_of(r->to->to);
+	const char *near = ht_option_near(&ht_sink_options_table, HT_SPAN(text, len));
+	size_t n = (size_t)snprintf(
+		r->err, r->err_len, "%s: %.*s: %s", r->spec, (int)len, text,
+		o != NULL && strcmp(o->name, "to") != 0 ? "wants a value: NAME=VALUE"
+							: "no option of an output"
+	);
+	if (o == NULL && near != NULL && strcmp(near, "to") != 0 && n < r->err_len)
+		n += (size_t)snprintf(r->err + n, r->err_len - n, "; did you mean %s?", near);
+	for (unsigned i = 1; o == NULL && near == NULL && i < ht_sink_options_table.num; i++)
+		if (n < r->err_len)
+			n += (size_t)snprintf(
+				r->err + n, r->err_len - n, "%s%s", i > 1 ? " " : "; there are ",
+				ht_sink_options_table.options[i].name
+			);
+	if (ops != NULL && !ops->url && n < r->err_len)
+		snprintf(
+			r->err + n, r->err_len - n,
+			" (if the ? is part of the file's name, write one more ? behind it)"
+		);
+	return HT_BAD;
+}
+
 static enum ht_rc read_one(struct reader *r, char *text) {
 	char *value = strchr(text, '=');
 	const size_t len = value != NULL ? (size_t)(value - text) : strlen(text);
 	const struct ht_option *o = option_of(text, len);
-	if (o == NULL || value == NULL || strcmp(o->name, "to") == 0) {
-		size_t n = (size_t)snprintf(
-			r->err, r->err_len,
-			"%s: %.*s: no NAME=VALUE of an output's options:", r->spec, (int)len, text
-		);
-		for (unsigned i = 1; i < ht_sink_options_table.num && n < r->err_len; i++)
-			n += (size_t)snprintf(
-				r->err + n, r->err_len - n, " %s",
-				ht_sink_options_table.options[i].name
-			);
-		return HT_BAD;
-	}
+	if (o == NULL || value == NULL || strcmp(o->name, "to") == 0)
+		return no_option(r, o, text, len);
 	value++;
 	if (o->type == HT_OPTION_TEXTS)
 		return read_list(r, o, value);
@@ -178,6 +255,14 @@ static size_t list_room(void) {
 enum ht_rc
 ht_sink_parse(struct ht_sink_options **out, const char *spec, char *err, size_t err_len) {
 	const char *options = options_in(spec);
+	if (options == NULL && lacks_mark(spec)) {
+		snprintf(
+			err, err_len,
+			"%s: options stand behind a ? (if this is a name, write a ? behind it)",
+			spec
+		);
+		return HT_BAD;
+	}
 	const size_t room = list_room();
 	struct ht_sink_options *const o
 		= calloc(1, sizeof(*o) + room * sizeof(char *) + strlen(spec) + 1);
@@ -193,6 +278,7 @@ ht_sink_parse(struct ht_sink_options **out, const char *spec, char *err, size_t 
 	if (options != NULL) {
 		char *next = text + (options - spec);
 		*next++ = '\0';
+		next = *next != '\0' ? next : NULL;
 		while (next != NULL && rc == HT_OK) {
 			char *const one = next;
 			next = strchr(one, '&');
@@ -273,6 +359,37 @@ bool ht_sink_same(const struct ht_sink_options *a, const struct ht_sink_options 
 	return !different;
 }
 
+// --- kinds of record ----------------------------------------------------------------------------
+
+unsigned ht_sink_records(const struct ht_sink_options *o, unsigned asked) {
+	const struct ht_link_ops *ops = ht_link_of(o->to);
+	unsigned kinds = o->records.num > 0 ? 0 : asked;
+	for (unsigned i = 0; i < o->records.num; i++)
+		kinds |= ht_kind_of(HT_SPAN(o->records.v[i], strlen(o->records.v[i])));
+	return ops != NULL ? kinds & ops->kinds : kinds;
+}
+
+static enum ht_rc check_kinds(
+	const struct ht_sink_options *o, const struct ht_link_ops *ops, char *err, size_t err_len
+) {
+	for (unsigned i = 0; i < o->records.num; i++) {
+		const char *const word = o->records.v[i];
+		const unsigned kind = ht_kind_of(HT_SPAN(word, strlen(word)));
+		if (kind == 0)
+			snprintf(
+				err, err_len,
+				"records: %s: hello, event, flow, aggregate or stats was expected",
+				word
+			);
+		else if (!(kind & ops->kinds))
+			snprintf(err, err_len, "records: %s: not for %s", word, ops->name);
+		else
+			continue;
+		return HT_BAD;
+	}
+	return HT_OK;
+}
+
 // --- what goes together -------------------------------------------------------------------------
 
 // For which kinds of output an option is: their names begin so. What is not here is for all.
@@ -321,24 +438,10 @@ static void set(void *ctx, const char *path, const struct ht_option *o) {
 enum ht_rc ht_sink_check(const struct ht_sink_options *o, char *err, size_t err_len) {
 	struct misplaced m = {ht_link_of(o->to), NULL};
 	struct ht_sink_options defaults = {0};
-	if (m.ops == NULL) {
-		size_t n = (size_t)snprintf(err, err_len, "%s: no such kind of output:", o->to);
-		for (unsigned i = 0; ht_link_kinds[i] != NULL && n < err_len; i++)
-			n += (size_t)snprintf(
-				err + n, err_len - n, "%s %s%s", i > 0 ? "," : "",
-				ht_link_kinds[i]->name, ht_link_kinds[i]->url ? "://" : "[:PATH]"
-			);
+	if (m.ops == NULL)
+		return no_kind(o->to, err, err_len);
+	if (check_kinds(o, m.ops, err, err_len) != HT_OK)
 		return HT_BAD;
-	}
-	for (unsigned i = 0; i < o->records.num; i++)
-		if (ht_kind_of(HT_SPAN(o->records.v[i], strlen(o->records.v[i]))) == 0) {
-			snprintf(
-				err, err_len,
-				"records: %s: hello, event, flow, aggregate or stats was expected",
-				o->records.v[i]
-			);
-			return HT_BAD;
-		}
 	ht_config_defaults(&ht_sink_options_table, &defaults);
 	ht_config_changes(&ht_sink_options_table, &defaults, o, set, &m);
 	if (m.option != NULL) {
@@ -350,4 +453,15 @@ enum ht_rc ht_sink_check(const struct ht_sink_options *o, char *err, size_t err_
 		return HT_BAD;
 	}
 	return m.ops->check(o, err, err_len);
+}
+
+enum ht_rc ht_sink_probe(const struct ht_sink_options *o, char *err, size_t err_len) {
+	const struct ht_link_ops *ops = ht_link_of(o->to);
+	const struct ht_spool_params p = {.folder = o->spool, .name = o->to};
+	char why[512];
+	if (o->spool != NULL && ht_spool_probe(&p, why, sizeof(why)) != HT_OK) {
+		snprintf(err, err_len, "spool: %s", why);
+		return HT_ERROR;
+	}
+	return ops->probe != NULL ? ops->probe(o, err, err_len) : HT_OK;
 }

@@ -9,7 +9,10 @@
 
 static void say_error(struct ht_delivery *d) {
 	pthread_mutex_lock(&d->lock);
-	snprintf(d->said, sizeof(d->said), "%s", ht_spool_error(d->spool));
+	snprintf(
+		d->said, sizeof(d->said), "%.200s: spool: %s", d->options->to,
+		ht_spool_error(d->spool)
+	);
 	d->has_said = true;
 	pthread_mutex_unlock(&d->lock);
 }
@@ -28,7 +31,7 @@ static void follow(struct ht_delivery *d) {
 	say_error(d);
 }
 
-enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len) {
+enum ht_rc delivery_spool_claim(struct ht_delivery *d, char *err, size_t err_len) {
 	const struct ht_sink_options *o = d->options;
 	const struct ht_spool_params p = {
 		.folder = o->spool,
@@ -38,19 +41,29 @@ enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len)
 			 : o->fsync == HT_FSYNC_FINISHED ? HT_SPOOL_FSYNC_SEGMENT
 							 : HT_SPOOL_FSYNC_NEVER,
 	};
+	if (d->claimed != NULL)
+		return HT_OK;
 	if (d->protobuf == NULL && (d->protobuf = ht_protobuf_new()) == NULL) {
-		snprintf(err, err_len, "spool: no memory, or built without protobuf-c");
+		snprintf(err, err_len, "no memory, or built without protobuf-c");
 		return HT_ERROR;
 	}
 	if (d->entry == NULL && (d->entry = malloc(HT_PROTOBUF_MAX)) == NULL) {
-		snprintf(err, err_len, "spool: no memory");
+		snprintf(err, err_len, "no memory");
 		return HT_ERROR;
 	}
-	const enum ht_rc rc = ht_spool_open(&d->spool, &p, err, err_len);
-	if (rc != HT_OK) {
-		d->spool = NULL;
+	return ht_spool_claim(&d->claimed, &p, err, err_len);
+}
+
+enum ht_rc delivery_spool_open(struct ht_delivery *d, char *err, size_t err_len) {
+	enum ht_rc rc = delivery_spool_claim(d, err, err_len);
+	if (rc != HT_OK)
 		return rc;
-	}
+	struct ht_spool *const s = d->claimed;
+	d->claimed = NULL;
+	rc = ht_spool_load(s, err, err_len);
+	if (rc != HT_OK)
+		return rc;
+	d->spool = s;
 	follow(d);
 	if (ht_spool_error(d->spool)[0] != '\0')
 		say_error(d);
@@ -116,6 +129,60 @@ enum ht_rc delivery_spool_move_first(struct ht_delivery *d) {
 	if (d->window.num_again == 0 || d->unsettled > 0)
 		return HT_OK;
 	return delivery_spool_busy(d) && !d->window_behind ? HT_OK : delivery_spool_move(d);
+}
+
+// put_window puts as much of the window into the spool as that takes, and returns how many.
+static uint64_t put_window(struct ht_delivery *d) {
+	uint64_t number, n = 0;
+	struct ht_span packed, bytes;
+	for (; window_again(&d->window, &number, &packed); n++) {
+		(void)ht_record_unpack(&d->record, packed.p);
+		delivery_stamp(d, &d->record, number);
+		if (ht_protobuf_encode(d->protobuf, &d->record, &bytes) != HT_OK
+		    || ht_spool_append(d->spool, bytes) != HT_OK)
+			break;
+		window_given(&d->window);
+	}
+	return n;
+}
+
+// give_up_link: it forgets what it had. Of the window, n are in the spool, and all the rest is to
+// be given again behind those.
+static void give_up_link(struct ht_delivery *d, uint64_t n) {
+	d->ops->break_off(d->link);
+	ht_spool_rewind(d->spool);
+	window_drop(&d->window, n);
+	window_rewind(&d->window);
+	d->window_behind = d->window.num > 0;
+	d->unsettled = 0;
+	d->spool_again = n;
+	delivery_away(d, ht_clock_ns(CLOCK_MONOTONIC));
+}
+
+void delivery_spool_adopt(struct ht_delivery *d) {
+	struct ht_span bytes;
+	delivery_settle(d);
+	const uint64_t given = d->unsettled, again = d->window.num_again;
+	window_rewind(&d->window);
+	const uint64_t n = put_window(d);
+	const bool whole = d->window.num_again == 0;
+	uint64_t to_read = whole ? given : n;
+	while (to_read > 0 && ht_spool_next(d->spool, &bytes) == HT_OK)
+		to_read--;
+	d->spool_read = false;
+	if (to_read > 0) { // it refuses
+		give_up_link(d, n);
+	} else if (whole) {
+		window_drop(&d->window, n);
+		d->spool_unsettled = given;
+		d->spool_again = again;
+		d->unsettled = 0;
+	} else {
+		ht_spool_settle(d->spool, n);
+		window_rewind(&d->window);
+		for (uint64_t i = 0; i < given; i++)
+			window_given(&d->window);
+	}
 }
 
 // An entry is copied: the spool lends it only until it is told what is settled.

@@ -5,11 +5,12 @@
 //   spool    while it has an entry, what comes from the queue goes in behind
 //   queue
 //
-// When the link breaks, the window moves into the spool, where there is one and it is empty: then
-// all records stand there in order. (While it is not empty, it only has what is younger than the
-// window.) What does not fit any more is younger than all that did: it waits until more fits, or
-// until all of that is settled. A link that is up but too slow has what the queue cannot hold put
-// into the spool, too.
+// When the link breaks, and before anything else goes into an empty spool, the window moves there:
+// then all records stand in it in order, for the next run, too. What does not fit any more when it
+// breaks is younger than all that did: it waits until more fits, or until all of that is settled.
+// Where a link that is up has the window, and the spool does not take all of that, it stays in
+// memory, and is older than what is in the spool. A link that is up but too slow has what the queue
+// cannot hold put into the spool, too.
 
 #include "delivery_int.h"
 
@@ -52,7 +53,7 @@ void delivery_settle(struct ht_delivery *d) {
 	delivery_spool_settle(d, n - first);
 }
 
-static void away(struct ht_delivery *d, int64_t now) {
+void delivery_away(struct ht_delivery *d, int64_t now) {
 	const int64_t most = d->options->retry_max_s * HT_NS_PER_S;
 	int64_t wait = FIRST_RETRY_NS;
 	for (unsigned i = 0; i < d->failures && wait < most; i++)
@@ -68,7 +69,7 @@ static void away(struct ht_delivery *d, int64_t now) {
 
 static void broke(struct ht_delivery *d) {
 	delivery_settle(d);
-	away(d, ht_clock_ns(CLOCK_MONOTONIC));
+	delivery_away(d, ht_clock_ns(CLOCK_MONOTONIC));
 	if (d->spool != NULL)
 		delivery_spool_rewind(d);
 	if (!d->ops->again && d->unsettled > 0)
@@ -96,7 +97,7 @@ static bool connected(struct ht_delivery *d, int64_t now, int wait_ms) {
 		if (rc == HT_MORE)
 			d->ops->break_off(d->link);
 		delivery_count(d, HT_DELIVERY_CONNECT_FAILURES, 1);
-		away(d, ht_clock_ns(CLOCK_MONOTONIC));
+		delivery_away(d, ht_clock_ns(CLOCK_MONOTONIC));
 	}
 	return d->state == LINK_UP;
 }
@@ -170,19 +171,19 @@ static enum ht_rc give_next(struct ht_delivery *d) {
 	return delivery_spool_busy(d) ? give_spooled(d) : give_queued(d);
 }
 
-// Some of the queue goes to the spool. False: there was none, or no room. What a disk refuses waits
-// in the queue.
+// Some of the queue goes to the spool. False: there was none, or no room. What has none, or is
+// refused by the disk, waits in the queue.
 static bool spool_some(struct ht_delivery *d) {
 	const enum ht_rc moved = delivery_spool_move_first(d);
 	unsigned n = 0;
+	if (d->window.num > 0 && !delivery_spool_busy(d) && moved == HT_OK && want_item(d))
+		delivery_spool_adopt(d);
 	for (; n < TURN && want_item(d); n++) {
 		delivery_stamp(d, d->item.record, d->item.number);
 		const enum ht_rc rc
 			= moved != HT_OK ? moved : delivery_spool_put(d, d->item.record);
-		if (rc == HT_ERROR || (rc == HT_FULL && d->block))
+		if (rc != HT_OK)
 			break;
-		if (rc == HT_FULL)
-			delivery_lose(d, HT_DELIVERY_LOST_SPOOL_FULL, 1);
 		d->has_item = false;
 	}
 	if (n < TURN)
@@ -249,30 +250,67 @@ static void pause_for(struct ht_delivery *d, int64_t ns, bool queue) {
 	pthread_mutex_unlock(&d->lock);
 }
 
-// One line when it is away and one when it is back, as far as that is not too often.
-static void say(struct ht_delivery *d, int64_t now) {
-	const bool is_away = d->state != LINK_UP && d->failures > 0;
-	if (is_away == d->told_away || (d->told_at != 0 && now - d->told_at < SAY_NS))
-		return;
-	if (!is_away && d->state != LINK_UP)
-		return;
+static const char *what_of_records(const struct ht_delivery *d) {
+	if (d->spool_refuses)
+		return "wait: ";
+	if (d->spool != NULL)
+		return "go to the spool";
+	return d->block ? "wait" : "wait as far as there is room";
+}
+
+static void say_state(struct ht_delivery *d, bool is_away) {
 	const char *error = d->ops->error(d->link);
 	pthread_mutex_lock(&d->lock);
 	if (is_away)
 		snprintf(
 			d->said, sizeof(d->said), "%s; records %s%s",
-			error != NULL ? error : d->options->to,
-			d->spool_refuses   ? "wait: "
-			: d->spool != NULL ? "go to the spool"
-			: d->block	   ? "wait"
-					   : "wait as far as there is room",
+			error != NULL ? error : d->options->to, what_of_records(d),
 			d->spool_refuses ? d->spool_error : ""
 		);
 	else
 		snprintf(d->said, sizeof(d->said), "%s: is back", d->options->to);
 	d->has_said = true;
 	pthread_mutex_unlock(&d->lock);
-	d->told_away = is_away;
+}
+
+// Whoever puts records waits for this output, for too long not to be told why.
+static void say_held_up(struct ht_delivery *d) {
+	const char *error = d->state != LINK_UP ? d->ops->error(d->link) : NULL;
+	const uint64_t records = __atomic_load_n(&d->ctr[HT_DELIVERY_RECORDS], __ATOMIC_RELAXED);
+	const uint64_t lost = __atomic_load_n(&d->ctr[HT_DELIVERY_LOST], __ATOMIC_RELAXED);
+	const uint64_t there
+		= records + d->ctr[HT_DELIVERY_RECOVERED] - lost - d->ctr[HT_DELIVERY_DELIVERED];
+	pthread_mutex_lock(&d->lock);
+	snprintf(
+		d->said, sizeof(d->said), "%s%s; it holds up all others, %llu records wait for it",
+		error != NULL ? error : d->options->to,
+		error != NULL	      ? ""
+		: d->state == LINK_UP ? ": is slow"
+				      : ": no answer yet",
+		(unsigned long long)there
+	);
+	d->has_said = true;
+	pthread_mutex_unlock(&d->lock);
+}
+
+// One line when it is away, when it holds up all, and when it is back, as far as that is not too
+// often.
+static void say(struct ht_delivery *d, int64_t now) {
+	const bool is_away = d->state != LINK_UP && d->failures > 0;
+	const bool held_up = now < atomic_load_explicit(&d->held_up_until, memory_order_relaxed)
+			     && atomic_load_explicit(&d->deadline, memory_order_relaxed) == 0;
+	if (d->told_at != 0 && now - d->told_at < SAY_NS)
+		return;
+	if (is_away != d->told_away && (is_away || d->state == LINK_UP)) {
+		say_state(d, is_away);
+		d->told_away = is_away;
+		d->told_held_up = false;
+	} else if (held_up && !d->told_held_up) {
+		say_held_up(d);
+		d->told_held_up = true;
+	} else {
+		return;
+	}
 	d->told_at = now;
 }
 
@@ -477,6 +515,8 @@ static void give_verdict(struct ht_delivery *d) {
 }
 
 void delivery_close(struct ht_delivery *d) {
+	if (d->wants_spool) // what is there is to go into it
+		(void)got_spool(d, ht_clock_ns(CLOCK_MONOTONIC));
 	if (d->state == LINK_UP)
 		(void)d->ops->poll(d->link, true, 0); // what it could not send is counted next
 	// A file system may find out only when a file is closed that it has no room.

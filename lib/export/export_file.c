@@ -73,6 +73,43 @@ static enum ht_rc check(const struct ht_sink_options *o, char *err, size_t err_l
 	return HT_BAD;
 }
 
+// Whether this user may make files in the folder of a path.
+static enum ht_rc probe_folder(const char *path, char *err, size_t err_len) {
+	const char *const slash = strrchr(path, '/');
+	char *const folder
+		= slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
+	struct stat st;
+	enum ht_rc rc = HT_ERROR;
+	if (folder == NULL || stat(folder, &st) != 0)
+		snprintf(err, err_len, "to: folder of %s: %s", path, strerror(errno));
+	else if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0)
+		snprintf(
+			err, err_len, "to: folder of %s: cannot write there: %s", path,
+			strerror(errno)
+		);
+	else
+		rc = HT_OK;
+	free(folder);
+	return rc;
+}
+
+static enum ht_rc probe(const struct ht_sink_options *o, char *err, size_t err_len) {
+	const char *const path = ht_file_path(o->to);
+	struct stat st;
+	if (path == NULL)
+		return HT_OK;
+	const bool made = rotation(o) != NULL || o->compress != HT_COMPRESS_NONE;
+	if (made && !is_stream(path))
+		return probe_folder(path, err, err_len);
+	if (stat(path, &st) != 0 && errno == ENOENT && lstat(path, &st) != 0)
+		return probe_folder(path, err, err_len);
+	// A link to what is not there yet is left to open.
+	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 || errno == ENOENT)
+		return HT_OK;
+	snprintf(err, err_len, "to: %s: %s", path, strerror(errno));
+	return HT_ERROR;
+}
+
 static void link_free(struct ht_link *l) {
 	file_close(l->file);
 	free(l->message);
@@ -247,7 +284,7 @@ static void close_file(struct ht_link *l) {
 }
 
 #define FILE_LINK \
-	.check = check, .open = open_file, .connect = connect_file, .give = give, \
+	.check = check, .probe = probe, .open = open_file, .connect = connect_file, .give = give, \
 	.poll = poll_file, .settled = settled, .error = error, .break_off = break_off, \
 	.is_dead = is_dead, .close = close_file
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Flows and aggregates in the table. What a wider terminal adds stands in the order in which it is
-// added; the server name takes what is left, in equal parts with the notes where there is much.
+// added. Of what is left the server name gets a usual width, then the notes, then both the same.
 
 #include "export_table_int.h"
 
@@ -16,6 +16,7 @@
 #define SNI_USUAL 24u
 #define NUMBER_WIDTH 5u // 999, 9.9k, 999k
 #define NOTES_LEAST 8u
+#define NOTES_USUAL 28u
 #define SNI_TINY 4u // where the terminal is too narrow for all
 #define YEAR_LEN 5u // "2026-", left out at a terminal
 
@@ -206,6 +207,17 @@ static void put_end_reason(
 		line_cut(l, line_plain, HT_SPAN(r->end_reason, strlen(r->end_reason)), c->width);
 }
 
+// Something is wrong: wider terminals say what.
+static void
+put_mark(struct ht_sink *s, struct line *l, const struct column *c, const struct ht_record *r) {
+	(void)s;
+	(void)c;
+	const bool found = r->has & HT_HAS(cert_findings) && r->cert_findings.num > 0;
+	const bool half = r->has & HT_HAS(complete) && !r->complete;
+	if (found || half || r->has & HT_HAS(alert) || NUMBER(r, refused))
+		line_put(l, line_red, HT_SPAN_STR("!"));
+}
+
 // --- notes --------------------------------------------------------------------------------------
 
 static void note_word(struct notes *n, const char *color, const char *before, const char *word) {
@@ -388,6 +400,14 @@ add(struct layout *t,
 		= (struct column){.title = title, .width = width, .put = put, .right = right};
 }
 
+// What a server name of the least width gets of `spare` columns; the notes get the others.
+static unsigned share(unsigned spare) {
+	const unsigned to_name = SNI_USUAL - SNI_LEAST, to_notes = NOTES_USUAL - NOTES_LEAST;
+	if (spare <= to_name)
+		return spare;
+	return spare > to_name + to_notes ? to_name + (spare - to_name - to_notes) / 2 : to_name;
+}
+
 // lay_out finds where columns start. `sni` is the one that takes the rest, NULL: none does.
 static void lay_out(struct layout *t, struct column *sni, unsigned width, bool is_file) {
 	unsigned used = 0;
@@ -400,9 +420,7 @@ static void lay_out(struct layout *t, struct column *sni, unsigned width, bool i
 		const unsigned over = used - 1 - width;
 		sni->width = sni->width > over + SNI_TINY ? sni->width - over : SNI_TINY;
 	} else if (sni != NULL) {
-		const unsigned more = !notes		       ? width + 1 - used
-				      : rest > 2 * NOTES_LEAST ? rest / 2
-							       : rest - NOTES_LEAST;
+		const unsigned more = notes ? share(rest - NOTES_LEAST) : width + 1 - used;
 		sni->width = sni->width + more < CELL_MAX ? sni->width + more : CELL_MAX;
 	}
 	unsigned at = 0;
@@ -420,23 +438,25 @@ void flow_layout(struct layout *t, unsigned width, bool is_file) {
 	struct column *sni;
 	memset(t, 0, sizeof(*t));
 	add(t, "TIME", width >= 180 ? 12 : 8, NULL, false);
-	add(t, "CLIENT", width >= 140 ? 21 : 15, put_client, false);
+	add(t, "CLIENT", width >= 150 ? 21 : 15, put_client, false);
 	add(t, "SERVER", 21, put_server, false);
 	add(t, "PROTO", 7, put_proto, false);
 	sni = &t->c[t->num];
-	add(t, "SNI", width >= 120 ? SNI_USUAL : SNI_LEAST, put_sni, false);
-	if (width >= 110)
+	add(t, "SNI", SNI_LEAST, put_sni, false);
+	if (width >= 120)
 		add(t, "ALPN", 8, put_alpn, false);
 	if (width >= 90)
 		add(t, "FOR", 6, put_duration, true);
-	if (width >= 140) {
+	if (width >= 150) {
 		add(t, "->PKT", NUMBER_WIDTH, put_packets_sent, true);
 		add(t, "<-PKT", NUMBER_WIDTH, put_packets_received, true);
 	}
 	add(t, "->", NUMBER_WIDTH - 1, put_sent, true);
 	add(t, "<-", NUMBER_WIDTH - 1, put_received, true);
-	if (width >= 100)
+	if (width >= 106)
 		add(t, "END", 9, put_end_reason, false);
+	if (width >= 80 && width < 95) // there is no room for notes
+		add(t, "!", 1, put_mark, false);
 	lay_out(t, sni, width, is_file);
 }
 
@@ -470,20 +490,19 @@ void aggregate_layout(struct layout *t, ht_fieldset key, unsigned width, bool is
 	}
 	if (key & HT_HAS(sni)) {
 		sni = &t->c[t->num];
-		add(t, "SNI", width >= 120 ? SNI_USUAL : SNI_LEAST, put_sni, false);
+		add(t, "SNI", SNI_LEAST, put_sni, false);
 		t->shown |= HT_HAS(sni);
 	}
-	if (key & HT_HAS(alpn_first) && width >= 100) {
+	// Cut to what a narrow terminal leaves for notes, these would say nothing.
+	t->shown |= key & (HT_HAS(alpn_first) | HT_HAS(ja4));
+	if (key & HT_HAS(alpn_first) && width >= 110)
 		add(t, "ALPN", 8, put_alpn, false);
-		t->shown |= HT_HAS(alpn_first);
-	}
 	if (key & HT_HAS(ja4) && width >= 100) {
 		const bool whole = width >= 160;
 		add(t, whole ? "JA4" : "JA4_a", whole ? JA4_LEN : JA4_A, put_ja4, false);
-		t->shown |= HT_HAS(ja4);
 	}
 	add(t, "FLOWS", NUMBER_WIDTH, put_flows, true);
-	if (width >= 110)
+	if (width >= 120)
 		add(t, "HELLOS", 6, put_hellos, true);
 	add(t, "CLNTS", NUMBER_WIDTH, put_clients, true);
 	add(t, "->", NUMBER_WIDTH - 1, put_sent, true);

@@ -108,7 +108,7 @@ struct layout {
 	unsigned num;
 	unsigned notes; // where they start
 	unsigned end; // no line goes on behind it
-	ht_fieldset shown; // fields of a key that have a column
+	ht_fieldset shown; // fields of a key that have a column, or would have one with more room
 };
 
 // `width` is that of the terminal; is_file: there is none, and notes are not cut.

@@ -136,7 +136,9 @@ static bool next_block(struct repair *r) {
 	const uint32_t header
 		= (uint32_t)r->in[0] | (uint32_t)r->in[1] << 8 | (uint32_t)r->in[2] << 16;
 	const uint32_t type = header >> 1 & 3, size = header >> 3;
-	if (type == 3 || size > BLOCK_MAX)
+	// A compressed block of no bytes is none (RFC 8878 3.1.1.2.2), though ZSTD_decompressStream
+	// passes over it.
+	if (type == 3 || size > BLOCK_MAX || (type == 2 && size == 0))
 		return false;
 	const size_t n = 3 + (type == 1 ? 1 : size) + (header & 1 ? 4 : 0);
 	return pread(r->fd, r->in, n, (off_t)r->at) == (ssize_t)n && decode(r, n);

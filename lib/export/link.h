@@ -33,9 +33,13 @@ struct ht_link_ops {
 	// says in one line what is wrong, beginning with the name of the option where it is one's.
 	enum ht_rc (*check)(const struct ht_sink_options *o, char *err, size_t err_len);
 
+	// probe looks at what the options name outside: files, folders, keys. It connects to
+	// nobody, makes and changes nothing. NULL: there is nothing to look at. HT_ERROR: as check.
+	enum ht_rc (*probe)(const struct ht_sink_options *o, char *err, size_t err_len);
+
 	// open takes memory, opens files, reads keys. It does not wait for anybody: a collector may
 	// be away. `o` is borrowed while the link lives. HT_ERROR: `err` says what and why in one
-	// line.
+	// line, which begins with the spec.
 	enum ht_rc (*open
 	)(struct ht_link **out, const struct ht_sink_options *o, char *err, size_t err_len);
 

@@ -40,7 +40,9 @@ static const struct ht_option list[] = {
 	TEXTS(records,
 	      HT_NUM_KINDS,
 	      "flow",
-	      "kinds of record that go there; without it, all that are made and that it can carry"),
+	      "kinds of record that go there, which are made for it if need be; without it, those "
+	      "of "
+	      "the root's records"),
 	CHOICE(when_full,
 	       when_full,
 	       HT_FULL_AUTO,

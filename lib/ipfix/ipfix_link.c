@@ -73,27 +73,29 @@ static enum ht_rc open_link(
 	char *err,
 	size_t err_len
 ) {
-	if (check(kind, o, err, err_len) != HT_OK)
-		return HT_ERROR;
 	struct ipfix_encoder_params p = {
 		.pen = o->pen,
 		.domain = o->domain,
 		.max_message
 		= kind == WIRE_UDP && o->mtu < IPFIX_MESSAGE_MAX ? o->mtu : IPFIX_MESSAGE_MAX,
 	};
-	enum ht_rc rc = ipfix_profiles_of(&p.profiles, o, err, err_len);
+	char why[512];
+	enum ht_rc rc = check(kind, o, why, sizeof(why));
+	if (rc == HT_OK)
+		rc = ipfix_profiles_of(&p.profiles, o, why, sizeof(why));
 	struct ht_link *const l = calloc(1, sizeof(*l));
 	if (l != NULL)
 		l->sent = calloc(LINK_MAX_MESSAGES, sizeof(*l->sent));
-	if (l == NULL || l->sent == NULL) {
-		snprintf(err, err_len, "%s: no memory", o->to);
+	if (rc == HT_OK && (l == NULL || l->sent == NULL)) {
+		snprintf(why, sizeof(why), "no memory");
 		rc = HT_ERROR;
 	}
 	if (rc == HT_OK)
-		rc = wire_open(&l->wire, kind, o, err, err_len);
+		rc = wire_open(&l->wire, kind, o, why, sizeof(why));
 	if (rc == HT_OK)
-		rc = ipfix_encoder_new(&l->encoder, &p, err, err_len);
+		rc = ipfix_encoder_new(&l->encoder, &p, why, sizeof(why));
 	if (rc != HT_OK) {
+		snprintf(err, err_len, "%s: %s", o->to, why);
 		if (l != NULL) {
 			wire_free(l->wire);
 			free(l->sent);
@@ -306,6 +308,11 @@ static void close_link(struct ht_link *l) {
 	) { \
 		return check(WIRE_##KIND, o, err, err_len); \
 	} \
+	static enum ht_rc probe_##kind( \
+		const struct ht_sink_options *o, char *err, size_t err_len \
+	) { \
+		return wire_probe(WIRE_##KIND, o, err, err_len); \
+	} \
 	static enum ht_rc open_##kind( \
 		struct ht_link **out, const struct ht_sink_options *o, char *err, size_t err_len \
 	) { \
@@ -318,6 +325,7 @@ static void close_link(struct ht_link *l) {
 		.again = true, \
 		.kinds = HT_KINDS_ALL, \
 		.check = check_##kind, \
+		.probe = probe_##kind, \
 		.open = open_##kind, \
 		.connect = connect_link, \
 		.give = give, \

@@ -51,7 +51,8 @@ struct ipfix_encoder {
 	fBuf_t *buf; // owns its session and its exporter
 
 	// The message that is being filled: in `message`, or, where it has templates, by libfixbuf,
-	// which gives them one of their own.
+	// which gives them one of their own. The one that was taken last is lent still.
+	uint8_t *message; // one of the two buffers
 	size_t used; // bytes of it so far; 0: there is none
 	uint16_t set; // id of the set that is open
 	size_t set_at; // where that begins
@@ -66,7 +67,8 @@ struct ipfix_encoder {
 	struct ipfix_plan plans[IPFIX_NUM_PLANS];
 	struct ipfix_scratch scratch;
 	uint8_t record[IPFIX_RECORD_ROOM];
-	uint8_t message[UINT16_MAX];
+	uint8_t buffers[2][UINT16_MAX];
+	uint8_t with_templates[UINT16_MAX]; // libfixbuf's
 };
 
 // ---- the model
@@ -205,9 +207,10 @@ enum ht_rc ipfix_encoder_begin(struct ipfix_encoder *e, char *err, size_t err_le
 	if (e->buf != NULL)
 		fBufFree(e->buf);
 	fbExporter_t *const exporter
-		= fbExporterAllocBuffer(e->message, (uint16_t)e->params.max_message);
+		= fbExporterAllocBuffer(e->with_templates, (uint16_t)e->params.max_message);
 	e->buf = fBufAllocForExport(session, exporter);
 	fBufSetAutomaticMode(e->buf, FALSE);
+	e->message = e->buffers[0];
 	e->used = 0;
 	e->set = NO_SET;
 	e->templates = false;
@@ -434,7 +437,7 @@ bool ipfix_encoder_is_empty(const struct ipfix_encoder *e) {
 	return e->used == 0;
 }
 
-// take_templates has libfixbuf put its message into e->message.
+// take_templates has libfixbuf put its message into its buffer.
 static size_t take_templates(struct ipfix_encoder *e) {
 	GError *error = NULL;
 	(void)fBufEmit(e->buf, &error); // to memory: it cannot fail
@@ -442,15 +445,21 @@ static size_t take_templates(struct ipfix_encoder *e) {
 	return fbExporterGetMsgLen(fBufGetExporter(e->buf));
 }
 
+// take_data ends the message that was filled here; the next one is filled in the other buffer.
+static size_t take_data(struct ipfix_encoder *e) {
+	close_set(e);
+	e->message = e->buffers[e->message == e->buffers[0]];
+	return e->used;
+}
+
 struct ht_span ipfix_encoder_take(struct ipfix_encoder *e, uint32_t now) {
-	if (!e->templates)
-		close_set(e);
-	const size_t len = e->templates ? take_templates(e) : e->used;
-	ht_put_be16(e->message, VERSION);
-	ht_put_be16(e->message + 2, (uint16_t)len);
-	ht_put_be32(e->message + 4, now); // when it leaves (RFC 7011 3.1), not when it was begun
-	ht_put_be32(e->message + 8, e->sequence); // libfixbuf knows of no data records
-	ht_put_be32(e->message + 12, e->params.domain);
+	uint8_t *const m = e->templates ? e->with_templates : e->message;
+	const size_t len = e->templates ? take_templates(e) : take_data(e);
+	ht_put_be16(m, VERSION);
+	ht_put_be16(m + 2, (uint16_t)len);
+	ht_put_be32(m + 4, now); // when it leaves (RFC 7011 3.1), not when it was begun
+	ht_put_be32(m + 8, e->sequence); // libfixbuf knows of no data records
+	ht_put_be32(m + 12, e->params.domain);
 	e->sequence += e->data_records;
 	e->data_records = 0;
 	e->used = 0;
@@ -458,5 +467,5 @@ struct ht_span ipfix_encoder_take(struct ipfix_encoder *e, uint32_t now) {
 	e->templates = false;
 	e->self.messages++;
 	e->self.bytes += len;
-	return HT_SPAN(e->message, len);
+	return HT_SPAN(m, len);
 }

@@ -48,6 +48,7 @@ enum ht_rc ipfix_encoder_add(struct ipfix_encoder *e, const struct ht_record *r)
 
 bool ipfix_encoder_is_empty(const struct ipfix_encoder *e);
 
-// ipfix_encoder_take ends the message, which is not empty, and lends it until the next call. Its
+// ipfix_encoder_take ends the message, which is not empty, and lends it until the next message is
+// taken, or a session begins: a socket may take its time for it while that is being filled. Its
 // export time is `now`, in seconds since 1970.
 struct ht_span ipfix_encoder_take(struct ipfix_encoder *e, uint32_t now);

@@ -17,6 +17,7 @@ struct tls {
 	bool name_is_address;
 	bool wants_certificate; // of us, in this connection
 	bool has_ticket;
+	bool key_is_encrypted;
 	uint8_t take[16384];
 	char error[384];
 };
@@ -26,6 +27,24 @@ static void because(char *out, size_t out_len, const char *what) {
 	const unsigned long code = ERR_peek_last_error();
 	const char *const reason = code != 0 ? ERR_reason_error_string(code) : NULL;
 	snprintf(out, out_len, "%s: %s", what, reason != NULL ? reason : "no reason given");
+	ERR_clear_error();
+}
+
+// why_not_read adds what the queue says first: the system's reason, or the parser's.
+static void why_not_read(char *out, size_t out_len, const char *what) {
+	const unsigned long code = ERR_peek_error();
+	if (code != 0 && ERR_SYSTEM_ERROR(code)) {
+		snprintf(out, out_len, "%s: %s", what, strerror(ERR_GET_REASON(code)));
+	} else {
+		const char *const reason = code != 0 ? ERR_reason_error_string(code) : NULL;
+		snprintf(
+			out, out_len, "%s: %s", what,
+			ERR_GET_LIB(code) == ERR_LIB_PEM	    ? "no PEM file of that kind"
+			: ERR_GET_REASON(code) == ERR_R_UNSUPPORTED ? "holds no key of use"
+			: reason != NULL			    ? reason
+								    : "holds nothing of use"
+		);
+	}
 	ERR_clear_error();
 }
 
@@ -46,6 +65,15 @@ static int ticket_came(SSL *ssl, SSL_SESSION *session) {
 	return 0; // it is not kept
 }
 
+// Nobody is there to be asked, and a service would hang.
+static int no_passphrase(char *buf, int size, int writing, void *encrypted) {
+	(void)buf;
+	(void)size;
+	(void)writing;
+	*(bool *)encrypted = true;
+	return -1;
+}
+
 static bool load(struct tls *t, const struct ht_sink_options *o, char *what, size_t what_len) {
 	SSL_CTX *const c = t->ctx;
 	snprintf(what, what_len, "TLS");
@@ -58,6 +86,8 @@ static bool load(struct tls *t, const struct ht_sink_options *o, char *what, siz
 	SSL_CTX_set_cert_cb(c, certificate_wanted, t);
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(c, ticket_came);
+	SSL_CTX_set_default_passwd_cb(c, no_passphrase);
+	SSL_CTX_set_default_passwd_cb_userdata(c, &t->key_is_encrypted);
 	if (o->tls_ca == NULL) {
 		snprintf(what, what_len, "the system's certificates");
 		if (SSL_CTX_set_default_verify_paths(c) != 1)
@@ -97,7 +127,14 @@ enum ht_rc tls_open(
 	char what[320];
 	ERR_clear_error();
 	if (!load(t, o, what, sizeof(what))) {
-		because(err, err_len, what);
+		why_not_read(err, err_len, what);
+		if (t->key_is_encrypted)
+			snprintf(
+				err, err_len,
+				"%s: is encrypted: nobody can be asked for a "
+				"passphrase",
+				what
+			);
 		tls_free(t);
 		return HT_ERROR;
 	}

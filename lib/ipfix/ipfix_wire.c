@@ -130,6 +130,17 @@ wire_check(enum wire_kind kind, const struct ht_sink_options *o, char *err, size
 	return HT_OK;
 }
 
+enum ht_rc
+wire_probe(enum wire_kind kind, const struct ht_sink_options *o, char *err, size_t err_len) {
+	struct tls *tls;
+	if (kind != WIRE_TLS)
+		return HT_OK;
+	const enum ht_rc rc = tls_open(&tls, "", o, err, err_len);
+	if (rc == HT_OK)
+		tls_free(tls);
+	return rc;
+}
+
 enum ht_rc wire_open(
 	struct wire **out,
 	enum wire_kind kind,
@@ -139,7 +150,7 @@ enum ht_rc wire_open(
 ) {
 	struct wire *const w = calloc(1, sizeof(*w));
 	if (w == NULL) {
-		snprintf(err, err_len, "%s: no memory", o->to);
+		snprintf(err, err_len, "no memory");
 		return HT_ERROR;
 	}
 	w->kind = kind;
@@ -147,7 +158,7 @@ enum ht_rc wire_open(
 	w->fd = -1;
 	enum ht_rc rc = HT_OK;
 	if (!read_spec(kind, o->to, w->host, w->port)) {
-		snprintf(err, err_len, "%s: no such address", o->to);
+		snprintf(err, err_len, "no such address");
 		rc = HT_ERROR;
 	}
 	if (rc == HT_OK && kind == WIRE_TLS)

@@ -13,6 +13,10 @@ enum wire_kind { WIRE_TCP, WIRE_TLS, WIRE_UDP };
 enum ht_rc
 wire_check(enum wire_kind kind, const struct ht_sink_options *o, char *err, size_t err_len);
 
+// wire_probe looks whether certificates and keys can be read. HT_ERROR: `err` says what is wrong.
+enum ht_rc
+wire_probe(enum wire_kind kind, const struct ht_sink_options *o, char *err, size_t err_len);
+
 // wire_open reads certificates and keys. It connects to nothing.
 enum ht_rc wire_open(
 	struct wire **out,

@@ -260,6 +260,25 @@ static enum ht_rc kafka_check(const struct ht_sink_options *o, char *err, size_t
 	return rc;
 }
 
+// Without brokers a producer connects to nobody, and reads keys and certificates all the same.
+static enum ht_rc kafka_probe(const struct ht_sink_options *o, char *err, size_t err_len) {
+	struct kafka_conf conf;
+	char why[WHY_MAX];
+	const enum ht_rc rc = kafka_conf_make(&conf, o, err, err_len);
+	if (rc != HT_OK)
+		return rc;
+	rd_kafka_conf_set(conf.conf, "bootstrap.servers", NULL, NULL, 0);
+	rd_kafka_conf_set_log_cb(conf.conf, NULL);
+	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf.conf, why, sizeof(why));
+	if (rk != NULL) {
+		rd_kafka_destroy(rk);
+		return HT_OK;
+	}
+	rd_kafka_conf_destroy(conf.conf);
+	snprintf(err, err_len, "kafka: %s", why);
+	return HT_ERROR;
+}
+
 static void kafka_close(struct ht_link *l) {
 	drop_producer(l);
 	(void)has_ended(l, CLOSE_MS);
@@ -279,7 +298,9 @@ kafka_open(struct ht_link **out, const struct ht_sink_options *o, char *err, siz
 		return HT_ERROR;
 	}
 	l->o = o;
-	if (kafka_conf_make(&l->conf, o, err, err_len) != HT_OK) {
+	char why[512];
+	if (kafka_conf_make(&l->conf, o, why, sizeof(why)) != HT_OK) {
+		snprintf(err, err_len, "%s: %s", o->to, why);
 		kafka_close(l);
 		return HT_ERROR;
 	}
@@ -468,6 +489,7 @@ const struct ht_link_ops ht_link_kafka = {
 	.again = true,
 	.kinds = HT_KINDS_ALL,
 	.check = kafka_check,
+	.probe = kafka_probe,
 	.open = kafka_open,
 	.connect = kafka_connect,
 	.give = kafka_give,

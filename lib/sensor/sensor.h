@@ -36,7 +36,8 @@
 	X(flow_bytes, 64u << 20, 1u << 20, 1u << 31, \
 	  "with flow records: memory for the hellos of flows, until those are told") \
 	X(max_answers, 4096, 8, 1u << 24, \
-	  "with flow records: answers of servers read at a time (about 2 kB each)") \
+	  "with flow records: answers of servers read at a time (about 2 kB each); more, if " \
+	  "answers.evicted grows") \
 	X(max_answer_bytes, 32768, 1024, 262144, \
 	  "with flow records: bytes read of a server's answer, and of what the client says to it") \
 	X(answer_bytes, 16u << 20, 1u << 20, 1u << 30, \
@@ -161,10 +162,14 @@ enum ht_incomplete {
 	X(ANSWERS_FLOW_ENDED, "answers", "flow_ended", \
 	  "the flow ended first, and was told with what was there") \
 	X(ANSWERS_EVICTED, "answers", "evicted", \
-	  "max_answers or flow_bytes was full: told with what was there") \
+	  "told with what was there, since max_answers was full, or flow_bytes where " \
+	  "flow_parts.resources grows as well: make that one larger. Certificates and ja3s are " \
+	  "missing in such records") \
 	X(ANSWERS_LOST, "tables", "answers_lost", \
-	  "sides of answers of which the rest was not read: too long, no room, or cut by the " \
-	  "snap length") \
+	  "sides of answers of which the rest was not read: longer than max_answer_bytes, no " \
+	  "room " \
+	  "in answer_bytes, or frames cut by whoever captured them. Make these larger, and take " \
+	  "whole frames (snaplen)") \
 	X(DETAILS_LOST, "tables", "flow_hellos_lost", \
 	  "hellos for which flow_bytes had no room: their flow is told without their fields") \
 	X(FLOWS_EVICTED, "tables", "flows_evicted", \

@@ -360,17 +360,6 @@ void answer_dtls(struct ht_sensor *s, const struct ht_flow *f, uint8_t client) {
 
 static void put_server_hello(struct ht_sensor *s, struct ht_record *r, struct ht_span body);
 
-#define CERT_TYPE_RAW_KEY 2 // RFC 7250: there is no chain
-
-// A list of certificates that contradicts itself before the first one ends gives no chain. So that
-// this is told of it, what stands for it is a length that nothing is behind.
-static struct ht_span no_chain(const struct ht_tls_facts *f, uint8_t cert_type) {
-	static const uint8_t length[3] = {0xff, 0xff, 0xff};
-	const bool broken = (f->seen & HT_FACT_CERTIFICATE) && f->cert_count == 0
-			    && cert_type != CERT_TYPE_RAW_KEY;
-	return broken ? HT_SPAN(length, sizeof(length)) : HT_SPAN_EMPTY;
-}
-
 static void put_chain(struct ht_record *r, uint8_t num, struct ht_span chain) {
 	ht_set(r, cert_count, num);
 	r->cert_chain = chain;
@@ -383,8 +372,7 @@ static void dtls_keep(
 	const struct ht_dtls_answer *side,
 	const struct ht_dtls_messages *m
 ) {
-	const struct ht_span chain
-		= m->chain.len > 0 ? m->chain : no_chain(&side->facts, side->cert_type);
+	const struct ht_span chain = m->chain;
 	if ((m->hello.len == 0 && chain.len == 0) || !details_read(s, d))
 		return;
 	if (m->hello.len > 0)
@@ -506,11 +494,7 @@ static void put_tcp(struct ht_sensor *s, struct ht_record *r, const struct answe
 	if (a->hello.len > 0)
 		put_server_hello(s, r, HT_SPAN(buf + a->hello.at, a->hello.len));
 	if (a->facts.seen & HT_FACT_CERTIFICATE)
-		put_chain(
-			r, a->facts.cert_count,
-			a->chain.len > 0 ? HT_SPAN(buf + a->chain.at, a->chain.len)
-					 : no_chain(&a->facts, a->cert_type)
-		);
+		put_chain(r, a->facts.cert_count, HT_SPAN(buf + a->chain.at, a->chain.len));
 	put_facts(r, &a->facts, &x->tcp[CLIENT].tls.facts);
 	if (x->reset)
 		ht_set(r, refused, true);

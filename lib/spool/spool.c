@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -194,7 +195,16 @@ static bool make_folders(struct ht_spool *s) {
 	return good && (mkdir(s->path, 0700) == 0 || errno == EEXIST);
 }
 
-// Who else may write there can have this process write, delete and send what he likes.
+// Who else may write there can have this process write, delete and send what he likes. NULL: nobody
+// can.
+static const char *why_not_ours(const struct stat *st) {
+	if (st->st_uid != geteuid() && st->st_uid != 0)
+		return "belongs to another user: not used as a spool";
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return "group or others may write there: not used as a spool (chmod 0700)";
+	return NULL;
+}
+
 static enum ht_rc open_folder(struct ht_spool *s) {
 	struct stat st;
 	if (s->dir >= 0)
@@ -205,13 +215,8 @@ static enum ht_rc open_folder(struct ht_spool *s) {
 	s->dir = open(s->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->dir < 0 || fstat(s->dir, &st) != 0)
 		return spool_fail(s, NULL, "cannot open");
-	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return refuse_folder(s, "belongs to another user: not used as a spool");
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return refuse_folder(
-			s, "group or others may write there: not used as a spool (chmod 0700)"
-		);
-	return open_lock(s);
+	const char *const why = why_not_ours(&st);
+	return why != NULL ? refuse_folder(s, why) : open_lock(s);
 }
 
 // --- what somebody took away while the spool is open --------------------------------------------
@@ -442,10 +447,6 @@ uint64_t ht_spool_count(const struct ht_spool *s) {
 	return number(s, SPOOL_COUNT);
 }
 
-uint64_t ht_spool_bytes(const struct ht_spool *s) {
-	return number(s, SPOOL_BYTES);
-}
-
 void ht_spool_stats(const struct ht_spool *s, uint64_t *total) {
 	ht_stats_sum(total, s->counters, HT_SPOOL_NUM_CTRS);
 }
@@ -491,7 +492,7 @@ static void free_all(struct ht_spool *s) {
 }
 
 enum ht_rc
-ht_spool_open(struct ht_spool **out, const struct ht_spool_params *p, char *err, size_t err_len) {
+ht_spool_claim(struct ht_spool **out, const struct ht_spool_params *p, char *err, size_t err_len) {
 	struct ht_spool *s = calloc(1, sizeof(*s));
 	if (s != NULL) {
 		s->dir = s->lock = s->out = s->read.fd = -1;
@@ -512,8 +513,6 @@ ht_spool_open(struct ht_spool **out, const struct ht_spool_params *p, char *err,
 		rc = open_folder(s);
 	else
 		snprintf(s->error, sizeof(s->error), "%s: a spool without a name", p->folder);
-	if (rc == HT_OK)
-		rc = spool_recover(s);
 	if (rc != HT_OK) {
 		snprintf(err, err_len, "%s", s->error);
 		free_all(s);
@@ -523,9 +522,73 @@ ht_spool_open(struct ht_spool **out, const struct ht_spool_params *p, char *err,
 	return HT_OK;
 }
 
+enum ht_rc ht_spool_load(struct ht_spool *s, char *err, size_t err_len) {
+	const enum ht_rc rc = spool_recover(s);
+	if (rc != HT_OK) {
+		snprintf(err, err_len, "%s", s->error);
+		free_all(s);
+		return rc;
+	}
+	s->loaded = true;
+	return HT_OK;
+}
+
+enum ht_rc
+ht_spool_open(struct ht_spool **out, const struct ht_spool_params *p, char *err, size_t err_len) {
+	struct ht_spool *s;
+	enum ht_rc rc = ht_spool_claim(&s, p, err, err_len);
+	if (rc == HT_OK)
+		rc = ht_spool_load(s, err, err_len);
+	if (rc == HT_OK)
+		*out = s;
+	return rc;
+}
+
+static bool may_write(const char *folder) {
+	return faccessat(AT_FDCWD, folder, R_OK | W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+// why_no_folder looks at PARENT/FOLDER/NAME, as much of it as is there. NULL: nothing is wrong.
+static const char *why_no_folder(const char *path, const char *folder) {
+	struct stat st;
+	const char *why = NULL;
+	if (lstat(path, &st) == 0) {
+		why = S_ISDIR(st.st_mode) ? why_not_ours(&st) : strerror(ENOTDIR);
+		return why != NULL || may_write(path) ? why : strerror(errno);
+	}
+	if (errno != ENOENT && errno != ENOTDIR)
+		return strerror(errno);
+	if (stat(folder, &st) == 0) {
+		why = S_ISDIR(st.st_mode) ? NULL : strerror(ENOTDIR);
+		return why != NULL || may_write(folder) ? why : strerror(errno);
+	}
+	char *const copy = strdup(folder); // dirname(3) cuts it
+	if (copy == NULL || faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK, AT_EACCESS) != 0)
+		why = strerror(errno);
+	free(copy);
+	return why;
+}
+
+enum ht_rc ht_spool_probe(const struct ht_spool_params *p, char *err, size_t err_len) {
+	char *const path = make_path(p);
+	if (path == NULL) {
+		snprintf(err, err_len, "%s: no memory for a spool", p->folder);
+		return HT_ERROR;
+	}
+	const char *const why = why_no_folder(path, p->folder);
+	if (why != NULL)
+		snprintf(err, err_len, "%s: %s", path, why);
+	free(path);
+	return why == NULL ? HT_OK : HT_ERROR;
+}
+
 void ht_spool_close(struct ht_spool *s) {
 	if (s == NULL)
 		return;
+	if (!s->loaded) {
+		free_all(s);
+		return;
+	}
 	(void)ht_spool_flush(s);
 	if (s->out >= 0 && s->buffered == 0)
 		finish_segment(s);

@@ -78,6 +78,18 @@ struct ht_spool;
 HT_MUST_USE enum ht_rc
 ht_spool_open(struct ht_spool **out, const struct ht_spool_params *p, char *err, size_t err_len);
 
+// ht_spool_claim and ht_spool_load do that in two steps. The first one is quick: the folder is
+// there, and nobody else's from now on; behind it nothing may be called but ht_spool_load or
+// ht_spool_close. The second one reads what is in it, which takes its time where that is much; but
+// for HT_OK, the spool is closed.
+HT_MUST_USE enum ht_rc
+ht_spool_claim(struct ht_spool **out, const struct ht_spool_params *p, char *err, size_t err_len);
+HT_MUST_USE enum ht_rc ht_spool_load(struct ht_spool *s, char *err, size_t err_len);
+
+// ht_spool_probe tells whether ht_spool_open would find or could make its folder, and makes
+// nothing. HT_ERROR: `err` gets one line. It does not look whether somebody else has it open.
+HT_MUST_USE enum ht_rc ht_spool_probe(const struct ht_spool_params *p, char *err, size_t err_len);
+
 // ht_spool_close flushes and writes the cursor; NULL is nothing. A caller that wants to know
 // whether all of it went to the disk calls ht_spool_flush before.
 void ht_spool_close(struct ht_spool *s);
@@ -120,7 +132,6 @@ void ht_spool_rewind(struct ht_spool *s);
 // --- numbers, for any thread ---
 
 uint64_t ht_spool_count(const struct ht_spool *s); // entries not settled
-uint64_t ht_spool_bytes(const struct ht_spool *s); // disk space that its segments take
 
 // ht_spool_stats adds the counters to total[HT_SPOOL_NUM_CTRS].
 void ht_spool_stats(const struct ht_spool *s, uint64_t *total);

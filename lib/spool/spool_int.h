@@ -99,6 +99,8 @@ struct ht_spool {
 	} read;
 	uint64_t seen; // damage before this mark is counted
 
+	bool loaded;
+
 	uint64_t *window; // ends of entries read and not settled; a ring
 	uint32_t window_cap, window_at, window_num;
 

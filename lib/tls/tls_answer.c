@@ -57,15 +57,14 @@ static bool read_certificates(struct ht_tls_facts *f, struct ht_reader r, struct
 	struct ht_reader list, one;
 	if (!ht_vec24(&r, &list) || r.left.len != 0)
 		return false;
-	const struct ht_span all = list.left;
 	f->cert_count = 0;
-	f->seen |= all.len > 0 ? HT_FACT_CERTIFICATE : HT_FACT_NO_CERTIFICATE;
+	f->seen |= list.left.len > 0 ? HT_FACT_CERTIFICATE : HT_FACT_NO_CERTIFICATE;
+	*chain = list.left; // all of it: whoever reads it sees where it contradicts itself
 	while (list.left.len > 0) {
 		if (!ht_vec24(&list, &one))
 			return false;
 		if (f->cert_count < UINT8_MAX)
 			f->cert_count++;
-		*chain = HT_SPAN(all.p, all.len - list.left.len);
 	}
 	return true;
 }

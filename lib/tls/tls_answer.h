@@ -103,7 +103,8 @@ struct ht_tls_part {
 struct ht_tls_answer {
 	struct ht_tls_facts facts;
 	struct ht_tls_part hello; // body of the last ServerHello or HelloRetryRequest
-	struct ht_tls_part chain; // certificates as sent, each behind 3 bytes of length
+	struct ht_tls_part chain; // certificates as sent, each behind 3 bytes of length, the last
+				  // of which may be wrong: facts.cert_count are whole
 	uint32_t pos; // bytes of the stream before it were looked at
 	uint32_t begin; // handshake bytes are gathered from here on in the buffer
 	uint32_t gathered; // handshake bytes there, record headers taken out

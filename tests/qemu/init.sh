@@ -33,7 +33,8 @@ cd /out
 (
 	status=0
 	sh /command >stdout 2>stderr </dev/null || status=$?
-	echo $status >/tmp/status
+	echo $status >/tmp/status.new
+	mv /tmp/status.new /tmp/status # with what is in it
 ) &
 told=
 while [ ! -e /tmp/status ]; do

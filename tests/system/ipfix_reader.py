@@ -118,15 +118,21 @@ class Collector:
         self.thread.join()
         for s in [*self.open, *([self.listener] if self.listener else [])]:
             s.close()
+        self._understood()
+
+    def _understood(self):
+        """Who cannot read what came reads no more: that must not look like a collector that is slow."""
+        if self.failed is not None:
+            raise self.failed
 
     @property
     def numbers(self):
         """In the order in which they came."""
-        if self.failed is not None:
-            raise self.failed
+        self._understood()
         return [n for s in list(self.streams) for n in list(s.numbers)]
 
     def count(self):
+        self._understood()
         return sum(len(s.numbers) for s in list(self.streams))
 
     def _run(self):

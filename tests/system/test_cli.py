@@ -291,7 +291,7 @@ class Inputs(unittest.TestCase):
         self.assertTrue(ledger(p)["balanced"])
         self.assertEqual(records(run("-r", self.plain, "-f", "tcp port 443", "-o", "json")), self.want)
         p = run("-r", self.plain, "-f", "no such thing")
-        self.assertEqual(p.returncode, 1)
+        self.assertEqual((p.returncode, p.stdout), (2, b""))
         self.assertIn("filter", p.stderr.decode().lower())
 
 
@@ -318,11 +318,38 @@ class Outputs(unittest.TestCase):
         p = run("-r", pcap("quic-v1.pcap"), "-o", "json:/dev/null", "-o", "csv:/dev/null")
         self.assertEqual(p.returncode, 0)
 
+    def test_wrong_usage_empties_and_makes_no_file(self):
+        first = os.path.join(self.dir, "first")
+        wrong = (["-o", "xml:x"], ["-o", "json:y?rotat_s=3"], ["-o", "json?rotate_s=3"], ["-o", "csv:" + first],
+                 ["-o", f"csv:{self.dir}/./first"], ["-o", "csv?records=x"], ["-o", "kafka://b"], ["-o", "csv:" + self.dir],
+                 ["-o", "ipfix+tls://b?tls_cert=x"], ["-o", "json", "-o", "csv:-"], ["-o", "json:" + pcap("quic-v1.pcap")],
+                 ["-f", "tcp prot 443"], ["--window", "5"], ["--flows", "all"])
+        for args in wrong:
+            for before in (b"full\n", None):
+                if before is not None:
+                    with open(first, "wb") as f:
+                        f.write(before)
+                p = run("-r", pcap("quic-v1.pcap"), "-o", "json:" + first, *args)
+                self.assertEqual((p.returncode, p.stdout), (2, b""), p)
+                if before is None:
+                    self.assertEqual(os.listdir(self.dir), [], args)
+                    continue
+                with open(first, "rb") as f:
+                    self.assertEqual(f.read(), before, args)
+                os.remove(first)
+        # What standard output is may be named as well.
+        with open(first, "wb") as f:
+            p = subprocess.run([PROGRAM, "-r", pcap("quic-v1.pcap"), "-o", "json", "-o", "csv:/dev/stdout"], stdout=f,
+                               stderr=subprocess.PIPE, timeout=60, check=False)
+        self.assertEqual(p.returncode, 2)
+        self.assertIn(b"csv:/dev/stdout: writes where json does", p.stderr)
+        self.assertEqual(os.path.getsize(first), 0)
+
     def test_options_of_an_output(self):
-        """Behind a ?, each output its own; a ? that no option follows is part of the name."""
+        """Behind the last ?, each output its own; what stands before it is a name, whatever is in it."""
         hellos, events, odd = (os.path.join(self.dir, n) for n in ("hellos", "events", "odd?name=1"))
         p = run("-r", pcap("via-smtp.pcap"), "-o", f"json:{hellos}?records=hello&queue_mib=1", "-o",
-                f"json:{events}?records=event", "-o", "csv:" + odd, "--stats", "json")
+                f"json:{events}?records=event", "-o", "csv:" + odd + "?", "--stats", "json")
         self.assertEqual((p.returncode, p.stdout), (0, b""), p.stderr)
         for path, kind in ((hellos, "hello"), (events, "event")):
             with open(path) as f:
@@ -333,6 +360,45 @@ class Outputs(unittest.TestCase):
         self.assertTrue(os.path.exists(odd))
         self.assertTrue(ledger(p)["balanced"])
         self.assertEqual(ledger(p)["sinks"][0]["sink"], "json:" + hellos)
+
+    def test_an_output_has_what_it_asks_for(self):
+        """Whatever --records says, which is for those that ask for nothing."""
+        flows, plain = (os.path.join(self.dir, n) for n in ("flows", "plain"))
+
+        def kinds(path):
+            with open(path) as f:
+                return {json.loads(line)["record"] for line in f}
+        for args, want in (([], {"hello", "event"}), (["--records", "hello"], {"hello"})):
+            p = run("-r", pcap("via-smtp.pcap"), *args, "-o", f"json:{flows}?records=flow,aggregate", "-o", "json:" + plain,
+                    "--window", "5", "--stats", "json")
+            self.assertEqual(p.returncode, 0, p)
+            self.assertTrue(ledger(p)["balanced"])
+            self.assertEqual((kinds(flows), kinds(plain)), ({"flow", "aggregate"}, want))
+        # What nobody asks for is not made.
+        p = run("-r", pcap("via-smtp.pcap"), "-o", f"json:{flows}?records=flow", "--stats", "json")
+        self.assertEqual(ledger(p)["sinks"][0]["records"], 1)
+        p = run("-r", pcap("via-smtp.pcap"), "--records", "stats", "-o", "csv")
+        self.assertEqual((p.returncode, p.stdout), (2, b""))
+        self.assertIn(b"csv: nothing would go there: csv has no such records", p.stderr)
+
+    def test_the_summary(self):
+        """The main numbers of what was asked for; of the outputs, where there is more to say than that a file has it all."""
+        def summary(*args):
+            p = run("-r", pcap("via-smtp.pcap"), *args)
+            return p.stderr.decode().splitlines()[1:]
+        hellos = ["1 hello complete, 0 incomplete", "1 connection with an upgrade protocol (completed 1)"]
+        self.assertEqual(summary("-o", "json:/dev/null"), hellos)
+        self.assertEqual(summary("--records", "hello,flow", "-o", "json:/dev/null"), [*hellos, "1 flow record"])
+        self.assertEqual(summary("--records", "aggregate", "-o", "json:/dev/null"),
+                         [*hellos, "1 flow record, summed up to 1 aggregate of 1 window"])
+        self.assertEqual(summary("-o", "json:/dev/null", "-o", "csv:/dev/null?records=hello"),
+                         [*hellos, "json:/dev/null: 2 records delivered", "csv:/dev/null: 1 record delivered"])
+        self.assertEqual(summary("-q", "-o", "json:/dev/null", "-o", "csv:/dev/null"), [])
+        if "kafka yes" in run("--version").stdout.decode() and "protobuf yes" in run("--version").stdout.decode():
+            to = f"kafka://localhost:1/t?linger_s=1&spool={self.dir}"
+            name = "kafka://localhost:1/t: 0 records delivered, "
+            self.assertEqual(summary("-o", to), [*hellos, name + "2 left in its spool for the next run"])
+            self.assertEqual(summary("-o", to), [*hellos, name + "2 found in its spool, 4 left in its spool for the next run"])
 
     def test_the_head_of_a_csv_file(self):
         """The fields of the kinds that go there, whatever else is made."""
@@ -350,8 +416,10 @@ class Outputs(unittest.TestCase):
         cases = {
             "json?queue_mib=0": "queue_mib=0: must be 1 to 1024",
             "json?when_full=wait": "when_full=wait: must be auto or drop or block",
-            "json?queue_mib=1&eggs=2": "eggs: no NAME=VALUE of an output's options: records when_full queue_mib",
+            "json?queue_mib=1&eggs=2": "eggs: no option of an output; there are records when_full queue_mib",
+            "json:typo?rotat_mib=5": "rotat_mib: no option of an output; did you mean rotate_mib?",
             "json?records=hallo": "records: hallo: hello, event, flow, aggregate or stats was expected",
+            "csv?records=hello,stats": "records: stats: not for csv",
             "json?records=%4": "records: % wants two hex digits",
             "csv?tls_ca=/x": "tls_ca: not for csv",
             "eggs:/x": "eggs:/x: no such kind of output: json[:PATH], csv[:PATH], table[:PATH]",
@@ -514,6 +582,115 @@ class Outputs(unittest.TestCase):
         self.assertEqual(json.loads(out)["incomplete_reason"], "end_of_capture")
         self.assertIn(b'"balanced":true', err)
         self.assertEqual(p.returncode, 0)
+
+
+@unittest.skipIf("configuration no" in run("--version").stdout.decode(), "built without libyaml")
+class Check(unittest.TestCase):
+    """--check: what a configuration names outside is looked at, and nothing is made or changed."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.dir)
+        os.chmod(self.dir, 0o755)
+
+    def path(self, *names):
+        return os.path.join(self.dir, *names)
+
+    def check(self, text, *args):
+        with open(self.path("c.yaml"), "w") as f:
+            f.write("interfaces: [lo]\n" + text)
+        there = sorted(os.walk(self.dir))
+        p = run("-c", self.path("c.yaml"), "--check", *args)
+        self.assertEqual(sorted(os.walk(self.dir)), there)
+        # LINE:COLUMN: what
+        return p.returncode, [line.removeprefix(self.path("c.yaml") + ":") for line in p.stderr.decode().splitlines()]
+
+    def told(self, text, *lines):
+        status, told = self.check(text)
+        self.assertEqual((status, len(told)), (1, len(lines)), told)
+        for line, start in zip(told, lines):
+            self.assertTrue(line.startswith(start), (line, start))
+
+    def test_right(self):
+        os.mkdir(self.path("out"))
+        self.assertEqual(self.check(f"""outputs: ['json:{self.path("out", "a.json")}', 'csv:{self.path("out", "b")}?rotate_s=60']
+sinks:
+- to: ipfix+tcp://localhost
+  spool: {self.path("spool")}
+- to: json:{self.path("c.json")}?x
+"""), (0, []))
+
+    def test_files(self):
+        os.mkdir(self.path("folder"))
+        self.told(f"""outputs:
+- json:{self.path("no", "a")}
+- json:{self.path("no", "b")}?rotate_s=9
+sinks:
+- to: csv:{self.path("c.yaml", "c")}
+- to: csv:{self.path("c.yaml")}
+- to: table
+  records: [hello]
+services: [{self.path("no")}]
+""", f"10:12: services: {self.path('no')}: No such file", f"3:3: outputs: json:{self.path('no', 'a')}: folder of ",
+                  f"4:3: outputs: json:{self.path('no', 'b')}: folder of ", f"6:7: sinks[0].to: {self.path('c.yaml', 'c')}: Not a directory",
+                  "7:7: sinks[1].to: is the configuration")
+        self.assertEqual(self.check(f"services: [{self.path('c.yaml')}]\n")[0], 2)  # no table of services
+
+    def test_twice(self):
+        status, told = self.check(f"outputs: ['json:{self.path('a')}']\nsinks:\n- to: csv:{self.path('.', 'a')}\n- to: json\n- to: csv:-\n")
+        self.assertEqual(status, 2)
+        self.assertEqual(told, [f"4:7: sinks[0].to: writes where json:{self.path('a')} does", "6:7: sinks[2].to: writes where json does"])
+        status, told = self.check(f"sinks:\n- to: json:{self.path('a')}?rotate_s=60\n")
+        self.assertEqual((status, told), (2, [f"3:7: sinks[0].to: json:{self.path('a')}?rotate_s=60: its options stand beside it, not behind a ?"]))
+
+    @unittest.skipIf(os.geteuid() != 0, "takes root")
+    def test_as_the_user_that_it_becomes(self):
+        with open(self.path("mine"), "w"):
+            pass
+        os.mkdir(self.path("spool"), 0o700)
+        self.told(f"""service: {{user: nobody}}
+outputs:
+- json:{self.path("mine")}
+- json:{self.path("new")}
+- json:/dev/null
+sinks:
+- to: ipfix+tcp://localhost
+  spool: {self.path("spool")}
+""", f"4:3: outputs: json:{self.path('mine')}: {self.path('mine')}: Permission denied",
+                  f"5:3: outputs: json:{self.path('new')}: folder of {self.path('new')}: cannot write there",
+                  f"9:10: sinks[0].spool: {self.path('spool')}")
+
+    def test_spools(self):
+        os.makedirs(self.path("open", "kafka%3A%2F%2Fb%2Ft"), 0o777)
+        os.chmod(self.path("open", "kafka%3A%2F%2Fb%2Ft"), 0o777)
+        if "kafka yes" not in run("--version").stdout.decode():
+            self.skipTest("built without librdkafka")
+        self.told(f"""sinks:
+- to: kafka://b/t
+  spool: {self.path("open")}
+- to: kafka://b/u
+  spool: {self.path("no", "no")}
+""", f"4:10: sinks[0].spool: {self.path('open')}/kafka%3A%2F%2Fb%2Ft: group or others may write there", f"6:10: sinks[1].spool: {self.path('no', 'no')}/")
+
+    def test_tls(self):
+        if "ipfix yes" not in run("--version").stdout.decode() or shutil.which("openssl") is None:
+            self.skipTest("built without IPFIX, or no openssl here")
+        for name in "ab":
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name,
+                            "-keyout", self.path(name + ".key"), "-out", self.path(name + ".pem")], check=True, capture_output=True)
+        subprocess.run(["openssl", "ec", "-in", self.path("a.key"), "-aes128", "-passout", "pass:open", "-out", self.path("enc.key")],
+                       check=True, capture_output=True)
+
+        def sink(**files):
+            return "sinks:\n- to: ipfix+tls://localhost\n" + "".join(f"  tls_{k}: {self.path(v)}\n" for k, v in files.items())
+        self.assertEqual(self.check(sink(ca="b.pem", cert="a.pem", key="a.key")), (0, []))
+        for files, says in (({"ca": "no.pem"}, "4:11: sinks[0].tls_ca: %s: No such file"),
+                            ({"ca": "a.key"}, "4:11: sinks[0].tls_ca: %s: no certificate"),
+                            ({"cert": "a.key", "key": "a.key"}, "4:13: sinks[0].tls_cert: %s: no PEM file of that kind"),
+                            ({"cert": "a.pem", "key": "a.pem"}, "5:12: sinks[0].tls_key: %s: "),
+                            ({"cert": "a.pem", "key": "b.key"}, "5:12: sinks[0].tls_key: %s: key values mismatch"),
+                            ({"cert": "a.pem", "key": "enc.key"}, "5:12: sinks[0].tls_key: %s: is encrypted")):
+            self.told(sink(**files), says % self.path(list(files.values())[-1 if "tls_key" in says else 0]))
 
 
 class EveryCapture(unittest.TestCase):

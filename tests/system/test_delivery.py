@@ -12,7 +12,9 @@ what is missing is counted, and what came for the first time came in order.
 import glob
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -253,6 +255,78 @@ class Replays(DeliveryTest):
         runs, repeats = self.in_order(c.numbers)
         self.assertEqual([len(n) for n in runs.values()], [first["spool_left"], s["records"]])
         self.assertEqual(repeats, 0)
+
+    def test_a_signal_while_it_lingers(self):
+        """It ends at once. What was not delivered is in the spool, without one it is lost and counted."""
+        for spool in (True, False):
+            for answers in (True, False):
+                with self.subTest(spool=spool, answers=answers):
+                    c = self.collector(up=answers)
+                    c.reading = False  # the connection stands
+                    if not answers:
+                        self.listens_to_nobody(c.port)
+                    to = c.to + "?queue_mib=8&linger_s=60" + (f"&spool={self.spool()}" if spool else "")
+                    done = os.path.join(self.folder(), "done")
+                    p = self.replay(to, "json:" + done, files=1)
+                    self.assertTrue(until(lambda: self.size(done) > 0 and not self.grows(done)), p.said())
+                    time.sleep(1)
+                    self.assertIsNone(p.p.poll(), p.said())
+                    begun = time.monotonic()
+                    p.p.send_signal(signal.SIGTERM)
+                    status = p.wait()
+                    self.assertLess(time.monotonic() - begun, 5)
+                    s = self.sink(p, c.to)
+                    self.assertEqual(status, 0 if spool else 1, p.said())
+                    self.assertEqual(s["lost"], 0 if spool else s["lost_unreachable"])
+                    self.assertGreater(s["spool_left"] if spool else s["lost"], 500)
+                    if answers:
+                        c.reading = True
+                        self.assertTrue(until(lambda c=c: not c.open))
+                        self.proves(s, c.numbers)
+
+    def listens_to_nobody(self, port):
+        """Whoever connects gets no answer: the listener's backlog is full."""
+        s = socket.create_server(("127.0.0.1", port), backlog=0)
+        self.addCleanup(s.close)
+        for _ in range(2):
+            full = socket.socket()
+            full.setblocking(False)
+            full.connect_ex(("127.0.0.1", port))
+            self.addCleanup(full.close)
+
+    @staticmethod
+    def size(path):
+        return os.path.getsize(path) if os.path.exists(path) else 0
+
+    def grows(self, path):
+        before = self.size(path)
+        time.sleep(0.5)
+        return self.size(path) != before
+
+    def test_says_why_it_waits(self):
+        """Whoever replays is told what holds that up, while it does."""
+        c = self.collector(up=False)
+        p = self.replay(c.to + "?queue_mib=1&linger_s=60&retry_max_s=1")
+        self.assertTrue(until(lambda: f"hellotap: {c.to}: Connection refused; records wait\n" in p.said(), 8), p.said())
+        waits = f"hellotap: {re.escape(c.to)}: Connection refused; it holds up all others, [1-9]\\d* records wait for it\n"
+        self.assertTrue(until(lambda: re.search(waits, p.said())), p.said())
+        self.assertIsNone(p.p.poll(), p.said())
+        c.per_second = 1000  # so that it has not ended when it may say something again
+        c.up()
+        self.assertTrue(until(lambda: f"hellotap: {c.to}: is back\n" in p.said()), p.said())
+        c.per_second = None
+        self.assertEqual(p.wait(), 0, p.said())
+        self.all_came(self.sink(p, c.to), c.numbers)
+
+    def test_says_that_it_is_slow(self):
+        c = self.collector()
+        c.per_second = 300
+        p = self.replay(c.to + "?queue_mib=1", files=3)
+        slow = f"hellotap: {re.escape(c.to)}: is slow; it holds up all others, [1-9]\\d* records wait for it\n"
+        self.assertTrue(until(lambda: re.search(slow, p.said())), p.said())
+        c.per_second = None
+        self.assertEqual(p.wait(), 0, p.said())
+        self.all_came(self.sink(p, c.to), c.numbers)
 
     @staticmethod
     def is_full(folder, room=65536):

@@ -171,7 +171,7 @@ class Kafka(unittest.TestCase):
         """Begins to send; expect() waits for the end. Its JSON output has the same records with the same numbers."""
         self.reference = os.path.join(self.folder, topic + ".jsonl")
         self.to = f"kafka://{self.broker.address}/{topic}"
-        options = ["linger_s=120", *options]
+        options = [*options, *(["linger_s=120"] if not any(o.startswith("linger_s=") for o in options) else [])]
         if spool:
             options.append("spool=" + os.path.join(self.folder, topic + ".spool"))
             os.makedirs(options[-1][6:], exist_ok=True)
@@ -267,7 +267,7 @@ class Kafka(unittest.TestCase):
         self.assertEqual(sorted(out.splitlines()), sorted(self.want.values()))
 
     # Some 10,000 records, which the broker is to take one batch at a time: it is away in the middle of them.
-    SLOWLY = ("queue_mib=1", "kafka=batch.num.messages=20", "kafka=linger.ms=5", "kafka=max.in.flight=1")
+    SLOWLY = ("queue_mib=1", "kafka=batch.num.messages=5", "kafka=linger.ms=5", "kafka=max.in.flight=1")
 
     def in_the_middle(self, topic, *options, spool=False):
         """Sends, until the topic has some."""
@@ -318,13 +318,12 @@ class Kafka(unittest.TestCase):
         self.assertGreater(counts["sent_again"], 0)
         self.assertLessEqual(again, counts["sent_again"])
 
-    @unittest.skipUnless("HELLOTAP_OPEN" in os.environ, "open: a run whose broker is away to its end may not end in time")
     def test_5_broker_is_away_to_the_end(self):
         """What it did not acknowledge is in the spool. The next run sends it, before its own."""
-        p = self.in_the_middle("long", "kafka=message.timeout.ms=3000", spool=True)
+        p = self.in_the_middle("long", "linger_s=3", spool=True)
         self.broker.kill()
         first, err = self.ledger(p)
-        self.assertGreater(first["spool_left"], 1000, err)
+        self.assertGreater(first["spool_left"], 100, err)
         self.assertEqual((first["delivered"] + first["spool_left"], first["lost"]), (first["records"], 0), err)
         want = list(self.want.values())
         self.broker.start()
@@ -335,11 +334,14 @@ class Kafka(unittest.TestCase):
         messages = sorted(self.read("long"))
         times = collections.Counter(m.value for m in messages)
         self.assertEqual(set(times), {*want, *self.want.values()})
-        order = {}
-        for m in {m.value: m for m in reversed(messages)}.values(): # the first of each, the last one first
+        seen, newest = set(), {}
+        for m in messages:
+            if m.key is None or m.value in seen: # without a key, it may be in another partition the second time
+                continue
+            seen.add(m.value)
             r = json.loads(m.value)
-            self.assertLess((r["sensor_run"], r["sequence"]), order.get(m.partition, (1 << 64, 0)), "order")
-            order[m.partition] = r["sensor_run"], r["sequence"]
+            self.assertGreater((r["sensor_run"], r["sequence"]), newest.get(m.partition, (0, 0)), "order")
+            newest[m.partition] = r["sensor_run"], r["sequence"]
         print(f"long: {first} {second}, {len(messages) - len(times)} came twice", file=sys.stderr)
 
     def test_6_broker_is_away_at_the_start(self):

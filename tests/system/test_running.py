@@ -180,7 +180,7 @@ sinks:
         path = self.write(text)
         p = self.call("-c", path, "--check")
         self.assertEqual(p.returncode, 2)
-        for line in ("2:11: outputs: json:/a?queue_mib=0: queue_mib=0: must be 1 to 1024\n", "4:7: sinks: is there twice\n",
+        for line in ("2:11: outputs: json:/a?queue_mib=0: queue_mib=0: must be 1 to 1024\n", "4:7: sinks[0].to: is there twice\n",
                      "6:10: sinks[1].spool: not for csv\n", "7:7: sinks[2].to: eggs:/e: no such kind of output: json",
                      "8:26: sinks[3].records: hallo: hello, event, "):
             self.assertIn(f"{path}:{line}", p.stderr)
@@ -191,7 +191,7 @@ sinks:
         self.assertIn("with outputs, more than 8", p.stderr)
 
     def test_check(self):
-        path = self.write("interfaces: [nope0]\noutputs: ['json:/nowhere/at/all']\n")
+        path = self.write("interfaces: [nope0]\noutputs: ['json:/dev/null']\n")
         p = self.call("-c", path, "--check")
         self.assertEqual((p.returncode, p.stdout, p.stderr), (0, path + ": right\n", ""))
 
@@ -265,11 +265,13 @@ class Reload(LiveTest):
         said = self.reload(p, wrong, f"{p.file}: not taken, all stays as it is\n")
         self.assertIn(f"{p.file}:2:18: ", said)
         # So it is with an output that cannot be opened.
-        self.reload(p, {**config, "outputs": ["json:/nowhere/at/all"]}, "/nowhere/at/all", "outputs stay as they are\n")
+        self.reload(p, {**config, "outputs": ["json:/nowhere/at/all"]}, "/nowhere/at/all", "outputs stay as they are\n",
+                    "outputs opened again\n")  # fmt: skip
         # Sections do as well as texts.
         sinks = {**config, "outputs": [], "sinks": [{"to": "json:" + other, "queue_mib": 3}]}
         self.reload(p, sinks, "sinks: changed\n", "outputs opened again\n")
-        self.reload(p, {**config, "outputs": ["json:/nowhere/at/all"]}, "outputs stay as they are\n")
+        self.reload(p, {**config, "outputs": ["json:/nowhere/at/all"]}, "outputs stay as they are\n",
+                    "outputs opened again\n")  # fmt: skip
         # Those in use are opened again all the same: somebody may have moved the file away.
         moved = other + ".1"
         os.rename(other, moved)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "delivery.h"
+#include "ht_config.h"
 #include "spool.h"
 #include "t.h"
 
@@ -295,7 +296,10 @@ static int remove_all(const char *path) {
 	return system(command); // NOLINT: a folder that this test made
 }
 
+// A spool holds records as Protocol Buffers.
 static const char *new_folder(void) {
+	if (!HT_HAVE_PROTOBUF)
+		skip();
 	strcpy(folder, "/tmp/delivery-XXXXXX");
 	assert_non_null(mkdtemp(folder));
 	return folder;
@@ -523,6 +527,84 @@ static void test_gives_up(void **state) {
 	ht_delivery_free(d);
 }
 
+// Whoever cannot wait any longer brings the end forward; what is there goes into the spool.
+static void test_end_by(void **state) {
+	(void)state;
+	for (unsigned spool = 0; spool < 2; spool++) {
+		begin_script();
+		script.settle_nothing = true;
+		struct ht_sink_options o = options(spool ? new_folder() : NULL);
+		o.linger_s = 60;
+		struct ht_delivery *d = start(&test_link, &o, true);
+		ht_delivery_end_by(d, 1); // it was not told to end
+		put(d, 1, 100);
+		UNTIL(script.given == 100)
+		script.no_room = true;
+		put(d, 101, 200);
+		ht_delivery_end(d);
+		const int64_t now_ns = (int64_t)(now() * 1e9);
+		ht_delivery_end_by(d, now_ns + 3600 * INT64_C(1000000000)); // later than it would
+		usleep(200000);
+		assert_false(ht_delivery_ended(d));
+		const double begun = now();
+		ht_delivery_end_by(d, spool ? now_ns : 0);
+		finish(d);
+		assert_true(now() - begun < 2);
+		assert_int_equal(ctr(d, HT_DELIVERY_SPOOL_LEFT), spool ? 200 : 0);
+		assert_int_equal(ctr(d, HT_DELIVERY_LOST_UNREACHABLE), spool ? 0 : 200);
+		ht_delivery_free(d);
+		if (spool)
+			remove_all(folder);
+	}
+}
+
+// The thread that puts is told why it waits, and that is the only one that there is.
+static struct {
+	struct ht_delivery *d;
+	char lines[4][512];
+	unsigned num;
+} told;
+
+static void take_lines(void *unused) {
+	(void)unused;
+	assert_true(told.num < 4);
+	if (!ht_delivery_said(told.d, told.lines[told.num], sizeof(told.lines[0])))
+		return;
+	if (strstr(told.lines[told.num++], "holds up") != NULL)
+		script.no_room = false;
+}
+
+static void test_says_that_it_holds_up(void **state) {
+	(void)state;
+	begin_script();
+	script.no_room = true;
+	const struct ht_sink_options o = options(NULL);
+	const struct ht_delivery_params p = {
+		.ops = &test_link,
+		.options = &o,
+		.kinds = HT_KIND_HELLO,
+		.threaded = true,
+		.waits = take_lines,
+	};
+	char err[512];
+	memset(&told, 0, sizeof(told));
+	assert_int_equal(ht_delivery_new(&told.d, &p, err, sizeof(err)), HT_OK);
+	assert_true(ht_delivery_start(told.d));
+	put(told.d, 1, 10000);
+	finish(told.d);
+	assert_int_equal(told.num, 1);
+	unsigned long long waiting = 0;
+	assert_int_equal(
+		sscanf(told.lines[0],
+		       "test://there: is slow; it holds up all others, %llu records wait for it",
+		       &waiting),
+		1
+	);
+	assert_in_range(waiting, 1000, 9999); // what the queue has room for
+	assert_int_equal(ctr(told.d, HT_DELIVERY_DELIVERED), 10000);
+	ht_delivery_free(told.d);
+}
+
 static void test_never_connects(void **state) {
 	(void)state;
 	begin_script();
@@ -655,6 +737,7 @@ static void test_spool_too_slow(void **state) {
 	assert_true(ctr(d, HT_DELIVERY_DELIVERED) < 20010 - 4000);
 	script.settle_late = 0;
 	script.slow_us = 0;
+	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 20010) // whatever the machine's pace
 	finish(d);
 	expect_exactly(1, 20010);
 	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
@@ -709,12 +792,66 @@ static void test_spool_full(void **state) {
 			pthread_join(thread, NULL);
 		finish(d);
 		assert_true(ctr(d, HT_DELIVERY_SPOOL_LEFT) > 500);
-		assert_true(ctr(d, HT_DELIVERY_LOST_SPOOL_FULL) > 500);
-		if (block) // otherwise a thread that was not let run may have lost some there, too
-			assert_true(ctr(d, HT_DELIVERY_LOST_QUEUE_FULL) > 0);
+		assert_true(ctr(d, HT_DELIVERY_LOST_SPOOL_FULL) > 500); // what the queue had
+		assert_true(ctr(d, HT_DELIVERY_LOST_QUEUE_FULL) > 0);
 		ht_delivery_free(d);
 		remove_all(folder);
 	}
+}
+
+// Behind a signal, what there is yet to put goes into the spool; for one that takes no more it is
+// not waited for long.
+static void test_interrupted_with_a_spool(void **state) {
+	(void)state;
+	static const volatile sig_atomic_t interrupted = 1;
+	for (unsigned full = 0; full < 2; full++) {
+		begin_script();
+		script.refuses_to_connect = true;
+		struct ht_sink_options o = options(new_folder());
+		o.spool_mib = full ? 1 : 64;
+		o.linger_s = 0;
+		const struct ht_delivery_params p = {
+			.ops = &test_link,
+			.options = &o,
+			.kinds = HT_KIND_HELLO,
+			.threaded = true,
+			.interrupted = &interrupted,
+		};
+		struct ht_delivery *d = NULL;
+		char err[512];
+		assert_int_equal(ht_delivery_new(&d, &p, err, sizeof(err)), HT_OK);
+		assert_true(ht_delivery_start(d));
+		const double begun = now();
+		put(d, 1, 20000); // more than the queue holds
+		assert_true(now() - begun < 10);
+		finish(d);
+		assert_int_equal(ctr(d, HT_DELIVERY_LOST) > 0, full);
+		assert_int_equal(ctr(d, HT_DELIVERY_SPOOL_LEFT) == 20000, !full);
+		ht_delivery_free(d);
+		remove_all(folder);
+	}
+}
+
+// Where the spool has no room, what comes waits in the queue, behind it.
+static void test_spool_full_and_the_queue(void **state) {
+	(void)state;
+	begin_script();
+	script.refuses_to_connect = true;
+	struct ht_sink_options o = options(new_folder());
+	o.when_full = HT_FULL_DROP;
+	o.spool_mib = 1;
+	struct ht_delivery *d = start(&test_link, &o, true);
+	for (unsigned n = 1; n <= 4000; n += 100) { // more than the spool has room for
+		put(d, n, n + 99);
+		usleep(10000);
+	}
+	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
+	script.refuses_to_connect = false;
+	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 4000)
+	finish(d);
+	expect_exactly(1, 4000);
+	ht_delivery_free(d);
+	remove_all(folder);
 }
 
 // What the window has and no more fits into the spool: that is younger than what went there.
@@ -740,6 +877,120 @@ static void test_spool_too_small_for_window(void **state) {
 	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
 	ht_delivery_free(d);
 	remove_all(folder);
+}
+
+// A link that is up and settles nothing: what it has stands in the spool before what came later,
+// and the next run sends it first. With `later` the link has got more out of the spool.
+static void test_spool_order_of_next_run(void **state) {
+	(void)state;
+	for (unsigned later = 0; later < 2; later++) {
+		const unsigned settled = later ? 100 : 0;
+		begin_script();
+		struct ht_sink_options o = options(new_folder());
+		o.linger_s = 0;
+		script.settle_nothing = true;
+		struct ht_delivery *d = start(&test_link, &o, true);
+		put(d, 1, 100);
+		UNTIL(script.given == 100)
+		script.no_room = true;
+		for (unsigned n = 101; n <= 10100; n += 100) {
+			put(d, n, n + 99);
+			usleep(1000);
+		}
+		if (later) {
+			script.settle_nothing = false;
+			UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 100)
+			script.settle_nothing = true;
+			script.no_room = false;
+			UNTIL(script.given == 10100)
+		}
+		finish(d);
+		assert_int_equal(script.num_got, settled);
+		assert_int_equal(ctr(d, HT_DELIVERY_SPOOL_LEFT), 10100 - settled);
+		assert_int_equal(ctr(d, HT_DELIVERY_SENT_AGAIN), 0);
+		ht_delivery_free(d);
+		script.settle_nothing = false;
+		script.no_room = false;
+		d = start(&test_link, &o, true);
+		UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 10100 - settled)
+		finish(d);
+		expect_exactly(1, 10100);
+		ht_delivery_free(d);
+		remove_all(folder);
+	}
+}
+
+// The spool has no room for what the link has: that stays in memory, and nothing comes twice.
+static void test_spool_does_not_take_the_window(void **state) {
+	(void)state;
+	begin_script();
+	script.settle_nothing = true;
+	struct ht_sink_options o = options(new_folder());
+	o.spool_mib = 1;
+	struct ht_delivery *d = start(&test_link, &o, true);
+	for (unsigned n = 1; n <= 6000; n += 100) { // past the spool
+		put(d, n, n + 99);
+		UNTIL(script.given == n + 99)
+	}
+	script.no_room = true;
+	for (unsigned n = 6001; n <= 8000; n += 100) {
+		put(d, n, n + 99);
+		usleep(1000);
+	}
+	script.settle_nothing = false;
+	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 6000)
+	script.no_room = false;
+	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 8000)
+	finish(d);
+	expect_exactly(1, 8000);
+	assert_int_equal(ctr(d, HT_DELIVERY_SENT_AGAIN), 0);
+	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
+	ht_delivery_free(d);
+	remove_all(folder);
+}
+
+// Whoever waits for it to be made does not wait for its spool to be read.
+static void test_spool_read_soon(void **state) {
+	(void)state;
+	for (unsigned started = 0; started < 2; started++) {
+		begin_script();
+		script.refuses_to_connect = true;
+		struct ht_sink_options o = options(new_folder());
+		struct ht_delivery *d = start(&test_link, &o, true);
+		put(d, 1, 1000);
+		finish(d);
+		assert_int_equal(ctr(d, HT_DELIVERY_SPOOL_LEFT), 1000);
+		ht_delivery_free(d);
+		const struct ht_delivery_params p = {
+			.ops = &test_link,
+			.options = &o,
+			.kinds = HT_KIND_HELLO,
+			.threaded = true,
+			.soon = true,
+		};
+		struct ht_delivery *other;
+		char err[512];
+		assert_int_equal(ht_delivery_new(&d, &p, err, sizeof(err)), HT_OK);
+		assert_int_equal(ctr(d, HT_DELIVERY_RECOVERED), 0);
+		// It is taken all the same, and that can be told at once.
+		assert_int_equal(ht_delivery_new(&other, &p, err, sizeof(err)), HT_ERROR);
+		assert_non_null(strstr(err, "in use"));
+		put(d, 1, 10); // numbers begin anew
+		script.refuses_to_connect = false;
+		if (started)
+			assert_true(ht_delivery_start(d));
+		finish(d);
+		assert_int_equal(ctr(d, HT_DELIVERY_RECOVERED), 1000);
+		assert_int_equal(ctr(d, HT_DELIVERY_DELIVERED), 1010);
+		assert_int_equal(script.got[1000], 1);
+		script.num_got -= 10;
+		expect_exactly(1, 1000);
+		ht_delivery_free(d);
+		// One that was never started leaves what is there.
+		assert_int_equal(ht_delivery_new(&d, &p, err, sizeof(err)), HT_OK);
+		ht_delivery_free(d);
+		remove_all(folder);
+	}
 }
 
 static void let_files_have(rlim_t bytes) {
@@ -801,10 +1052,12 @@ static void test_spool_of_another(void **state) {
 		.successor = true,
 	};
 	struct ht_delivery *d;
-	char err[512];
+	char err[512], begin[128];
 	struct ht_delivery_params stranger = p;
 	stranger.successor = false;
 	assert_int_equal(ht_delivery_new(&d, &stranger, err, sizeof(err)), HT_ERROR);
+	snprintf(begin, sizeof(begin), "%s: spool: %s/", o.to, folder);
+	assert_memory_equal(err, begin, strlen(begin));
 	assert_int_equal(ht_delivery_new(&d, &p, err, sizeof(err)), HT_OK);
 	assert_true(ht_delivery_start(d));
 	put(d, 1, 10);
@@ -941,10 +1194,26 @@ static void test_parse(void **state) {
 	(void)state;
 	struct ht_sink_options *o;
 	char err[512];
-	assert_int_equal(ht_sink_parse(&o, "json:/a?b?queue=1", err, sizeof(err)), HT_OK);
-	assert_string_equal(o->to, "json:/a?b?queue=1"); // no option is called so
-	assert_int_equal(o->queue_mib, 16);
-	free(o);
+	static const struct {
+		const char *spec, *to;
+		uint32_t queue_mib;
+	} paths[] = {
+		{"json:/a?b?queue_mib=1", "json:/a?b", 1},
+		{"json:/a?b", "json:/a?b", 16}, // nothing is set
+		{"json:/a?b c=1", "json:/a?b c=1", 16},
+		{"json:/a?=1", "json:/a?=1", 16},
+		{"json:/a?b=1?", "json:/a?b=1", 16},
+		{"json:/a?b=1?queue_mib=1", "json:/a?b=1", 1},
+		{"json:/a??", "json:/a?", 16},
+		{"json:/a&b=1", "json:/a&b=1", 16}, // no option
+		{"json:/a&key=1?", "json:/a&key=1", 16},
+	};
+	for (size_t i = 0; i < HT_ARRAY_LEN(paths); i++) {
+		assert_int_equal(ht_sink_parse(&o, paths[i].spec, err, sizeof(err)), HT_OK);
+		assert_string_equal(o->to, paths[i].to);
+		assert_int_equal(o->queue_mib, paths[i].queue_mib);
+		free(o);
+	}
 	assert_int_equal(
 		ht_sink_parse(
 			&o,
@@ -1015,11 +1284,24 @@ static void test_parse_wrong(void **state) {
 		{"json?key=%00", "json?key=%00: key: % wants two hex digits"},
 		{"json?records=%gg", "json?records=%gg: records: % wants two hex digits"},
 		{"json?records=a,b,c,d,e,f", "json?records=a,b,c,d,e,f: records: more than 5"},
-		{"json?key=a&eggs=1", "json?key=a&eggs=1: eggs: no NAME=VALUE of an output's "
-				      "options: records when_full "},
-		{"json?key=a&", "json?key=a&: : no NAME=VALUE"},
-		{"json?key=a&spool", "json?key=a&spool: spool: no NAME=VALUE"},
-		{"json?to=a", "json?to=a: to: no NAME=VALUE"},
+		{"json?key=a&eggs=1", "json?key=a&eggs=1: eggs: no option of an output; there are "
+				      "records when_full "},
+		{"json?key=a&", "json?key=a&: : no option of an output; there are "},
+		{"json?key=a&&key=b", "json?key=a&&key=b: : no option of an output; there are "},
+		{"json?key=a&spool", "json?key=a&spool: spool: wants a value: NAME=VALUE"},
+		{"json:x?compress", "json:x?compress: compress: wants a value: NAME=VALUE"},
+		{"json:x&compress=zstd", "json:x&compress=zstd: options stand behind a ? (if this "
+					 "is a name, write a ? behind it)"},
+		{"json?to=a", "json?to=a: to: no option of an output"},
+		{"json:x?rotat_mib=5",
+		 "json:x?rotat_mib=5: rotat_mib: no option of an output; did you mean rotate_mib? "
+		 "(if the ? is part of the file's name, write one more ? behind it)"},
+		{"json:/a?b?queue=1", "json:/a?b?queue=1: queue: no option of an output; did you "
+				      "mean queue_mib?"},
+		{"json:x?Rotate-S=5", "json:x?Rotate-S=5: Rotate-S: no option of an output; did "
+				      "you mean rotate_s?"},
+		{"kafka://b/t?keys=sni", "kafka://b/t?keys=sni: keys: no option of an output; did "
+					 "you mean key?"},
 	};
 	for (size_t i = 0; i < HT_ARRAY_LEN(cases); i++) {
 		struct ht_sink_options *o;
@@ -1037,10 +1319,18 @@ static void test_check(void **state) {
 	static const struct {
 		const char *spec, *says;
 	} cases[] = {
-		{"json:/x?rotate_s=10&compress=zstd&queue_mib=4", NULL},
+		{"json:/x?rotate_s=10&queue_mib=4", NULL},
 		{"csv:-", NULL},
 		{"jsonx", "jsonx: no such kind of output: json[:PATH], csv[:PATH], table[:PATH]"},
 		{"json://x", NULL}, // a path
+		{"out.json", "out.json: no such kind of output: did you mean json:out.json?"},
+		{"/a/b.csv", "/a/b.csv: no such kind of output: did you mean csv:/a/b.csv?"},
+		{"JSON:/x", "JSON:/x: no such kind of output: did you mean json:/x?"},
+		{"json=x", "json=x: no such kind of output: did you mean json:x?"},
+		{"Table", "Table: no such kind of output: did you mean table?"},
+		{"kafka:b/t", "kafka:b/t: no such kind of output: did you mean kafka://b/t?"},
+		{"ipfix://h", "ipfix://h: no such kind of output: did you mean ipfix+tcp://h?"},
+		{"http://h/x.json", "http://h/x.json: no such kind of output: json[:PATH], csv"},
 		{"json?records=hello,x", "records: x: hello, event, flow, aggregate or stats was "
 					 "expected"},
 		{"json?spool=/x", "spool: not for json"},
@@ -1072,6 +1362,8 @@ int main(void) {
 		cmocka_unit_test(test_block),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_gives_up),
+		cmocka_unit_test(test_end_by),
+		cmocka_unit_test(test_says_that_it_holds_up),
 		cmocka_unit_test(test_never_connects),
 		cmocka_unit_test(test_never_settles),
 		cmocka_unit_test(test_spool_while_away),
@@ -1079,9 +1371,14 @@ int main(void) {
 		cmocka_unit_test(test_spool_left),
 		cmocka_unit_test(test_spool_too_slow),
 		cmocka_unit_test(test_spool_stalled),
+		cmocka_unit_test(test_spool_read_soon),
 		cmocka_unit_test(test_spool_full),
+		cmocka_unit_test(test_interrupted_with_a_spool),
+		cmocka_unit_test(test_spool_full_and_the_queue),
 		cmocka_unit_test(test_spool_of_another),
 		cmocka_unit_test(test_spool_too_small_for_window),
+		cmocka_unit_test(test_spool_order_of_next_run),
+		cmocka_unit_test(test_spool_does_not_take_the_window),
 		cmocka_unit_test(test_spool_refused_by_disk),
 		cmocka_unit_test(test_spool_of_another_fails),
 		cmocka_unit_test(test_hangs_in_close),

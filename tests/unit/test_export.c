@@ -1775,18 +1775,18 @@ static void table_flows(void **state) {
 	flow(&r);
 	expect_row(
 		80, &r,
-		"01:02:03 192.0.2.1       198.51.100.7:443      TLS1.3  www.example.com "
+		"01:02:03 192.0.2.1       198.51.100.7:443      TLS1.3  www.example." E " "
 		"2.3k  34M"
 	);
 	expect_row(
-		100, &r,
-		"01:02:03 192.0.2.1       198.51.100.7:443      TLS1.3  www.example.com "
-		"     2.5s 2.3k  34M end"
+		110, &r,
+		"01:02:03 192.0.2.1       198.51.100.7:443      TLS1.3  www.example.com   "
+		"    2.5s 2.3k  34M end"
 	);
 	expect_row(
-		140, &r,
+		160, &r,
 		"01:02:03 192.0.2.1:50000       198.51.100.7:443      TLS1.3  www.example.com"
-		"                 h2         2.5s    12  1.2k 2.3k  34M end"
+		"          h2         2.5s    12  1.2k 2.3k  34M end"
 	);
 	ht_set(&r, server_version, "TLS 1.2");
 	ht_set(&r, refused, true);
@@ -1799,6 +1799,23 @@ static void table_flows(void **state) {
 	r.cert_findings.s[1] = "self_signed";
 	r.has |= HT_HAS(cert_findings);
 	ht_set(&r, flow_part, 3);
+	// What is wrong comes before the longest names, and a mark of it where there is no room.
+	static const struct {
+		unsigned width;
+		const char *end;
+	} ends[] = {
+		{80, " 34M !"},
+		{94, " 34M !"},
+		{95, " 34M refused" E},
+		{160, " end       refused alert:unknown_ca " E},
+	};
+	for (size_t i = 0; i < HT_ARRAY_LEN(ends); i++) {
+		char *line = row(ends[i].width, &r);
+		const size_t len = strlen(line), end = strlen(ends[i].end);
+		assert_true(len > end);
+		assert_string_equal(line + len - end, ends[i].end);
+		free(line);
+	}
 	char *text = row(0, &r);
 	assert_non_null(strstr(text, "2026-11-21T01:02:03 192.0.2.1:50000 "));
 	assert_non_null(strstr(text, " TLS1.2 "));
@@ -1879,8 +1896,8 @@ static void table_aggregates(void **state) {
 	);
 	expect_row(
 		100, &r,
-		"11-21T01:02:00 198.51.100.7:443      TLS1.3  www.example." E
-		" h2       t13d1516h2   999   43k 2.3k  34M"
+		"11-21T01:02:00 198.51.100.7:443      TLS1.3  www.example.com      "
+		"  t13d1516h2   999   43k 2.3k  34M"
 	);
 	expect_cell(79, &r, 0, "11-21T01:02 198.51.100.7:443 ");
 	ht_set(&r, refused_flows, 12);
@@ -1894,7 +1911,7 @@ static void table_aggregates(void **state) {
 	r.has |= HT_HAS(via);
 	char *text = row(200, &r);
 	assert_non_null(strstr(text, " t13d1516h2_8daaf6152771_d8a2da3f94cd   999 "));
-	assert_non_null(strstr(text, " smtp refused:12 incomplete:" E));
+	assert_non_null(strstr(text, " smtp refused:12 incomplete:1 "));
 	free(text);
 	text = row(0, &r);
 	assert_non_null(strstr(text, "2026-11-21T01:02:00 198.51.100.7:443 "));

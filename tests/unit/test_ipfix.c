@@ -751,6 +751,33 @@ static void kinds_take_turns(void **state) {
 	ipfix_encoder_free(e);
 }
 
+// A socket may take a message piece by piece: it stays what it was while the next ones are filled.
+static void a_message_is_lent(void **state) {
+	(void)state;
+	struct ipfix_encoder *const e = encoder(IPFIX_DEFAULT, PEN, 1400);
+	struct ht_span lent = HT_SPAN_EMPTY;
+	uint8_t *copy = NULL;
+	for (unsigned i = 0, taken = 0; taken < 50; i++) {
+		struct ht_record r;
+		hello(&r);
+		ht_set(&r, sequence, i);
+		enum ht_rc rc = ipfix_encoder_announce(e);
+		if (rc == HT_OK)
+			rc = ipfix_encoder_add(e, &r);
+		if (lent.len > 0)
+			assert_memory_equal(lent.p, copy, lent.len);
+		if (rc == HT_OK)
+			continue;
+		if (taken == 25)
+			ipfix_encoder_again(e); // templates behind data, and the reverse
+		free(copy);
+		lent = ipfix_encoder_take(e, ++taken);
+		copy = t_dup(lent.p, lent.len);
+	}
+	free(copy);
+	ipfix_encoder_free(e);
+}
+
 // libfixbuf's own collector reads the same.
 static void libfixbuf_reads_it(void **state) {
 	(void)state;
@@ -1013,15 +1040,31 @@ static void tcp_delivers(void **state) {
 	stop(&p);
 }
 
+// each_is_next wants the records as a_slow_reader gave them.
+static void each_is_next(struct collector *c) {
+	if (c->last->id != 256)
+		return;
+	c->sum++;
+	assert_int_equal(number(c, 0, 148), c->sum);
+	assert_int_equal(number(c, 0, 7), c->sum % 60000);
+}
+
+// A message that the socket takes piece by piece arrives as it was sent, while the next one is
+// filled: no two records are alike, nor as long as each other.
 static void a_slow_reader(void **state) {
 	(void)state;
+	static const uint8_t text[300];
 	struct pair p;
 	start(&p, &ht_link_ipfix_tcp, 4096);
+	p.collector->on_record = each_is_next;
 	join(&p);
 	uint64_t given = 0;
 	for (;;) {
 		struct ht_record r;
 		hello(&r);
+		ht_set(&r, sequence, given + 1);
+		ht_set(&r, src_port, (uint16_t)((given + 1) % 60000));
+		ht_set(&r, sni, HT_SPAN(text, given * 7 % sizeof(text)));
 		const enum ht_rc rc = p.ops->give(p.link, &r);
 		if (rc == HT_MORE)
 			break;
@@ -1307,7 +1350,12 @@ static void options(void **state) {
 	o = TO("ipfix+tls://a");
 	o.tls_ca = "/nonexistent/ca.pem";
 	assert_int_equal(tls->open(&l, &o, err, sizeof(err)), HT_ERROR);
-	assert_non_null(strstr(err, "tls_ca: /nonexistent/ca.pem"));
+	assert_non_null(strstr(err, "ipfix+tls://a: tls_ca: /nonexistent/ca.pem: "));
+	o = TO("ipfix+udp://a");
+	o.mtu = 512;
+	o.pen = PEN;
+	assert_int_equal(ht_link_ipfix_udp.open(&l, &o, err, sizeof(err)), HT_ERROR);
+	assert_non_null(strstr(err, "ipfix+udp://a: mtu: 512 is too short"));
 }
 
 static void all_profiles_fit_in_the_default_mtu(void **state) {
@@ -1346,6 +1394,7 @@ int main(void) {
 		cmocka_unit_test(type_records),
 		cmocka_unit_test(lengths_at_the_edge),
 		cmocka_unit_test(kinds_take_turns),
+		cmocka_unit_test(a_message_is_lent),
 		cmocka_unit_test(libfixbuf_reads_it),
 		cmocka_unit_test(texts_are_utf8),
 		cmocka_unit_test(parts_of_names),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "spool.h"
+#include "spool_int.h"
 #include "t.h"
 
 #include <dirent.h>
@@ -124,6 +125,11 @@ static uint64_t counter(const struct ht_spool *s, enum ht_spool_counter id) {
 	uint64_t total[HT_SPOOL_NUM_CTRS] = {0};
 	ht_spool_stats(s, total);
 	return total[id];
+}
+
+// What it believes that its segments take on the disk.
+static uint64_t bytes_counted(const struct ht_spool *s) {
+	return s->numbers[SPOOL_BYTES];
 }
 
 static void expect_balance(const struct ht_spool *s) {
@@ -302,14 +308,14 @@ static void model_step(struct ht_spool **s, struct model *m, uint64_t max_bytes)
 	} else if (what < 990) {
 		assert_int_equal(ht_spool_flush(*s), HT_OK);
 		assert_int_equal(ht_spool_unflushed(*s), 0);
-		assert_int_equal(on_disk(), ht_spool_bytes(*s));
+		assert_int_equal(on_disk(), bytes_counted(*s));
 	} else {
 		ht_spool_close(*s);
 		*s = open_spool(max_bytes, draw(3));
 		m->read = m->settled;
 	}
 	assert_int_equal(ht_spool_count(*s), m->num - m->settled);
-	assert_true(ht_spool_bytes(*s) <= max_bytes);
+	assert_true(bytes_counted(*s) <= max_bytes);
 	assert_true(ht_spool_unflushed(*s) <= ht_spool_count(*s));
 	expect_balance(*s);
 }
@@ -342,9 +348,9 @@ static void test_max_bytes(void **state) {
 	for (unsigned round = 0; round < 20; round++) {
 		while (ht_spool_append(s, entry(in, 700)) == HT_OK)
 			in++;
-		assert_true(ht_spool_bytes(s) <= max && ht_spool_bytes(s) > max - 8 * KIB);
+		assert_true(bytes_counted(s) <= max && bytes_counted(s) > max - 8 * KIB);
 		assert_int_equal(ht_spool_flush(s), HT_OK);
-		assert_int_equal(on_disk(), ht_spool_bytes(s));
+		assert_int_equal(on_disk(), bytes_counted(s));
 		for (unsigned i = 0; i < 100; i++)
 			expect_next(s, out++, 700);
 		ht_spool_settle(s, 100);
@@ -713,7 +719,7 @@ static void expect_begun_anew(enum taking how, unsigned read, bool broken) {
 	assert_int_equal(ht_spool_flush(s), HT_OK);
 	append(s, 15, 100);
 	assert_int_equal(ht_spool_flush(s), HT_OK);
-	assert_int_equal(on_disk(), ht_spool_bytes(s));
+	assert_int_equal(on_disk(), bytes_counted(s));
 	if (broken) {
 		ht_spool_rewind(s);
 		lost = read < 10 ? 10 : read;
@@ -898,6 +904,37 @@ static void test_traps(void **state) {
 	expect_refused("lock: cannot open as a regular file");
 }
 
+// probe tells what opening would say of the folder, and makes nothing.
+static void expect_probed(const char *folder, const char *why) {
+	char err[256] = "";
+	const struct ht_spool_params p = {.folder = folder, .name = "s"};
+	const enum ht_rc rc = ht_spool_probe(&p, err, sizeof(err));
+	assert_int_equal(rc, why == NULL ? HT_OK : HT_ERROR);
+	if (why != NULL && strstr(err, why) == NULL)
+		fail_msg("%s", err);
+}
+
+static void test_probe(void **state) {
+	(void)state;
+	char new[200], newer[240], name[240];
+	snprintf(new, sizeof(new), "%s/new", base);
+	snprintf(newer, sizeof(newer), "%s/new", new);
+	snprintf(name, sizeof(name), "%s/s", new);
+	expect_probed(base, NULL);
+	assert_int_equal(access(path, F_OK), -1);
+	expect_probed(new, NULL);
+	expect_probed(newer, "/new/new/s: No such file");
+	assert_int_equal(access(new, F_OK), -1);
+	store_file(new, "x", 1);
+	expect_probed(new, "/new/s: Not a directory");
+	assert_int_equal(unlink(new), 0);
+	assert_int_equal(mkdir(new, 0700), 0);
+	assert_int_equal(symlink(base, name), 0); // is not followed
+	expect_probed(new, "/new/s: Not a directory");
+	assert_int_equal(unlink(name), 0);
+	assert_int_equal(rmdir(new), 0);
+}
+
 static void test_folder_of_others(void **state) {
 	(void)state;
 	static const mode_t modes[] = {0770, 0702, 01777, 0720};
@@ -905,6 +942,7 @@ static void test_folder_of_others(void **state) {
 	for (unsigned i = 0; i < HT_ARRAY_LEN(modes); i++) {
 		assert_int_equal(chmod(path, modes[i]), 0);
 		expect_refused("/s: group or others may write there");
+		expect_probed(base, "/s: group or others may write there");
 	}
 	assert_int_equal(chmod(path, 0755), 0);
 	ht_spool_close(open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER));
@@ -912,6 +950,7 @@ static void test_folder_of_others(void **state) {
 		return;
 	assert_int_equal(chown(path, 12345, 0), 0);
 	expect_refused("/s: belongs to another user");
+	expect_probed(base, "/s: belongs to another user");
 	// Nor one that took the place of ours meanwhile.
 	assert_int_equal(chown(path, 0, 0), 0);
 	struct ht_spool *s = open_spool(ROOMY, HT_SPOOL_FSYNC_NEVER);
@@ -1160,6 +1199,7 @@ int main(void) {
 		T(test_old_segments_taken_away),
 		T(test_no_place_any_more),
 		T(test_traps),
+		T(test_probe),
 		T(test_folder_of_others),
 		T(test_damaged_while_open),
 		T(test_cursor),

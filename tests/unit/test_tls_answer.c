@@ -309,6 +309,31 @@ static void wrong_bytes(void **state) {
 	}
 }
 
+// The chain is all that was sent, whole or not, so that it can be told to be wrong.
+static void chain_that_contradicts_itself(void **state) {
+	(void)state;
+	static const struct {
+		const char *hex;
+		unsigned certs;
+		uint32_t len;
+	} chains[] = {
+		{"16 0303 000f 0b00000b 000008 000001aa 000001bb", 2, 8},
+		{"16 0303 000f 0b00000b 000008 000001aa 000003bb", 1, 8}, // cut
+		{"16 0303 000d 0b000009 000006 000001aa 0000", 1, 6}, // no room for a length
+		{"16 0303 000b 0b000007 000004 00000200", 0, 4},
+	};
+	for (size_t i = 0; i < HT_ARRAY_LEN(chains); i++) {
+		const size_t n = t_unhex(bytes, sizeof(bytes), chains[i].hex);
+		struct ht_tls_answer a = {.client = true};
+		uint8_t *buf = t_dup(bytes, n);
+		assert_int_equal(ht_tls_answer(&a, buf, n, MAX), i == 0 ? HT_MORE : HT_BAD);
+		assert_int_equal(a.facts.cert_count, chains[i].certs);
+		assert_true(a.facts.seen & HT_FACT_CERTIFICATE);
+		assert_int_equal(a.chain.len, chains[i].len);
+		free(buf);
+	}
+}
+
 static void no_certificate_of_ssl3(void **state) {
 	(void)state;
 	uint8_t buf[] = {21, 3, 0, 0, 2, 1, 41};
@@ -697,6 +722,7 @@ int main(void) {
 		cmocka_unit_test(any_records),
 		cmocka_unit_test(nothing_held),
 		cmocka_unit_test(wrong_bytes),
+		cmocka_unit_test(chain_that_contradicts_itself),
 		cmocka_unit_test(no_certificate_of_ssl3),
 		cmocka_unit_test(fault_behind_facts),
 		cmocka_unit_test(curves),

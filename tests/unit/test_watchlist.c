@@ -763,7 +763,7 @@ static void test_refused_regexes(void **state) {
 	}
 	for (unsigned i = 12; i < rep.num; i++) // what a version of the library may refuse
 		assert_true(rep.errors[i].line >= 15);
-	print_message("hostile expressions: %ld s\n", (long)(to.tv_sec - from.tv_sec));
+	print_message("# hostile expressions: %ld s\n", (long)(to.tv_sec - from.tv_sec));
 	assert_true(to.tv_sec - from.tv_sec < 60);
 	assert_string_equal(name(w, "x.good"), "/good/");
 	const struct ht_span good = HT_SPAN_STR("good2");
@@ -1105,7 +1105,7 @@ static void test_caps(void **state) {
 	p = (struct ht_watchlist_params){.max_regexes = 1000};
 	const time_t start = time(NULL);
 	assert_int_equal(try_text(many, &p), HT_OK);
-	print_message("expressions as large as allowed: %ld s\n", (long)(time(NULL) - start));
+	print_message("# expressions as large as allowed: %ld s\n", (long)(time(NULL) - start));
 	assert_true(rep.num > 0 && rep.num < 10);
 	assert_non_null(strstr(rep.errors[0].reason, "too large together"));
 	p = (struct ht_watchlist_params){.max_regexes = 2};
