@@ -6,6 +6,7 @@
 #include "capture_dpdk.h"
 #include "certificate.h"
 #include "delivery.h"
+#include "lists.h"
 #include "queue.h"
 #include "sensor.h"
 #include "telemetry.h"
@@ -79,6 +80,18 @@ static const struct place behind[] = {
 	 "What becomes of flow records where aggregates are wanted (docs/aggregate.md). At the "
 	 "end\n"
 	 "told + folded = keys + others; the flows of all that was told are those of the records."},
+	{"Watchlists", ht_watchlist_counters, HT_WATCHLIST_NUM_CTRS, "watchlist", "worker",
+	 "What is looked up in them (docs/watchlists.md): by workers hellos, and by `exporter`, "
+	 "the\n"
+	 "thread that gives records to the outputs, flow records with a certificate, where a list "
+	 "has\n"
+	 "entries on those. The ledger has the sums. Each match of a hello or a certificate gives "
+	 "one\n"
+	 "event, where events are written: `matched` of them."},
+	{"Sets of watchlists", lists_counters, NUM_LISTS_COUNTERS, "watchlists", "",
+	 "A set is all lists together, as they were read."},
+	{"The watchlists in force", lists_gauges, NUM_LISTS_GAUGES, "watchlists", NULL,
+	 "As metrics they are gauges without `_total`: `hellotap_watchlists_entries`."},
 	{"An output", ht_delivery_counters, HT_DELIVERY_NUM_CTRS, "sinks[]", "sink, output",
 	 "records + recovered = delivered + lost + spool_left, once it is closed, and lost = the "
 	 "sum\n"

@@ -67,7 +67,9 @@ void engine_count(const struct engine *e, struct ledger *l) {
 	for (unsigned i = 0; i < e->num_workers; i++) {
 		ht_stats_sum(l->sensor, ht_sensor_counters(e->workers[i].sensor), HT_NUM_CTRS);
 		ht_queue_count(e->workers[i].queue, l->queue);
+		ledger_watch(l, &e->workers[i].watch);
 	}
+	ledger_lists(l, e->lists);
 	ledger_pipeline(l, &e->exporter.pipeline);
 }
 
@@ -121,7 +123,7 @@ static void look_at_links(struct engine *e) {
 	}
 }
 
-static void say_line(void *engine, const char *line) {
+void engine_say_line(void *engine, const char *line) {
 	engine_say(engine, "%s", line);
 }
 
@@ -130,7 +132,7 @@ static void look_at_outputs(struct engine *e) {
 	if (e->handed)
 		return; // which ones there are is about to change
 	struct sinks *k = e->exporter.sinks;
-	sinks_tell(k, say_line, e);
+	sinks_tell(k, engine_say_line, e);
 	for (unsigned i = 0; i < k->num; i++) {
 		struct sink *s = &k->v[i];
 		char who[256];
@@ -204,6 +206,7 @@ static void watch(struct engine *e, const sigset_t *signals) {
 			engine_reload(e);
 		engine_look(e);
 		look_at_links(e);
+		lists_turn(e->lists, e->o, engine_say_line, e);
 		engine_retire(e);
 		if (!e->handed
 		    && (e->exporter.sinks->before != NULL || !sinks_started(e->exporter.sinks)))
@@ -280,7 +283,7 @@ static void end_outputs(struct engine *e, int64_t begun) {
 	int64_t latest = outputs_deadline(e, begun);
 	sinks_wait_until(k, latest);
 	for (bool waits = true; waits;) {
-		sinks_tell(k, say_line, e);
+		sinks_tell(k, engine_say_line, e);
 		if (k->before != NULL)
 			engine_leave(e);
 		waits = sinks_left(k);
@@ -294,7 +297,7 @@ static void end_outputs(struct engine *e, int64_t begun) {
 	sinks_wait_until(k, latest);
 	while (!sinks_ended(k))
 		stopping(e);
-	sinks_tell(k, say_line, e);
+	sinks_tell(k, engine_say_line, e);
 	e->dropped_output
 		= !sinks_close(k, k, telemetry_sink_ends, e->telemetry) || e->dropped_output;
 }
@@ -380,7 +383,7 @@ bool engine_run(struct options *o, enum ht_rc *status) {
 	if (ok) {
 		ok = telemetry_start(
 			     &e->telemetry, o, e->workers, e->num_workers, e->sources.dpdk,
-			     &e->exporter.pipeline
+			     &e->exporter.pipeline, e->lists
 		     )
 		     && engine_start(e);
 		if (ok) {

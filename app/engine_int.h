@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "engine.h"
 #include "exporter.h"
+#include "lists.h"
 #include "notify.h"
 #include "sources.h"
 #include "telemetry.h"
@@ -24,6 +25,7 @@ struct engine {
 	uint64_t offers[HT_SENSOR_OFFERS]; // the sensors', shared
 	struct exporter exporter;
 	struct sources sources;
+	struct lists *lists; // NULL: no record could tell a match
 	struct telemetry *telemetry;
 	struct notify notify;
 	struct summary sum;
@@ -44,6 +46,9 @@ __attribute__((format(printf, 2, 3))) void engine_say(struct engine *e, const ch
 
 // engine_count fills in all but the sinks: those are the exporter's while it runs.
 void engine_count(const struct engine *e, struct ledger *l);
+
+// engine_say_line is for those who say lines of their own.
+void engine_say_line(void *engine, const char *line);
 
 // engine_look says which threads do not go on, and tells the service manager that all is well.
 void engine_look(struct engine *e);

@@ -116,6 +116,12 @@ bool engine_start(struct engine *e) {
 	return true;
 }
 
+static void watch_lists(struct engine *e, struct watch *w, unsigned number) {
+	w->slot = lists_slot(e->lists);
+	w->number = number;
+	w->events = e->o->kinds & HT_KIND_EVENT;
+}
+
 // What takes rights comes first; files are opened when they are gone, so that they are the user's.
 static bool set_up(struct engine *e, enum ht_rc *status) {
 	struct options *const o = e->o;
@@ -139,7 +145,14 @@ static bool set_up(struct engine *e, enum ht_rc *status) {
 	}
 	e->exporter.sinks = k;
 	look_at_memory(e);
-	return pipeline_open(&e->exporter.pipeline, o, k);
+	// As the user that they are read again as.
+	if (!lists_open(&e->lists, o, e->num_workers + 1)
+	    || !pipeline_open(&e->exporter.pipeline, o, k))
+		return false;
+	for (unsigned i = 0; i < e->num_workers; i++)
+		watch_lists(e, &e->workers[i].watch, i);
+	watch_lists(e, &e->exporter.pipeline.watch, e->num_workers);
+	return true;
 }
 
 // Until all is open, a signal ends the program at once: opening a device or a file may take long,
@@ -184,6 +197,7 @@ void engine_close(struct engine *e) {
 		sinks_free(e->exporter.sinks);
 	free(e->exporter.sinks);
 	pipeline_close(&e->exporter.pipeline);
+	(void)lists_close(e->lists); // or it is read until the process has ended
 	notify_close(&e->notify);
 	free(e);
 }

@@ -96,6 +96,7 @@ void engine_reload(struct engine *e) {
 		engine_say(e, "%s: not taken, all stays as it is", o->config);
 	}
 	engine_reopen(e);
+	lists_reload(e->lists, o);
 	engine_announce(e, false);
 }
 

@@ -43,7 +43,20 @@ void ledger_give_up(struct ledger *l, const struct sinks *k) {
 		}
 }
 
+void ledger_watch(struct ledger *l, const struct watch *w) {
+	ht_stats_sum(l->watchlist, w->ctr, HT_WATCHLIST_NUM_CTRS);
+}
+
+void ledger_lists(struct ledger *l, const struct lists *lists) {
+	l->has_watchlists = lists != NULL;
+	if (lists == NULL)
+		return;
+	ht_stats_sum(l->lists, lists_counts(lists), NUM_LISTS_COUNTERS);
+	ht_stats_sum(l->lists_in_force, lists_in_force(lists), NUM_LISTS_GAUGES);
+}
+
 void ledger_pipeline(struct ledger *l, const struct pipeline *p) {
+	ledger_watch(l, &p->watch);
 	l->has_flows = p->flows;
 	l->has_certificates = p->certificates != NULL;
 	if (l->has_certificates)
@@ -236,6 +249,15 @@ static void put_ledger(const struct ledger *l, bool end, FILE *to) {
 	if (l->has_aggregate) {
 		fputs(",\"aggregate\":{", to);
 		put_block(ht_aggregate_counters, l->aggregate, HT_AGGREGATE_NUM_CTRS, to);
+		fputc('}', to);
+	}
+	if (l->has_watchlists) {
+		fputs(",\"watchlist\":{", to);
+		put_block(ht_watchlist_counters, l->watchlist, HT_WATCHLIST_NUM_CTRS, to);
+		fputs("},\"watchlists\":{", to);
+		put_block(lists_counters, l->lists, NUM_LISTS_COUNTERS, to);
+		fputc(',', to);
+		put_block(lists_gauges, l->lists_in_force, NUM_LISTS_GAUGES, to);
 		fputc('}', to);
 	}
 	put_sinks(l, to);

@@ -6,6 +6,7 @@
 
 #include "capture.h"
 #include "capture_dpdk.h"
+#include "lists.h"
 #include "options.h"
 #include "pipeline.h"
 #include "queue.h"
@@ -31,6 +32,10 @@ struct ledger {
 	uint64_t certificates[HT_CERTIFICATE_NUM_CTRS];
 	bool has_aggregate; // where it is wanted
 	uint64_t aggregate[HT_AGGREGATE_NUM_CTRS];
+	// Where records could tell matches: of all threads, and which lists.
+	bool has_watchlists;
+	uint64_t watchlist[HT_WATCHLIST_NUM_CTRS];
+	uint64_t lists[NUM_LISTS_COUNTERS], lists_in_force[NUM_LISTS_GAUGES];
 	// The sinks.
 	unsigned num_sinks;
 	const char *sink_names[MAX_SINKS];
@@ -44,6 +49,10 @@ void ledger_sinks(struct ledger *l, const struct sinks *k);
 
 // ledger_pipeline notes what became of flow records on their way.
 void ledger_pipeline(struct ledger *l, const struct pipeline *p);
+
+// ledger_watch adds what a thread has matched, and ledger_lists says with what; NULL: nothing.
+void ledger_watch(struct ledger *l, const struct watch *w);
+void ledger_lists(struct ledger *l, const struct lists *lists);
 
 // ledger_give_up counts what outputs that hang have not delivered as lost, and says so.
 void ledger_give_up(struct ledger *l, const struct sinks *k);

@@ -8,6 +8,7 @@
 #include "fields.h"
 #include "ht_config.h"
 #include "ipfix.h"
+#include "lists.h"
 #include "options.h"
 #include "policies.h"
 #include "privileges.h"
@@ -38,10 +39,13 @@ static void on_signal(int sig) {
 		stop = stop + 1;
 }
 
+#define REPLAY_THREADS 2 // that match: whose hellos, and whose flows; one thread does both
+
 static int replay(const struct options *o) {
 	struct sinks sinks;
 	struct pipeline pipeline;
 	struct sinks_list list;
+	struct lists *lists;
 	struct ledger l = {0};
 	struct summary sum;
 	enum ht_rc rc = sinks_list(&list, o);
@@ -52,16 +56,21 @@ static int replay(const struct options *o) {
 		);
 	if (rc != HT_OK)
 		return rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
-	if (!pipeline_open(&pipeline, o, &sinks)) {
+	if (!lists_open(&lists, o, REPLAY_THREADS) || !pipeline_open(&pipeline, o, &sinks)) {
+		(void)lists_close(lists);
 		sinks_free(&sinks);
 		return EXIT_FAILED;
 	}
+	pipeline.watch.slot = lists_slot(lists);
+	pipeline.watch.number = REPLAY_THREADS - 1;
+	pipeline.watch.events = o->kinds & HT_KIND_EVENT;
 	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));
 	sinks.say = summary_say;
 	sinks.say_ctx = &sum;
-	bool ok = sinks_start(&sinks) && replay_run(o, &pipeline, &sum, &l, &stop);
+	bool ok = sinks_start(&sinks) && replay_run(o, lists, &pipeline, &sum, &l, &stop);
 	summary_clear(&sum);
 	ledger_pipeline(&l, &pipeline);
+	ledger_lists(&l, lists);
 	if (o->kinds & HT_KIND_STATS) {
 		ledger_sinks(&l, &sinks);
 		ledger_record(&l, INT64_MIN, &sinks);
@@ -81,6 +90,7 @@ static int replay(const struct options *o) {
 		_exit(EXIT_FAILED); // a thread that hangs uses all of it
 	sinks_free(&sinks);
 	pipeline_close(&pipeline);
+	(void)lists_close(lists);
 	return ok && !sinks.failed ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -189,6 +199,8 @@ static int check(struct options *o) {
 	else if (status != EXIT_USAGE)
 		status = of_policy;
 	if (o->config != NULL && !options_probe_outputs(o) && status == EXIT_DONE)
+		status = EXIT_FAILED;
+	if (!lists_check(o, stdout) && status == EXIT_DONE)
 		status = EXIT_FAILED;
 	if (status == EXIT_DONE && o->config != NULL)
 		printf("%s: right\n", o->config);

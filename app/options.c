@@ -32,6 +32,7 @@ enum {
 	OPT_SERVICES_TABLE,
 	OPT_POLICY,
 	OPT_FINDINGS,
+	OPT_WATCHLIST,
 	OPT_SNAPLEN,
 	OPT_BUFFER_MIB,
 	OPT_IMMEDIATE,
@@ -226,7 +227,8 @@ void options_parse(struct options *o, int argc, char **argv) {
 	static struct list interfaces = {.max = MAX_INTERFACES, .what = "interfaces"};
 	static struct list outputs = {.max = MAX_SINKS, .what = "outputs"};
 	static struct list services = {.max = MAX_SERVICES, .what = "files of services"};
-	static struct option longs[NUM_SENSOR_OPTIONS + 36] = {
+	static struct list watchlists = {.max = HT_WATCHLIST_FILES_MAX, .what = "watchlists"};
+	static struct option longs[NUM_SENSOR_OPTIONS + 37] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check", no_argument, NULL, OPT_CHECK},
 		{"options", optional_argument, NULL, OPT_OPTIONS},
@@ -255,6 +257,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 		{"services-table", optional_argument, NULL, OPT_SERVICES_TABLE},
 		{"policy", required_argument, NULL, OPT_POLICY},
 		{"findings", optional_argument, NULL, OPT_FINDINGS},
+		{"watchlist", required_argument, NULL, OPT_WATCHLIST},
 		{"version", no_argument, NULL, OPT_VERSION},
 	};
 	static char names[NUM_SENSOR_OPTIONS][32];
@@ -285,6 +288,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 	interfaces.to = &o->interfaces;
 	outputs.to = &o->outputs;
 	services.to = &o->services;
+	watchlists.to = &o->watchlists.files;
 	const char *live_only = NULL, *aggregate_only = NULL;
 	bool config_seen = false, flows_given = false;
 	int c;
@@ -343,6 +347,10 @@ void options_parse(struct options *o, int argc, char **argv) {
 			return;
 		case OPT_SERVICES:
 			add(o, &services, optarg);
+			break;
+		case OPT_WATCHLIST:
+			add(o, &watchlists, optarg);
+			o->watchlists_given = true;
 			break;
 		case OPT_SERVICES_TABLE: // goes on: the files may be named behind it
 			print_table(
@@ -422,9 +430,13 @@ void options_parse(struct options *o, int argc, char **argv) {
 		usage(o, "--%s is for aggregates: --records aggregate", aggregate_only);
 	else if (flows_given && !(o->kinds & (HT_KIND_FLOW | HT_KIND_AGGREGATE)))
 		usage(o, "--flows is for flow and aggregate records: --records flow");
-	else if (o->action == ACTION_CHECK && o->config == NULL && !policy_is_file(o->findings.policy))
-		usage(o, "--check wants a configuration, -c FILE, or a policy, --policy FILE");
-	else if (o->action == ACTION_RUN || (o->action == ACTION_CHECK && o->config != NULL))
+	else if (o->action == ACTION_CHECK && o->config == NULL && !o->watchlists_given
+		 && !policy_is_file(o->findings.policy))
+		usage(o,
+		      "--check wants a configuration (-c FILE), a --policy or a --watchlist FILE");
+	else if (o->action == ACTION_CHECK && o->config == NULL)
+		return; // there is no run to be checked
+	else if (o->action == ACTION_RUN || o->action == ACTION_CHECK)
 		check_run(o, live_only);
 	if (o->action == ACTION_RUN && o->inputs.num > 0)
 		check_filter(o);
@@ -469,9 +481,9 @@ void options_help(void) {
 	      "with "
 	      "every\n"
 	      "                       option, its default and what it is for\n"
-	      "      --check          say whether the files of -c and --policy, and what they name "
-	      "outside, are\n"
-	      "                       right, and exit\n"
+	      "      --check          say whether the files of -c and --policy, what they name "
+	      "outside, and all\n"
+	      "                       watchlists are right, and exit\n"
 	      "  -f, --filter 'BPF'   only frames that match (pcap-filter(7)), e.g. 'port 443'\n",
 	      stdout);
 	printf("      --snaplen N      -i: bytes kept of a frame, %u to %u (default: %u)\n"
@@ -519,6 +531,10 @@ void options_help(void) {
 	      "      --policy FILE    what is found in a hello, by a policy of your own instead of "
 	      "the built-in\n"
 	      "                       one (docs/findings.md); 'off': no findings\n"
+	      "      --watchlist FILE tell which hellos match an entry of FILE, a domain, "
+	      "expression, address,\n"
+	      "                       fingerprint ... a line (docs/watchlists.md); may be given "
+	      "more than once\n"
 	      "      --stats json     at the end, the whole ledger of counters on standard error\n"
 	      "  -q, --quiet          no progress line and no summary\n"
 	      "      --options[=md]   print the options of a configuration file and exit\n"
@@ -553,6 +569,7 @@ void options_help(void) {
 	      "  hellotap -r capture.pcapng                    a table of hellos on the terminal\n"
 	      "  hellotap -r capture.pcap.zst -o json | jq -r '.sni // empty'\n"
 	      "  hellotap -r mail.pcap -o json --records event | jq 'select(.in_clear)'\n"
+	      "  hellotap -r capture.pcap --watchlist bad.txt -o json --records event\n"
 	      "  hellotap -i eth0 -f 'tcp or udp' -o json:hellos.json\n"
 	      "  hellotap -r capture.pcap --records aggregate   who talks to what, minute by "
 	      "minute\n"

@@ -9,6 +9,7 @@
 #include "findings.h"
 #include "option.h"
 #include "sensor.h"
+#include "watchlist.h"
 
 #define MAX_INPUTS 1024
 #define MAX_INTERFACES 16
@@ -43,6 +44,15 @@ struct workers_options {
 	uint32_t count;
 	struct ht_option_u32s cpus;
 	uint32_t queue_mib;
+};
+
+// The section `watchlists`.
+struct watchlists_options {
+	struct ht_option_texts files;
+	const char *cache_folder; // NULL: none
+	uint32_t max_entries, max_regexes;
+	uint32_t max_file_mib, max_mib;
+	uint32_t reload_s; // between two looks for changed files; 0: SIGHUP alone
 };
 
 enum flows { FLOWS_TLS, FLOWS_ALL };
@@ -106,6 +116,8 @@ struct options {
 	struct ht_aggregate_params aggregate; // but for secret and emit
 	struct metrics_options metrics;
 	struct service_options service;
+	struct watchlists_options watchlists;
+	bool watchlists_given; // files, on the command line
 	struct ht_config *loaded; // what the file's values point to
 	struct options *from_file; // the values as the file had them when it was last read, or NULL
 	bool outputs_given; // on the command line

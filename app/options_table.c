@@ -200,6 +200,89 @@ static const struct ht_option_table service_table = {
 };
 #undef P
 
+#define P(field) offsetof(struct watchlists_options, field)
+static const struct ht_option watchlists_list[] = {
+	{
+		.name = "files",
+		.type = HT_OPTION_TEXTS,
+		.offset = P(files),
+		.max = HT_WATCHLIST_FILES_MAX,
+		.reload = true,
+		.help
+		= "lists, one entry a line (docs/watchlists.md); one is called like its file. All "
+		  "are read again at SIGHUP",
+	},
+	{
+		.name = "reload_s",
+		.type = HT_OPTION_U32,
+		.offset = P(reload_s),
+		.def = 10,
+		.most = 86400,
+		.reload = true,
+		.help
+		= "seconds between two looks for files that have changed, which are read when they "
+		  "are the same at two looks; 0: never, at SIGHUP alone",
+	},
+	{
+		.name = "cache_folder",
+		.type = HT_OPTION_TEXT,
+		.offset = P(cache_folder),
+		.reload = true,
+		.help
+		= "where compiled regular expressions are kept from one run to the next; nobody "
+		  "but the sensor's user and root may write to it",
+	},
+	{
+		.name = "max_entries",
+		.type = HT_OPTION_U32,
+		.offset = P(max_entries),
+		.def = 4000000,
+		.least = 1,
+		.most = 100000000,
+		.reload = true,
+		.help = "entries of all lists",
+	},
+	{
+		.name = "max_regexes",
+		.type = HT_OPTION_U32,
+		.offset = P(max_regexes),
+		.def = 4096,
+		.least = 1,
+		.most = 4096,
+		.reload = true,
+		.help = "of them, regular expressions",
+	},
+	{
+		.name = "max_file_mib",
+		.type = HT_OPTION_U32,
+		.offset = P(max_file_mib),
+		.def = 256,
+		.least = 1,
+		.most = 4096,
+		.reload = true,
+		.help = "size of a file",
+	},
+	{
+		.name = "max_mib",
+		.type = HT_OPTION_U32,
+		.offset = P(max_mib),
+		.def = 1024,
+		.least = 1,
+		.most = 65536,
+		.reload = true,
+		.help
+		= "memory that the lists may take; while they are read again, those in force take "
+		  "theirs, too",
+	},
+};
+static const struct ht_option_table watchlists_table = {
+	.title = "Watchlists: what of the hellos is told as a match",
+	.options = watchlists_list,
+	.num = HT_ARRAY_LEN(watchlists_list),
+	.size = sizeof(struct watchlists_options),
+};
+#undef P
+
 #define P(field) offsetof(struct options, field)
 static const struct ht_option root_list[] = {
 	{
@@ -290,6 +373,13 @@ static const struct ht_option root_list[] = {
 		.offset = P(aggregate),
 		.sub = &ht_aggregate_options,
 		.help = "how flows are summed up, where aggregate records are written",
+	},
+	{
+		.name = "watchlists",
+		.type = HT_OPTION_SECTION,
+		.offset = P(watchlists),
+		.sub = &watchlists_table,
+		.help = "lists of names, fingerprints, addresses that hellos are matched with",
 	},
 	{
 		.name = "outputs",

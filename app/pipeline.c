@@ -25,6 +25,7 @@ static bool wants_certificates(const struct options *o) {
 	if (o->sensor.flows == HT_FLOWS_NONE)
 		return false;
 	return (o->kinds & HT_KIND_FLOW)
+	       || ((o->kinds & HT_KIND_EVENT) && o->watchlists.files.num > 0)
 	       || ((o->kinds & HT_KIND_AGGREGATE)
 		   && (ht_aggregate_fields(&o->aggregate) & CERTIFICATE_FIELDS));
 }
@@ -35,11 +36,7 @@ uint64_t pipeline_memory(const struct options *o) {
 }
 
 bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks) {
-	*p = (struct pipeline){
-		.sinks = sinks,
-		.flows = o->kinds & HT_KIND_FLOW,
-		.policy = o->policy,
-	};
+	*p = (struct pipeline){.sinks = sinks, .flows = o->kinds & HT_KIND_FLOW};
 	if (wants_certificates(o)) {
 		p->certificates = ht_certificates_new(CERTIFICATES);
 		if (p->certificates == NULL) {
@@ -70,12 +67,14 @@ void pipeline_close(struct pipeline *p) {
 }
 
 void pipeline_put(struct pipeline *p, const struct ht_record *r) {
+	const struct ht_record *event = NULL;
 	struct ht_record read;
 	if (r->has & HT_HAS(cert_count)) {
 		read = *r;
 		if (p->certificates != NULL)
 			ht_certificates_fill(p->certificates, &read);
 		read.cert_chain = HT_SPAN_EMPTY; // nobody reads it behind this
+		event = watch_flow(&p->watch, &read);
 		r = &read;
 	}
 	if (p->aggregate != NULL) {
@@ -85,6 +84,8 @@ void pipeline_put(struct pipeline *p, const struct ht_record *r) {
 			ht_aggregate_add(p->aggregate, r);
 	}
 	sinks_write(p->sinks, r);
+	if (event != NULL)
+		sinks_write(p->sinks, event);
 }
 
 void pipeline_tick(struct pipeline *p, int64_t now) {

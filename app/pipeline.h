@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // pipeline: what every record passes through on its way to the sinks, in the thread that gives them
-// records. Certificates are read and flow records summed up here.
+// records. Certificates are read and matched, and flow records summed up here.
 
 #pragma once
 
@@ -8,13 +8,15 @@
 #include "certificate.h"
 #include "options.h"
 #include "sinks.h"
+#include "watch.h"
 
 struct pipeline {
-	const struct ht_policy *policy; // for whoever puts records in; NULL: no findings
 	struct sinks *sinks; // who owns the pipeline may put others here
 	bool flows; // flow records go somewhere themselves
 	struct ht_certificates *certificates; // NULL: nobody sees what is in them
 	struct ht_aggregate *aggregate; // NULL: no aggregates are wanted
+	struct watch watch; // entries of watchlists that certificates match; whoever opens it says
+			    // from where
 	int64_t seen_at; // when the latest record came, by CLOCK_MONOTONIC
 };
 

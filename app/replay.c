@@ -9,9 +9,20 @@
 
 static const struct ht_capture_ops *const ops = &ht_capture_file;
 
+// What the sensor's records go through.
+struct way {
+	const struct ht_policy *policy; // NULL: no findings
+	struct pipeline *pipeline;
+	struct watch watch;
+};
+
 static void emit(void *user, struct ht_record *r) {
-	ht_findings_fill(((struct pipeline *)user)->policy, r);
-	pipeline_put(user, r);
+	struct way *const w = user;
+	ht_findings_fill(w->policy, r);
+	const struct ht_record *const event = watch_hello(&w->watch, r);
+	pipeline_put(w->pipeline, r);
+	if (event != NULL)
+		pipeline_put(w->pipeline, event);
 }
 
 static void add(struct ledger *l, const struct ht_capture_stats *one) {
@@ -76,14 +87,21 @@ static bool read_one(
 
 bool replay_run(
 	const struct options *o,
+	struct lists *lists,
 	struct pipeline *pipeline,
 	struct summary *sum,
 	struct ledger *l,
 	const volatile sig_atomic_t *stop
 ) {
+	static struct way way; // with all that it is on its way as
 	struct ht_sensor_params p = o->sensor;
+	way = (struct way){
+		.policy = o->policy,
+		.pipeline = pipeline,
+		.watch = {.slot = lists_slot(lists), .events = o->kinds & HT_KIND_EVENT},
+	};
 	p.emit = emit;
-	p.user = pipeline;
+	p.user = &way;
 	struct ht_sensor *sensor = ht_sensor_new(&p);
 	if (sensor == NULL) {
 		fputs("hellotap: the sensor could not be made: no memory, or libcrypto refused\n",
@@ -91,10 +109,13 @@ bool replay_run(
 		return false;
 	}
 	bool ok = true;
+	watch_begin(&way.watch); // nobody puts others in force
 	for (unsigned i = 0; i < o->inputs.num && !*stop && !sinks_all_dead(pipeline->sinks); i++)
 		if (!read_one(sensor, pipeline, sum, l, o->inputs.v[i], o->filter, stop))
 			ok = false;
+	watch_quiet(&way.watch);
 	memcpy(l->sensor, ht_sensor_counters(sensor), sizeof(l->sensor));
+	ledger_watch(l, &way.watch);
 	ht_sensor_free(sensor);
 	return ok;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ledger.h"
+#include "lists.h"
 #include "options.h"
 #include "pipeline.h"
 #include "summary.h"
@@ -14,6 +15,7 @@
 // them could not be read whole or nobody reads the records: that was said.
 bool replay_run(
 	const struct options *o,
+	struct lists *lists, // or NULL
 	struct pipeline *pipeline,
 	struct summary *sum,
 	struct ledger *l,

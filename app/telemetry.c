@@ -134,6 +134,25 @@ static void add_workers(struct telemetry *t, const struct options *o) {
 	}
 }
 
+static void
+add_lists(struct telemetry *t, const struct pipeline *pipeline, const struct lists *lists) {
+	for (unsigned i = 0; i < t->num_workers; i++) {
+		char number[16];
+		snprintf(number, sizeof(number), "%u", i);
+		const struct ht_label worker = {"worker", number};
+		add(t, NULL, ht_watchlist_counters, HT_WATCHLIST_NUM_CTRS, t->workers[i].watch.ctr,
+		    &worker, 1);
+	}
+	const struct ht_label exporter = {"worker", "exporter"};
+	add(t, NULL, ht_watchlist_counters, HT_WATCHLIST_NUM_CTRS, pipeline->watch.ctr, &exporter,
+	    1);
+	add(t, NULL, lists_counters, NUM_LISTS_COUNTERS, lists_counts(lists), NULL, 0);
+	add_kind(
+		t, HT_METRICS_GAUGE, NULL, lists_gauges, NUM_LISTS_GAUGES, lists_in_force(lists),
+		NULL, 0
+	);
+}
+
 static void add_ports(struct telemetry *t) {
 	for (unsigned p = 0; t->dpdk != NULL && p < ht_dpdk_ports(t->dpdk); p++) {
 		const struct ht_label port = {"port", ht_dpdk_port_name(t->dpdk, p)};
@@ -245,7 +264,8 @@ bool telemetry_start(
 	struct worker *workers,
 	unsigned num_workers,
 	struct ht_dpdk *dpdk,
-	const struct pipeline *pipeline
+	const struct pipeline *pipeline,
+	const struct lists *lists
 ) {
 	*out = NULL;
 	if (o->metrics.port == 0)
@@ -278,6 +298,8 @@ bool telemetry_start(
 	if (pipeline->aggregate != NULL)
 		add(t, NULL, ht_aggregate_counters, HT_AGGREGATE_NUM_CTRS,
 		    ht_aggregate_counts(pipeline->aggregate), NULL, 0);
+	if (lists != NULL)
+		add_lists(t, pipeline, lists);
 	add_sinks(t, pipeline->sinks);
 	if (!t->ok || ht_metrics_add_tally(t->metrics, t->tally) != HT_OK) {
 		fputs("hellotap: metrics: more counters than can be told\n", stderr);

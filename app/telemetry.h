@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include "lists.h"
 #include "metrics.h"
 #include "options.h"
 #include "pipeline.h"
@@ -22,7 +23,8 @@ HT_MUST_USE bool telemetry_start(
 	struct worker *workers,
 	unsigned num_workers,
 	struct ht_dpdk *dpdk,
-	const struct pipeline *pipeline
+	const struct pipeline *pipeline,
+	const struct lists *lists // or NULL
 );
 void telemetry_free(struct telemetry *t);
 

@@ -26,7 +26,10 @@ const struct ht_counter worker_counters[NUM_WORKER_COUNTERS] = {WORKER_COUNTERS(
 void worker_put(void *user, struct ht_record *r) {
 	struct worker *w = user;
 	ht_findings_fill(w->policy, r);
+	const struct ht_record *const event = watch_hello(&w->watch, r);
 	ht_queue_put(w->queue, r);
+	if (event != NULL)
+		ht_queue_put(w->queue, event);
 }
 
 static const struct ht_capture_ops *ops_of(const struct worker *w) {
@@ -64,6 +67,7 @@ static void end(struct worker *w, unsigned i) {
 static bool turn(struct worker *w, struct ht_frame *frames) {
 	const struct ht_capture_ops *ops = ops_of(w);
 	bool some = false;
+	watch_begin(&w->watch);
 	for (unsigned i = 0; i < w->num_captures; i++) {
 		if (ended(w, i))
 			continue;
@@ -81,6 +85,7 @@ static bool turn(struct worker *w, struct ht_frame *frames) {
 }
 
 static void idle(struct worker *w, unsigned empty) {
+	watch_quiet(&w->watch);
 	if (w->dpdk != NULL) {
 		ht_dpdk_idle(w->capture[0], empty);
 		return;
@@ -105,6 +110,7 @@ static void housekeep(struct worker *w, int64_t *kept) {
 	*kept = now;
 	const int64_t time
 		= w->dpdk != NULL ? ht_dpdk_now(w->capture[0]) : ht_clock_ns(CLOCK_REALTIME);
+	watch_begin(&w->watch); // it may have been idle
 	if (time != INT64_MIN)
 		ht_sensor_tick(w->sensor, time);
 	publish(w);
@@ -137,7 +143,9 @@ static void run(struct worker *w) {
 		if (turns % LOOK_EVERY == 0 || (!some && (w->dpdk == NULL || empty % 64 == 1)))
 			housekeep(w, &kept);
 	}
+	watch_begin(&w->watch);
 	ht_sensor_finish(w->sensor);
+	watch_quiet(&w->watch);
 	ht_queue_finish(w->queue);
 }
 

@@ -10,6 +10,7 @@
 #include "options.h"
 #include "queue.h"
 #include "sensor.h"
+#include "watch.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -67,6 +68,7 @@ struct worker {
 	const struct ht_policy *policy; // NULL: no findings
 	struct ht_sensor *sensor;
 	struct ht_queue *queue;
+	struct watch watch;
 	struct ht_dpdk *dpdk; // NULL: interfaces
 	struct ht_capture *capture[MAX_INTERFACES];
 	unsigned num_captures;

@@ -12,12 +12,18 @@
 //
 //   bench_dpdk EAL-OPTIONS -- --capture FILE | --flood syn|udp [OPTION...]
 //
+// With --swaps N, the loop "sensor" instead, whose hellos are matched with watchlists: by itself,
+// and while N sets of them take each other's place. Each set has a label of its own, and a match of
+// an older one than was said to be in force is an error.
+//
 // Ends 1 when the sensor does not find exactly the hellos that were sent, or its ledger does not
 // balance.
 
 #include "dpdk_source.h"
+#include "ht_config.h"
 #include "sensor.h"
 #include "slices.h"
+#include "watchlist.h"
 
 #include <rte_dev.h>
 #include <rte_eal.h>
@@ -28,6 +34,8 @@
 #include <rte_mbuf.h>
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -53,6 +61,12 @@ struct worker {
 	// Of the sensor: what it was given, and what it gave.
 	uint64_t frames, hellos, records, whole, bare;
 
+	// With --swaps: its number in the slot, what is in force, and hellos that matched no set or
+	// one that was not in force any more.
+	unsigned number;
+	const struct ht_watchlists *set;
+	uint64_t unmatched, stale, ctr[HT_WATCHLIST_NUM_CTRS];
+
 	// What to do next.
 	enum loop loop;
 	uint32_t turns;
@@ -64,11 +78,13 @@ static struct {
 	unsigned rounds, workers, each;
 	uint64_t flows;
 	double seconds;
-	uint32_t max_flows;
+	uint32_t max_flows, swaps;
 	const char *loop;
 } opt = {.rounds = 7, .workers = 1, .flows = 10000, .seconds = 0.5};
 
 static struct worker workers[WORKERS_MAX];
+static struct ht_watchlist_slot *slot; // NULL: no --swaps
+static atomic_uint in_force; // number of the set that was said to be
 static uint64_t tsc_hz;
 
 // --- loops --------------------------------------------------------------------------------------
@@ -156,6 +172,8 @@ static inline __attribute__((always_inline)) void run_loop(struct worker *w, con
 			w->hellos += f->whole;
 		}
 		if (loop == SENSOR) {
+			if (slot != NULL)
+				w->set = ht_watchlist_use(slot, w->number);
 			ht_sensor_run(w->sensor, frame, given);
 			w->frames += given;
 		}
@@ -170,6 +188,10 @@ static inline __attribute__((always_inline)) void run_loop(struct worker *w, con
 	w->result = (struct result){(uint64_t)w->turns * s->num_frames, cpu_tsc() - begin};
 	if (loop == SENSOR)
 		w->turn = turn;
+	if (loop == SENSOR && slot != NULL) {
+		ht_watchlist_quiet(slot, w->number);
+		w->set = NULL;
+	}
 	w->hash += hash;
 }
 
@@ -248,6 +270,26 @@ static double run(enum loop loop, uint32_t turns, unsigned num) {
 
 // --- setting up ---------------------------------------------------------------------------------
 
+// Every hello has an address, and so each set matches it, by a label that is the set's number.
+static void match(struct worker *w, const struct ht_record *r) {
+	struct ht_watchlist_match m;
+	const struct ht_watchlist_query q = {
+		.sni = r->has & HT_HAS(sni) ? r->sni : HT_SPAN_EMPTY,
+		.alpn = r->has & HT_HAS(alpn) ? r->alpn : HT_SPAN_EMPTY,
+		.ja3 = r->has & HT_HAS(ja3) ? r->ja3 : HT_SPAN_EMPTY,
+		.ja4 = r->has & HT_HAS(ja4) ? r->ja4 : HT_SPAN_EMPTY,
+		.src_ip = r->src_ip,
+		.dst_ip = r->dst_ip,
+		.src_port = r->src_port,
+		.dst_port = r->dst_port,
+	};
+	if (ht_watchlist_match(w->set, w->number, &q, &m, 1, w->ctr) == 0) {
+		w->unmatched++;
+		return;
+	}
+	w->stale += strtoul(m.label, NULL, 10) < atomic_load(&in_force);
+}
+
 // Counts, and looks whether what a whole hello must have is there.
 static void look(void *user, struct ht_record *r) {
 	static const uint64_t all = HT_HAS(ts) | HT_HAS(src_ip) | HT_HAS(dst_port)
@@ -256,6 +298,8 @@ static void look(void *user, struct ht_record *r) {
 				    | HT_HAS(ja4);
 	struct worker *w = user;
 	w->records++;
+	if (w->set != NULL)
+		match(w, r);
 	if (!r->complete)
 		return;
 	w->whole++;
@@ -323,8 +367,10 @@ static double core_cycles(void) {
 
 // --- results ------------------------------------------------------------------------------------
 
+#define SERIES_MAX 4096
+
 struct series {
-	double v[ROUNDS_MAX];
+	double v[SERIES_MAX];
 	unsigned num;
 };
 
@@ -376,6 +422,8 @@ static bool check(struct worker *w, unsigned i) {
 	WANT("whole hellos", c[HT_CTR_HELLOS_COMPLETE], w->hellos);
 	WANT("whole records", w->whole, w->hellos);
 	WANT("whole records that lack something", w->bare, 0u);
+	WANT("records without a match", w->unmatched, 0u);
+	WANT("records with a match of an old set", w->stale, 0u);
 	// Those of which the bench sent no end.
 	WANT("other hellos", c[HT_CTR_HELLOS_BEGUN] - w->hellos, c[HT_CTR_HELLO_END_OF_CAPTURE]);
 #undef WANT
@@ -389,6 +437,89 @@ static bool check(struct worker *w, unsigned i) {
 	return ok && unbalanced == NULL;
 }
 
+// --- watchlists ---------------------------------------------------------------------------------
+
+#define NAMES 10000u
+
+static struct {
+	atomic_bool done;
+	uint64_t most_us; // the longest wait for the workers
+} swaps;
+
+// A set that every hello matches, with names and expressions beside it.
+static struct ht_watchlists *make_set(unsigned number) {
+	static char text[NAMES * 32 + 4096];
+	static struct ht_watchlist_report rep;
+	const struct ht_watchlist_params p = {.workers = opt.workers};
+	struct ht_watchlists *w;
+	char *to = text + sprintf(text, "0.0.0.0/0 %u\n::/0 %u\n", number, number);
+	for (unsigned i = 0; i < NAMES; i++)
+		to += sprintf(to, "host%u.example.net\n", i);
+#if HT_HAVE_HYPERSCAN
+	for (unsigned i = 0; i < 20; i++)
+		to += sprintf(to, "/^x%u[0-9]{4}\\.(com|net)$/\n", i);
+#endif
+	const struct ht_span all = HT_SPAN(text, (size_t)(to - text));
+	need(ht_watchlists_load_text(&w, "bench", all, &p, &rep) == HT_OK && rep.num == 0,
+	     "a list is refused");
+	return w;
+}
+
+static void *swap(void *arg) {
+	(void)arg;
+	for (unsigned i = 1; i <= opt.swaps; i++) {
+		struct ht_watchlists *const w = make_set(i);
+		const uint64_t begin = rte_rdtsc();
+		need(ht_watchlist_publish(slot, w, 10000) == HT_OK, "a worker hangs");
+		const uint64_t us
+			= (uint64_t)((double)(rte_rdtsc() - begin) / (double)tsc_hz * 1e6);
+		atomic_store(&in_force, i);
+		swaps.most_us = us > swaps.most_us ? us : swaps.most_us;
+	}
+	atomic_store(&swaps.done, true);
+	return NULL;
+}
+
+// The rates of rounds without a swap and of those with them, and that nothing is missing.
+static bool run_swaps(uint32_t turns) {
+	static struct series still, swapped;
+	pthread_t thread;
+	bool ok = true;
+	slot = ht_watchlist_slot_new(opt.workers);
+	need(slot != NULL && ht_watchlist_publish(slot, make_set(0), 0) == HT_OK, "no slot");
+	const uint64_t before = resident();
+	for (unsigned r = 0; r < opt.rounds; r++)
+		add(&still, run(SENSOR, turns, opt.workers));
+	need(pthread_create(&thread, NULL, swap, NULL) == 0, "no thread");
+	while (!atomic_load(&swaps.done) && swapped.num < SERIES_MAX)
+		add(&swapped, run(SENSOR, turns, opt.workers));
+	pthread_join(thread, NULL);
+	const double grown = (double)resident() - (double)before;
+	const double a = median(&still), b = median(&swapped);
+	for (unsigned i = 0; i < opt.workers; i++) {
+		ok &= check(&workers[i], i);
+		ht_sensor_free(workers[i].sensor);
+		source_free(&workers[i].source);
+	}
+	printf("%u swaps: %.2f Mpps meanwhile (%.2f to %.2f), %.2f without (%.2f to %.2f); "
+	       "a set was in force %.1f ms at most after it was published; %.1f MB more than "
+	       "before\n",
+	       opt.swaps, b, swapped.v[0], swapped.v[swapped.num - 1], a, still.v[0],
+	       still.v[still.num - 1], (double)swaps.most_us / 1e3, grown / 1e6);
+	printf("RESULT swap_ratio=%.3f\n", b / a);
+	ht_watchlist_slot_free(slot);
+	return ok;
+}
+
+// What to end with.
+static int close_device(bool ok) {
+	fflush(stdout);
+	rte_eth_dev_stop(PORT);
+	rte_eth_dev_close(PORT);
+	rte_eal_cleanup();
+	return ok ? 0 : 1;
+}
+
 static int usage(void) {
 	fputs("usage: bench_dpdk EAL-OPTIONS -- --capture FILE | --flood syn|udp\n"
 	      "  --flows N        flows in progress at a time (default 10000)\n"
@@ -396,6 +527,7 @@ static int usage(void) {
 	      "  --max-flows N    room in the sensor's table (default: enough for --flows)\n"
 	      "  --workers N      also all N of them at a time (default 1)\n"
 	      "  --loop NAME      this loop alone, for a profiler\n"
+	      "  --swaps N        with watchlists, of which N sets take each other's place\n"
 	      "  --rounds N       of all loops in turn (default 7)\n"
 	      "  --seconds S      for each loop in a round (default 0.5)\n",
 	      stderr);
@@ -421,6 +553,8 @@ static bool options(int argc, char **argv) {
 			opt.workers = (unsigned)strtoul(v, NULL, 10);
 		else if (strcmp(name, "--loop") == 0)
 			opt.loop = v;
+		else if (strcmp(name, "--swaps") == 0)
+			opt.swaps = (uint32_t)strtoul(v, NULL, 10);
 		else if (strcmp(name, "--rounds") == 0)
 			opt.rounds = (unsigned)strtoul(v, NULL, 10);
 		else if (strcmp(name, "--seconds") == 0)
@@ -446,6 +580,7 @@ int main(int argc, char **argv) {
 		else
 			source_flood(s, strcmp(opt.flood, "udp") == 0);
 		workers[i].queue = (uint16_t)i;
+		workers[i].number = i;
 	}
 	device();
 	const struct source *s = &workers[0].source;
@@ -491,6 +626,8 @@ int main(int argc, char **argv) {
 			printf("%.2f Mpps\n", run(l, opt.rounds * turns[l], 1));
 			return 0;
 		}
+	if (opt.swaps > 0)
+		return close_device(run_swaps(turns[SENSOR]));
 	static struct series rate[NUM_LOOPS], many[NUM_LOOPS];
 	for (unsigned r = 0; r < opt.rounds; r++)
 		for (unsigned l = 0; l < NUM_LOOPS; l++) {
@@ -538,9 +675,5 @@ int main(int argc, char **argv) {
 	if (opt.workers > 1)
 		printf(" scale=%.3f", more[SENSOR]);
 	putchar('\n');
-	fflush(stdout);
-	rte_eth_dev_stop(PORT);
-	rte_eth_dev_close(PORT);
-	rte_eal_cleanup();
-	return ok ? 0 : 1;
+	return close_device(ok);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench_watchlist: nanoseconds a look-up in watchlists, time to load and memory; and the same names
-// in Hyperscan, which is why names are kept in a hash. No arguments; with "quick", no million.
+// in Hyperscan, which is why names are kept in a hash. No arguments; with "quick", no million. With
+// "write FOLDER", the lists of a million names and of a thousand expressions as files.
 //
 // Of each slice of look-ups the time is taken, and the median of the slices is printed.
 
@@ -214,11 +215,26 @@ static void run_rival(unsigned num) {
 
 #endif
 
+static void write_list(const char *folder, const char *name, const char *text) {
+	char path[512];
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	FILE *const f = fopen(path, "w");
+	need(f != NULL && fputs(text, f) >= 0 && fclose(f) == 0, path);
+}
+
 int main(int argc, char **argv) {
 	static const unsigned nums[] = {10, 10000, 1000000};
 	const bool quick = argc > 1 && strcmp(argv[1], "quick") == 0;
 	char *text = malloc((size_t)nums[2] * NAME_MAX_LEN + 1000 * 128), what[64];
 	need(text != NULL, "no memory");
+	if (argc == 3 && strcmp(argv[1], "write") == 0) {
+		add_domains(text, nums[2]);
+		write_list(argv[2], "million.txt", text);
+		add_regexes(text, 1000);
+		write_list(argv[2], "expressions.txt", text);
+		free(text);
+		return 0;
+	}
 	printf("| %-34s | %6s | %6s | %10s | %8s |\n|---|---|---|---|---|\n", "", "hit, ns",
 	       "miss, ns", "load, ms", "MiB");
 	for (unsigned i = 0; i < (quick ? 2 : 3); i++) {

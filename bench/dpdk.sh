@@ -9,14 +9,14 @@ usage() {
 	usage: bench/dpdk.sh [OPTION...]
 	  --rounds N      of all loops in turn (default 7)
 	  --seconds S     for each loop in a round (default 0.3)
-	  --only LIST     of: mixed million millions hello syn udp workers (default: all; comma-separated)
+	  --only LIST     of: mixed million millions hello syn udp workers swaps (default: all; comma-separated)
 	  --build DIR     a build folder to use; it must be a release build (default: one is made)
 	It takes some 150 huge pages of 2 MB, 1.5 GB of memory for 10 M flows, and three minutes.
 	END
 }
 
 here=$(cd "$(dirname "$0")" && pwd)
-rounds=7 seconds=0.3 build='' only=mixed,million,millions,hello,syn,udp,workers
+rounds=7 seconds=0.3 build='' only=mixed,million,millions,hello,syn,udp,workers,swaps
 while [ $# -gt 0 ]; do
 	case $1 in
 	--rounds | --seconds | --build | --only)
@@ -79,6 +79,8 @@ bench hello "$one" --capture "$work/hello.pcap" --flows 10000
 bench syn "$one" --flood syn
 bench udp "$one" --flood udp
 bench workers "$two" --capture "$work/mixed.pcap" --each 50 --flows 10000 --workers 2
+# A hello in each frame or two, of which some thousand a second would be many on a link.
+bench swaps "$one" --capture "$work/hello.pcap" --flows 10000 --swaps 100
 
 echo
 echo "load after: $(cut -d' ' -f1-3 /proc/loadavg)"

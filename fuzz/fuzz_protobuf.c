@@ -37,6 +37,16 @@ static void must_be_within(const struct ht_record *r) {
 			must(i == span->len);
 			break;
 		}
+		case HT_TYPE_MATCHES: {
+			struct ht_span rest = *span;
+			struct ht_match m;
+			unsigned num = 0;
+			while (ht_match_next(&rest, &m))
+				num++;
+			must(rest.len == 0 && num <= HT_MATCHES_MAX && span->len <= HT_MATCHES_SIZE
+			);
+			break;
+		}
 		case HT_TYPE_STRS:
 			must(strs->num <= HT_STRS_MAX);
 			for (unsigned i = 0; i < strs->num; i++)

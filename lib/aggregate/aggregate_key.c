@@ -62,13 +62,14 @@ static uint16_t word_number(struct words *w, const char *text) {
 
 // --- as text ------------------------------------------------------------------------------------
 
-// Times, counts, and what numbers records never repeat, or are what is summed up.
+// Times, counts, and what numbers records never repeat, or are what is summed up. Matches are
+// several things in one.
 static bool usable(unsigned field) {
 	static const ht_fieldset no = HT_HAS(record) | HT_HAS(flow_part) | HT_HAS(sensor_id);
 	const struct ht_field *const f = &ht_fields[field];
 	return field == HT_FIELD_alpn_first
 	       || ((f->kinds & HT_KIND_FLOW) && f->type != HT_TYPE_TIME && f->type != HT_TYPE_U64
-		   && !(no >> field & 1));
+		   && f->type != HT_TYPE_MATCHES && !(no >> field & 1));
 }
 
 static const struct ht_field *field_named(const char *name, size_t len) {
@@ -286,6 +287,7 @@ static uint8_t *put_value(
 	case HT_TYPE_BOOL: // that it is there says all
 	case HT_TYPE_U64: // not usable
 	case HT_TYPE_TIME:
+	case HT_TYPE_MATCHES:
 	case HT_NUM_TYPES:
 		break;
 	}
@@ -411,6 +413,7 @@ static const uint8_t *get_value(
 		return get_span(in, v);
 	case HT_TYPE_U64:
 	case HT_TYPE_TIME:
+	case HT_TYPE_MATCHES:
 	case HT_NUM_TYPES:
 		break;
 	}

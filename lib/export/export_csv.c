@@ -44,18 +44,36 @@ static inline char *close_list(char *list, char *out) {
 	return out > list ? out - 1 : out;
 }
 
+static inline char *put_item(char *out, struct ht_span item, bool *special) {
+	char *const end = put_ordinary(out, item, item_special);
+	*special |= end == NULL;
+	return HT_LIKELY(end != NULL) ? end : put_plain(out, item, " ", false);
+}
+
 static char *put_names(char *out, struct ht_span names) {
 	char *const list = out;
 	bool special = false;
 	for (size_t i = 0; i < names.len;) {
 		size_t n = names.p[i++];
 		n = n < names.len - i ? n : names.len - i;
-		const struct ht_span name = HT_SPAN(names.p + i, n);
-		char *const end = put_ordinary(out, name, item_special);
-		special |= end == NULL;
-		out = HT_LIKELY(end != NULL) ? end : put_plain(out, name, " ", false);
+		out = put_item(out, HT_SPAN(names.p + i, n), &special);
 		*out++ = ' ';
 		i += n;
+	}
+	out = close_list(list, out);
+	return special ? close_cell(list, out) : out;
+}
+
+// LIST:ENTRY of each.
+static char *put_matches(char *out, struct ht_span matches) {
+	char *const list = out;
+	struct ht_match m;
+	bool special = false;
+	while (ht_match_next(&matches, &m)) {
+		out = put_item(out, m.list, &special);
+		*out++ = ':';
+		out = put_item(out, m.entry, &special);
+		*out++ = ' ';
 	}
 	out = close_list(list, out);
 	return special ? close_cell(list, out) : out;
@@ -151,6 +169,8 @@ put_value(struct memo *m, char *out, const struct ht_record *r, const struct ht_
 		return put_varints(m, out, *span);
 	case HT_TYPE_NAMES:
 		return put_names(out, *span);
+	case HT_TYPE_MATCHES:
+		return put_matches(out, *span);
 	case HT_TYPE_STRS:
 		return put_strs(out, value);
 	case HT_TYPE_TEXTS:
@@ -162,8 +182,8 @@ put_value(struct memo *m, char *out, const struct ht_record *r, const struct ht_
 }
 
 #define BIT(type) (1u << HT_TYPE_##type)
-static const uint32_t span_types
-	= BIT(TEXT) | BIT(HEX) | BIT(ASCII) | BIT(U16S) | BIT(U8S) | BIT(VARINTS) | BIT(NAMES);
+static const uint32_t span_types = BIT(TEXT) | BIT(HEX) | BIT(ASCII) | BIT(U16S) | BIT(U8S)
+				   | BIT(VARINTS) | BIT(NAMES) | BIT(MATCHES);
 
 static void csv_write(struct ht_sink *s, const struct ht_record *r) {
 	const char *const limit = sink_limit(s);

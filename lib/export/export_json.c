@@ -134,6 +134,26 @@ static char *put_texts(char *out, const struct ht_texts *list) {
 	return close_list(out);
 }
 
+static char *put_member(char *out, const char *key, struct ht_span value) {
+	return put_text(put_str(out, key), value);
+}
+
+// What is written for a match beside its bytes is 6 characters for each of its 8 bytes of lengths.
+static char *put_matches(char *out, struct ht_span matches) {
+	struct ht_match m;
+	*out++ = '[';
+	while (ht_match_next(&matches, &m)) {
+		out = put_member(out, "{\"list\":", m.list);
+		out = put_member(out, ",\"entry\":", m.entry);
+		if (m.label.len > 0)
+			out = put_member(out, ",\"label\":", m.label);
+		out = put_member(out, ",\"severity\":", m.severity);
+		*out++ = '}';
+		*out++ = ',';
+	}
+	return close_list(out);
+}
+
 static enum ht_rc json_open(struct ht_sink *s) {
 	(void)s;
 	return HT_OK;
@@ -242,6 +262,11 @@ json_put(struct memo *m, char *const start, const char *const limit, const struc
 			if (HT_UNLIKELY(!sink_fits(out, limit, span)))
 				return NULL;
 			out = put_names(out, *span);
+			break;
+		case HT_TYPE_MATCHES:
+			if (HT_UNLIKELY(!sink_fits(out, limit, span)))
+				return NULL;
+			out = put_matches(out, *span);
 			break;
 		case HT_TYPE_STRS:
 			out = put_strs(out, value);

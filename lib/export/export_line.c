@@ -132,6 +132,42 @@ void note_add(struct notes *n, const char *color, const char *a, struct ht_span 
 	n->len += note->len + (n->num > 1);
 }
 
+// ASCII, with \xNN for all else.
+char *text_ascii(char *out, struct ht_span text) {
+	for (size_t i = 0; i < text.len && i < NOTE_MAX; i++) {
+		const uint8_t c = text.p[i];
+		if (c > 0x20 && c < 0x7f)
+			*out++ = (char)c;
+		else
+			out += sprintf(out, "\\x%02x", c);
+	}
+	return out;
+}
+
+const char *color_of(struct ht_span severity) {
+	return ht_span_eq(severity, HT_SPAN_STR("critical"))  ? line_red
+	       : ht_span_eq(severity, HT_SPAN_STR("warning")) ? line_yellow
+							      : line_plain;
+}
+
+void note_matches(struct notes *n, const struct ht_record *r) {
+	char text[2 * 4 * NOTE_MAX + 1];
+	struct ht_match m;
+	unsigned more = 0;
+	struct ht_span rest = r->has & HT_HAS(matches) ? r->matches : HT_SPAN_EMPTY;
+	if (!ht_match_next(&rest, &m))
+		return;
+	char *const entry = stpcpy(text_ascii(text, m.list), ":");
+	const char *const end = text_ascii(entry, m.entry);
+	note_add(n, color_of(m.severity), "", HT_SPAN(text, (size_t)(end - text)));
+	while (ht_match_next(&rest, &m))
+		more++;
+	if (more > 0)
+		note_add(
+			n, line_plain, "+", HT_SPAN(text, (size_t)(ht_u64_dec(text, more) - text))
+		);
+}
+
 void line_notes(struct line *l, const struct notes *n, unsigned start, unsigned last) {
 	if (n->num == 0 || start >= last)
 		return;

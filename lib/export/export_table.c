@@ -112,9 +112,7 @@ static bool is_event(const struct ht_record *r) {
 
 static const char *severity_color(const struct ht_record *r) {
 	const char *severity = r->has & HT_HAS(severity) ? r->severity : "";
-	return strcmp(severity, "critical") == 0  ? line_red
-	       : strcmp(severity, "warning") == 0 ? line_yellow
-						  : line_plain;
+	return color_of(HT_SPAN(severity, strlen(severity)));
 }
 
 // An event says what happened in the place of the server name.
@@ -188,7 +186,8 @@ static void put_proto(struct line *l, const struct table *t, const struct ht_rec
 	const char *const protocol = is_event(r)		 ? "event"
 				     : r->has & HT_HAS(protocol) ? r->protocol
 								 : "-";
-	const char *const version = r->has & HT_HAS(tls_version) ? r->tls_version : "";
+	const char *const version
+		= !is_event(r) && r->has & HT_HAS(tls_version) ? r->tls_version : "";
 	if (strcmp(protocol, "quic") == 0) {
 		out = text_quic(out, r->has & HT_HAS(quic_version) ? r->quic_version : 0);
 	} else if (version[0] != '\0') {
@@ -217,6 +216,7 @@ static void find_notes(struct notes *n, const struct ht_record *r) {
 		const char *why = has & HT_HAS(incomplete_reason) ? r->incomplete_reason : "";
 		note_add(n, line_red, "incomplete:", HT_SPAN(why, strlen(why)));
 	}
+	note_matches(n, r);
 	for (unsigned i = 0; has & HT_HAS(via) && i < r->via.num; i++)
 		note_add(n, line_yellow, r->via.s[i], none);
 	for (unsigned i = 0; has & HT_HAS(encap) && i < r->encap.num; i++)
@@ -240,10 +240,10 @@ static void find_notes(struct notes *n, const struct ht_record *r) {
 static void put_notes(struct line *l, const struct table *t, const struct ht_record *r) {
 	struct notes n;
 	// What stands in no other column of this record leaves its room to the notes.
-	const unsigned start = is_event(r) && t->width[ALPN] > 0  ? t->start[ALPN]
-			       : is_event(r) && t->width[JA4] > 0 ? t->start[JA4]
-			       : r->has & HT_HAS(ja4)		  ? t->start[NOTES]
-								  : t->lone_notes;
+	const unsigned start = is_event(r) && t->width[ALPN] > 0      ? t->start[ALPN]
+			       : is_event(r) && t->width[JA4] > 0     ? t->start[JA4]
+			       : r->has & HT_HAS(ja4) && !is_event(r) ? t->start[NOTES]
+								      : t->lone_notes;
 	find_notes(&n, r);
 	if (start < t->end)
 		line_notes(l, &n, start, t->end);
@@ -316,11 +316,11 @@ put_hello(struct ht_sink *s, struct line *l, const struct ht_record *r, const ch
 	put_proto(l, t, r);
 	line_go(l, t->start[SNI]);
 	put_sni(l, t, r);
-	if (t->width[ALPN] > 0 && r->has & HT_HAS(alpn)) {
+	if (t->width[ALPN] > 0 && r->has & HT_HAS(alpn) && !is_event(r)) {
 		line_go(l, t->start[ALPN]);
 		put_alpn(l, t, r->alpn);
 	}
-	if (t->width[JA4] > 0 && r->has & HT_HAS(ja4)) {
+	if (t->width[JA4] > 0 && r->has & HT_HAS(ja4) && !is_event(r)) {
 		line_go(l, t->start[JA4]);
 		line_put(
 			l, line_cyan,

@@ -251,6 +251,7 @@ static void flow_notes(struct notes *n, const struct ht_record *r) {
 			n, line_red, "incomplete:",
 			r->has & HT_HAS(incomplete_reason) ? r->incomplete_reason : ""
 		);
+	note_matches(n, r);
 	note_words(n, line_yellow, REF(r, via));
 	note_words(n, line_red, REF(r, cert_findings));
 	if (NUMBER(r, flow_part) > 1)
@@ -272,18 +273,6 @@ static void flow_notes(struct notes *n, const struct ht_record *r) {
 		note_word(n, line_green, "", "pq");
 	if (r->has & HT_HAS(ech))
 		note_word(n, line_green, "ech:", r->ech);
-}
-
-// ASCII, with \xNN for all else.
-static char *text_ascii(char *out, struct ht_span text) {
-	for (size_t i = 0; i < text.len && i < NOTE_MAX; i++) {
-		const uint8_t c = text.p[i];
-		if (c > 0x20 && c < 0x7f)
-			*out++ = (char)c;
-		else
-			out += sprintf(out, "\\x%02x", c);
-	}
-	return out;
 }
 
 static char *text_hex(char *out, struct ht_span bytes) {
@@ -356,6 +345,7 @@ text_value(struct ht_sink *s, char *out, const struct ht_record *r, const struct
 		return text_hex(out, *span);
 	case HT_TYPE_U64:
 	case HT_TYPE_TIME:
+	case HT_TYPE_MATCHES:
 	case HT_NUM_TYPES:
 		break;
 	}

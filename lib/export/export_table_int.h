@@ -78,6 +78,15 @@ struct notes {
 // note_add adds "ab", as much of it as there is room for.
 void note_add(struct notes *n, const char *color, const char *a, struct ht_span b);
 
+// note_matches adds the first match of a watchlist, LIST:ENTRY, and how many more there are.
+void note_matches(struct notes *n, const struct ht_record *r);
+
+// text_ascii writes the first NOTE_MAX bytes, those that are not printable ASCII as \xNN.
+char *text_ascii(char *out, struct ht_span text);
+
+// color_of is the color of a severity.
+const char *color_of(struct ht_span severity);
+
 // line_notes writes them from column `start` on, with an ellipsis before `end` where it must.
 void line_notes(struct line *l, const struct notes *n, unsigned start, unsigned end);
 

@@ -72,6 +72,7 @@ enum ipfix_how {
 	IPFIX_WORDS, // STRS: with commas between them
 	IPFIX_TEXTS, // TEXTS: likewise
 	IPFIX_NAMES, // NAMES: likewise
+	IPFIX_MATCHES, // MATCHES as LIST:ENTRY: likewise
 	IPFIX_MAC_ADDRESS,
 	IPFIX_MS, // TIME
 	IPFIX_S64, // SECONDS

@@ -96,6 +96,19 @@ bool ipfix_names(
 	return done(out, &w);
 }
 
+bool ipfix_matches(struct ht_span *out, struct ipfix_room room, struct ht_span matches) {
+	struct writer w = begin(room);
+	struct ht_match m;
+	while (ht_match_next(&matches, &m)) {
+		if (w.at > w.p)
+			put_byte(&w, ',');
+		put_text(&w, m.list, ',');
+		put_byte(&w, ':');
+		put_text(&w, m.entry, ',');
+	}
+	return done(out, &w);
+}
+
 bool ipfix_words(struct ht_span *out, struct ipfix_room room, const struct ht_strs *words) {
 	struct writer w = begin(room);
 	for (unsigned i = 0; i < words->num; i++) {

@@ -17,9 +17,11 @@ bool ipfix_is_utf8(struct ht_span text);
 //
 // ipfix_utf8 tells a byte that is part of no UTF-8 as the four characters \xNN, and so a backslash
 // in front of an x, that it may not be taken for one. ipfix_names does so with each name, and with
-// a separator in it, and puts the separator between the names.
+// a separator in it, and puts the separator between the names. ipfix_matches does likewise with
+// LIST:ENTRY of each match, and a comma.
 bool ipfix_utf8(struct ht_span *out, struct ipfix_room room, struct ht_span text);
 bool ipfix_names(struct ht_span *out, struct ipfix_room room, struct ht_span names, char separator);
+bool ipfix_matches(struct ht_span *out, struct ipfix_room room, struct ht_span matches);
 bool ipfix_words(struct ht_span *out, struct ipfix_room room, const struct ht_strs *words);
 bool ipfix_texts(struct ht_span *out, struct ipfix_room room, const struct ht_texts *texts);
 

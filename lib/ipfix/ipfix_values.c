@@ -265,6 +265,9 @@ variable(const struct ipfix_step *s, const struct ht_record *r, struct ipfix_scr
 	case IPFIX_NAME_LIST:
 		ok = ipfix_names(&text, room, span, s->how == IPFIX_NAMES ? ',' : ';');
 		return made(scratch, text, ok);
+	case IPFIX_MATCHES:
+		ok = ipfix_matches(&text, room, span);
+		return made(scratch, text, ok);
 	case IPFIX_CN:
 	case IPFIX_O:
 		ok = ipfix_name_part(&text, room, span, s->how == IPFIX_CN ? "CN" : "O");

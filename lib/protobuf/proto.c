@@ -31,9 +31,10 @@ static const struct proto_type types[HT_NUM_TYPES] = {
 	[HT_TYPE_NAMES] = {"repeated bytes", "repeated bytes", "texts as sent, UTF-8 or not"},
 	[HT_TYPE_STRS] = {"repeated string", "repeated string", NULL},
 	[HT_TYPE_TEXTS] = {"repeated string", "repeated bytes", NULL},
+	[HT_TYPE_MATCHES] = {"repeated Match", "repeated Match", NULL},
 };
 #define T(id, ctype, json, help) \
-	_Static_assert(HT_TYPE_##id < HT_TYPE_TEXTS + 1, #id ": a line in the table above, too");
+	_Static_assert(HT_TYPE_##id < HT_TYPE_MATCHES + 1, #id ": a line in the table above, too");
 HT_TYPES(T)
 #undef T
 
@@ -92,6 +93,13 @@ void proto_print(FILE *out, int for_c) {
 	put_comment(out, 0, help); \
 	put_field(out, for_c ? type_for_c : type, #id, number, for_c);
 	PROTO_EXTRAS(X)
+#undef X
+	fputs("}\n\n// An entry of a watchlist that matches.\nmessage Match {", out);
+#define X(type, id, number, type_for_c, help) \
+	fputc('\n', out); \
+	put_comment(out, 0, help); \
+	put_field(out, for_c ? type_for_c : type, #id, number, for_c);
+	PROTO_MATCH(X)
 #undef X
 	fputs("}\n", out);
 }

@@ -21,6 +21,14 @@
 	  "the certificates as sent, each behind 3 bytes of length (RFC 5246 7.4.2); on disk only" \
 	)
 
+// A match of a watchlist: X as above.
+#define PROTO_MATCH(X) \
+	X("optional bytes", list, 1, "optional bytes", \
+	  "name of the list: text as given, UTF-8 or not") \
+	X("optional bytes", entry, 2, "optional bytes", "the entry as the list has it, likewise") \
+	X("optional bytes", label, 3, "optional bytes", "likewise; not there: none") \
+	X("optional string", severity, 4, "optional string", "info, notice, warning or critical")
+
 // proto_print prints the schema: proto3, with `for_c` the form that protobuf-c makes C of. Its
 // version 1.4 does not know `optional` in proto3. There, text that is never used as a C string is
 // bytes, so that it needs no terminator.

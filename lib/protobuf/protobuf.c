@@ -19,6 +19,7 @@ struct ht_protobuf *ht_protobuf_new(void) {
 	struct ht_protobuf *p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return NULL;
+	memset(p->by_number, HT_NUM_FIELDS, sizeof(p->by_number));
 	for (unsigned i = 0; i < HT_NUM_FIELDS; i++)
 		p->by_number[ht_fields[i].number - 1] = (uint8_t)i;
 	p->scratch = malloc(PROTOBUF_SCRATCH);
@@ -63,6 +64,7 @@ enum wire { VARINT = 0, FIXED64 = 1, LENGTH = 2 };
 #define WIRE_VARINTS LENGTH
 #define WIRE_NAMES LENGTH // a key each
 #define WIRE_STRS LENGTH
+#define WIRE_MATCHES LENGTH // likewise
 #define WIRE_TEXTS LENGTH
 
 // All that writing wants to know of a field but for its value. A key is a varint of 1 or 2 bytes.
@@ -89,11 +91,11 @@ struct key {
 static const struct key keys[HT_NUM_FIELDS] = {HT_RECORD_FIELDS(F)};
 #undef F
 #define F(id, number, type, kinds, help) \
-	_Static_assert(KEY(number, 7) < 1 << 14, #id ": a key of 2 bytes");
+	_Static_assert(number <= HT_FIELD_NUMBER_MAX && KEY(number, 7) < 1 << 14, #id);
 HT_RECORD_FIELDS(F)
 #undef F
 #define X(type, id, number, type_for_c, help) \
-	_Static_assert(HT_NUM_FIELDS < number && KEY(number, 7) < 1 << 14, #id);
+	_Static_assert(HT_FIELD_NUMBER_MAX < number && KEY(number, 7) < 1 << 14, #id);
 PROTO_EXTRAS(X)
 #undef X
 
@@ -181,6 +183,38 @@ static uint8_t *put_texts(uint8_t *out, const struct key *k, const struct ht_tex
 	return out;
 }
 
+enum {
+#define X(type, id, number, type_for_c, help) MATCH_##id = KEY(number, LENGTH),
+	PROTO_MATCH(X)
+#undef X
+};
+
+static size_t part_len(struct ht_span part) {
+	return 1 + varint_len(part.len) + part.len;
+}
+
+static uint8_t *put_part(uint8_t *out, uint8_t key, struct ht_span part) {
+	*out++ = key;
+	return put_bytes(out, part.p, part.len);
+}
+
+// A message each.
+static uint8_t *put_matches(uint8_t *out, const struct key *k, struct ht_span list) {
+	struct ht_match m;
+	while (ht_match_next(&list, &m)) {
+		const bool label = m.label.len > 0;
+		const size_t len = part_len(m.list) + part_len(m.entry) + part_len(m.severity)
+				   + (label ? part_len(m.label) : 0);
+		out = put_varint(put_key(out, k), len);
+		out = put_part(out, MATCH_list, m.list);
+		out = put_part(out, MATCH_entry, m.entry);
+		if (label)
+			out = put_part(out, MATCH_label, m.label);
+		out = put_part(out, MATCH_severity, m.severity);
+	}
+	return out;
+}
+
 // Words are short, whoever made them.
 static uint8_t *put_word(uint8_t *out, const struct key *k, const char *word) {
 	return put_bytes(put_key(out, k), word, strnlen(word, PROTOBUF_WORD_MAX));
@@ -195,6 +229,7 @@ static uint8_t *put_strs(uint8_t *out, const struct key *k, const struct ht_strs
 // has_item tells whether a list has a whole item.
 static bool has_item(const void *value, enum ht_type type, bool is_24_bit) {
 	const struct ht_span *const span = value;
+	struct ht_match m;
 	uint64_t v;
 	switch (type) {
 	case HT_TYPE_U16S:
@@ -202,6 +237,8 @@ static bool has_item(const void *value, enum ht_type type, bool is_24_bit) {
 	case HT_TYPE_U8S:
 	case HT_TYPE_NAMES:
 		return span->len > 0;
+	case HT_TYPE_MATCHES:
+		return ht_match_next(&(struct ht_span){span->p, span->len}, &m);
 	case HT_TYPE_VARINTS:
 		return ht_varint(&(struct ht_reader){*span}, &v);
 	case HT_TYPE_STRS:
@@ -223,6 +260,8 @@ static uint8_t *put_field(uint8_t *out, const struct key *k, const void *value, 
 		return put_strs(out, k, value);
 	if (type == HT_TYPE_TEXTS)
 		return put_texts(out, k, value);
+	if (type == HT_TYPE_MATCHES)
+		return put_matches(out, k, *span);
 	if (type == HT_TYPE_STR)
 		return put_word(out, k, *(const char *const *)value);
 	out = put_key(out, k);

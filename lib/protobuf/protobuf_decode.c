@@ -153,6 +153,36 @@ static bool get_texts(const bytes *v, size_t num, struct ht_texts *out) {
 	return true;
 }
 
+static bool is_severity(const char *s) {
+	static const char *const words[] = {"info", "notice", "warning", "critical"};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(words); i++)
+		if (strcmp(s, words[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool
+get_matches(struct ht_protobuf *p, Hellotap__Match *const *v, size_t num, struct ht_span *out) {
+	uint8_t *const start = take(p, HT_MATCHES_SIZE), *to = start;
+	if (start == NULL || num > HT_MATCHES_MAX)
+		return false;
+	for (size_t i = 0; i < num; i++) {
+		if (v[i]->severity == NULL || !is_severity(v[i]->severity))
+			return false;
+		const struct ht_match m = {
+			.list = span_of(v[i]->list),
+			.entry = span_of(v[i]->entry),
+			.label = span_of(v[i]->label),
+			.severity = HT_SPAN(v[i]->severity, strlen(v[i]->severity)),
+		};
+		to = ht_match_put(to, start + HT_MATCHES_SIZE, &m);
+		if (to == NULL)
+			return false;
+	}
+	*out = HT_SPAN(start, (size_t)(to - start));
+	return true;
+}
+
 // How a value of each type comes out of the struct: m is that, r the record.
 #define GET(id, given, got) \
 	if (given) { \
@@ -183,6 +213,7 @@ static bool get_texts(const bytes *v, size_t num, struct ht_texts *out) {
 #define GET_NAMES(id) GET_LIST(id, get_names(p, m->id, m->n_##id, &r->id))
 #define GET_STRS(id) GET_LIST(id, get_strs(m->id, m->n_##id, &r->id))
 #define GET_TEXTS(id) GET_LIST(id, get_texts(m->id, m->n_##id, &r->id))
+#define GET_MATCHES(id) GET_LIST(id, get_matches(p, m->id, m->n_##id, &r->id))
 #define NUMBER_SIZE(id) (HT_FIELD_##id == HT_FIELD_ciphers && r->ciphers_are_24_bit ? 3 : 2)
 
 static bool get_fields(struct ht_protobuf *p, const Hellotap__Record *m, struct ht_record *r) {
@@ -194,11 +225,11 @@ static bool get_fields(struct ht_protobuf *p, const Hellotap__Record *m, struct 
 
 // get_empty gives the list with this number the value of an empty one.
 static bool get_empty(const struct ht_protobuf *p, uint32_t number, struct ht_record *r) {
-	if (number > HT_NUM_FIELDS)
-		return true; // of a later version
 	if (number == 0)
 		return false;
-	const unsigned i = p->by_number[number - 1];
+	const unsigned i = number <= HT_FIELD_NUMBER_MAX ? p->by_number[number - 1] : HT_NUM_FIELDS;
+	if (i == HT_NUM_FIELDS)
+		return true; // of a later version
 	void *const value = (char *)r + ht_fields[i].offset;
 	if (r->has >> i & 1)
 		return false; // empty and not, or told twice
@@ -208,6 +239,7 @@ static bool get_empty(const struct ht_protobuf *p, uint32_t number, struct ht_re
 	case HT_TYPE_U8S:
 	case HT_TYPE_VARINTS:
 	case HT_TYPE_NAMES:
+	case HT_TYPE_MATCHES:
 		*(struct ht_span *)value = HT_SPAN_EMPTY;
 		return true;
 	case HT_TYPE_STRS:

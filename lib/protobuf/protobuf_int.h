@@ -12,7 +12,8 @@
 
 struct ht_protobuf {
 	bool for_export;
-	uint8_t by_number[HT_NUM_FIELDS]; // which field has number 1, 2 ...: as many as there are
+	uint8_t by_number[HT_FIELD_NUMBER_MAX]; // which field has number 1, 2 ...; HT_NUM_FIELDS:
+						// none
 	size_t used; // bytes of scratch
 	uint8_t *scratch;
 	uint8_t *message; // that was encoded

@@ -2,6 +2,8 @@
 
 #include "record.h"
 
+#include "reader.h"
+
 #define F(id, number, type, kinds, help) \
 	{#id, \
 	 help, \
@@ -57,4 +59,35 @@ const struct ht_field *ht_field_of(const char *name) {
 		if (strcmp(ht_fields[i].name, name) == 0)
 			return &ht_fields[i];
 	return NULL;
+}
+
+// --- matches ------------------------------------------------------------------------------------
+
+static uint8_t *put_part(uint8_t *out, struct ht_span part) {
+	ht_put_be16(out, (uint16_t)part.len);
+	memcpy(out + 2, part.p, part.len);
+	return out + 2 + part.len;
+}
+
+uint8_t *ht_match_put(uint8_t *out, const uint8_t *end, const struct ht_match *m) {
+	const struct ht_span parts[] = {m->list, m->entry, m->label, m->severity};
+	size_t room = (size_t)(end - out);
+	for (unsigned i = 0; i < HT_ARRAY_LEN(parts); i++) {
+		if (parts[i].len > UINT16_MAX || parts[i].len + 2 > room)
+			return NULL;
+		room -= parts[i].len + 2;
+	}
+	for (unsigned i = 0; i < HT_ARRAY_LEN(parts); i++)
+		out = put_part(out, parts[i]);
+	return out;
+}
+
+bool ht_match_next(struct ht_span *rest, struct ht_match *m) {
+	struct ht_reader r = ht_reader(*rest), list, entry, label, severity;
+	if (!ht_vec16(&r, &list) || !ht_vec16(&r, &entry) || !ht_vec16(&r, &label)
+	    || !ht_vec16(&r, &severity))
+		return false;
+	*m = (struct ht_match){list.left, entry.left, label.left, severity.left};
+	*rest = r.left;
+	return true;
 }

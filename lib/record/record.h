@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // record: the field table. Each exported field stands here once, with its type, its JSON name and
 // its help; the JSON, the CSV, the terminal table, --fields and docs/fields.md are made from it.
-// Uses base.
+// Uses base, reader.
 
 #pragma once
 
@@ -34,6 +34,8 @@ struct ht_texts {
 //   VARINTS     whole QUIC variable-length integers (RFC 9000 16)
 //   NAMES       whole names, each behind a length byte (RFC 7301 3.1), as sent
 //   TEXTS       ASCII without quotes, backslashes, commas and spaces, made for this record
+//   MATCHES     whole matches: list, entry, label and severity, each behind 2 bytes of length; at
+//               most HT_MATCHES_MAX of them and HT_MATCHES_SIZE bytes (ht_match_put, ht_match_next)
 #define HT_TYPES(T) \
 	T(BOOL, bool, "boolean", "`true`; left out when false") \
 	T(FLAG, bool, "boolean", "`true` or `false`") \
@@ -54,7 +56,10 @@ struct ht_texts {
 	T(VARINTS, struct ht_span, "[number]", "list of numbers, 0 to 2^62-1") \
 	T(NAMES, struct ht_span, "[string]", "list of texts as sent") \
 	T(STRS, struct ht_strs, "[string]", "list of words of a fixed set") \
-	T(TEXTS, struct ht_texts, "[string]", "list of ASCII words")
+	T(TEXTS, struct ht_texts, "[string]", "list of ASCII words") \
+	T(MATCHES, struct ht_span, "[object]", \
+	  "list of objects with the members `list`, `entry`, `label` (left out without one) and " \
+	  "`severity`")
 
 // Kinds of record, as bits of a mask: K(ID, word). The word is the record's field `record`.
 #define HT_RECORD_KINDS(K) \
@@ -83,6 +88,7 @@ enum ht_kind {
 	HT_KINDS_A = HT_KIND_AGGREGATE,
 	HT_KINDS_S = HT_KIND_STATS,
 	HT_KINDS_HE = HT_KIND_HELLO | HT_KIND_EVENT,
+	HT_KINDS_EF = HT_KIND_EVENT | HT_KIND_FLOW,
 	HT_KINDS_FA = HT_KIND_FLOW | HT_KIND_AGGREGATE,
 	HT_KINDS_HF = HT_KIND_HELLO | HT_KIND_FLOW,
 	HT_KINDS_HFA = HT_KIND_HELLO | HT_KINDS_FA,
@@ -102,7 +108,8 @@ enum ht_kind {
 	  "last frame looked at; of a flow, its end, or flow_idle_s behind it; of an aggregate, " \
 	  "window_end; not in stats of a replay") \
 	F(frame, 3, U64, HE, "number of that frame in its file, from 1 (replay only)") \
-	F(kind, 4, STR, E, "kind of event: upgrade, not_tls_on_tls_port or encrypted_hello") \
+	F(kind, 4, STR, E, \
+	  "kind of event: upgrade, not_tls_on_tls_port, encrypted_hello or watchlist") \
 	F(severity, 5, STR, E, "of an event: info, notice, warning or critical") \
 	F(src_ip, 6, IP, HEFA, "client address, innermost") \
 	F(src_port, 7, U16, HEFA, "client port") \
@@ -161,9 +168,9 @@ enum ht_kind {
 	F(segments, 26, U16, HF, "TCP segments, UDP datagrams or packets the hello came in") \
 	F(tls_records, 27, U16, HF, "TLS or DTLS records the hello came in") \
 	F(quic_packets, 28, U16, HF, "QUIC Initial packets the hello came in") \
-	F(sni, 29, TEXT, HFA, "server_name as sent (RFC 6066 3)") \
-	F(alpn, 30, NAMES, HF, "protocols offered, in order (RFC 7301)") \
-	F(tls_version, 31, STR, HFA, "highest version offered, GREASE apart") \
+	F(sni, 29, TEXT, HEFA, "server_name as sent (RFC 6066 3)") \
+	F(alpn, 30, NAMES, HEF, "protocols offered, in order (RFC 7301)") \
+	F(tls_version, 31, STR, HEFA, "highest version offered, GREASE apart") \
 	F(legacy_version, 32, U16, HF, "client_version / legacy_version of the hello") \
 	F(versions, 33, U16S, HF, "supported_versions as sent (RFC 8446 4.2.1)") \
 	F(ciphers, 34, U16S, HF, \
@@ -181,8 +188,8 @@ enum ht_kind {
 	F(session_ticket, 44, BOOL, HF, "session_ticket offered (RFC 5077)") \
 	F(pq, 45, BOOL, HFA, "a post-quantum or hybrid group is among the key shares") \
 	F(ech, 46, STR, HFA, "encrypted_client_hello offered: outer, grease or real") \
-	F(ja3, 47, ASCII, HFA, "JA3 fingerprint") \
-	F(ja4, 48, ASCII, HFA, "JA4 fingerprint") \
+	F(ja3, 47, ASCII, HEFA, "JA3 fingerprint") \
+	F(ja4, 48, ASCII, HEFA, "JA4 fingerprint") \
 	F(ja4_r, 49, ASCII, HF, "JA4 fingerprint unhashed, on request") \
 	F(quic_version, 50, U32, HF, "version of the Initial that carried the hello") \
 	F(quic_dcid, 51, HEX, HF, "destination connection id of the client's first Initial") \
@@ -192,6 +199,9 @@ enum ht_kind {
 	F(quic_transport_parameters, 55, VARINTS, HF, \
 	  "transport parameter ids as sent, GREASE included") \
 	F(findings, 120, STRS, HF, "what the policy finds in the hello: docs/findings.md") \
+	F(matches, 121, MATCHES, HEF, \
+	  "entries of watchlists that the hello matches, or the server's certificate " \
+	  "(docs/watchlists.md)") \
 	F(server_version, 71, STR, FA, "version the server chose") \
 	F(server_cipher, 72, U16, FA, "cipher suite the server chose") \
 	F(server_alpn, 73, TEXT, FA, \
@@ -217,7 +227,7 @@ enum ht_kind {
 	F(cert_key_bits, 90, U32, F, "bits of its key") \
 	F(cert_signature, 91, ASCII, F, "algorithm it is signed with, as libcrypto names it") \
 	F(cert_serial, 92, HEX, F, "its serial number") \
-	F(cert_sha256, 93, HEX, F, "its SHA-256") \
+	F(cert_sha256, 93, HEX, EF, "its SHA-256") \
 	F(cert_count, 94, U8, F, "certificates the server sent") \
 	F(cert_findings, 95, STRS, F, \
 	  "expired, not_yet_valid, self_signed, name_mismatch, weak_key, weak_signature, " \
@@ -271,6 +281,9 @@ enum ht_field_id {
 #undef F
 		HT_NUM_FIELDS
 };
+
+// No field has a larger number. Not all of them are taken, and numbers are in no order.
+#define HT_FIELD_NUMBER_MAX 128
 
 // A set of fields: bit i is field i. Wide enough for all, and tests of single fields are still
 // those of one word.
@@ -345,6 +358,25 @@ static inline unsigned ht_fieldset_next(ht_fieldset *set) {
 	*set &= *set - 1;
 	return i;
 }
+
+// One match of a record's MATCHES. Any bytes, but for `severity`: info, notice, warning or
+// critical.
+struct ht_match {
+	struct ht_span list, entry; // the list's name; the entry as the list has it
+	struct ht_span label; // empty: none
+	struct ht_span severity;
+};
+
+#define HT_MATCHES_MAX 64u // of a record
+#define HT_MATCHES_SIZE (16u * 1024) // bytes of them
+
+// ht_match_put writes a match and returns the end, or NULL when it does not fit before `end` or a
+// part has 64 KiB; nothing was written then.
+HT_MUST_USE uint8_t *ht_match_put(uint8_t *out, const uint8_t *end, const struct ht_match *m);
+
+// ht_match_next takes the first match off *rest; *m borrows from the same bytes. False: there is no
+// whole one.
+HT_MUST_USE bool ht_match_next(struct ht_span *rest, struct ht_match *m);
 
 // ht_record_pack writes a record to `out` as another thread of this process can use it: words of a
 // fixed set (STR, STRS) cross as pointers, all else as bytes. It returns how many of the `room`

@@ -97,6 +97,7 @@ SPAN(U16S)
 SPAN(U8S)
 SPAN(VARINTS)
 SPAN(NAMES)
+SPAN(MATCHES)
 #undef SPAN
 
 static uint8_t *pack_STRS(uint8_t *out, const uint8_t *end, const struct ht_strs *v) {

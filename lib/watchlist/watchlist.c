@@ -179,6 +179,10 @@ unsigned ht_watchlists_workers(const struct ht_watchlists *w) {
 	return w->workers;
 }
 
+bool ht_watchlists_has_cert(const struct ht_watchlists *w) {
+	return (w->fields >> WL_CERT & 1) != 0;
+}
+
 static struct wl_scratch *new_scratch(const struct ht_watchlists *w) {
 	struct wl_scratch *s = calloc(1, sizeof(*s));
 	if (s == NULL)

@@ -111,6 +111,9 @@ void ht_watchlists_free(struct ht_watchlists *w);
 
 unsigned ht_watchlists_workers(const struct ht_watchlists *w);
 
+// ht_watchlists_has_cert tells whether an entry has a condition on the certificate.
+bool ht_watchlists_has_cert(const struct ht_watchlists *w);
+
 // --- matching -----------------------------------------------------------------------------------
 
 // Of one hello. A field that is not known is empty, NULL or 0, and no condition on it holds.
@@ -123,6 +126,7 @@ struct ht_watchlist_query {
 	struct ht_span cert_sha256; // 32 bytes
 	const uint8_t *src_ip, *dst_ip; // 16 bytes as in struct ht_flow_key, client and server
 	uint16_t src_port, dst_port;
+	bool only_cert; // entries without a condition on the certificate do not count
 };
 
 // Borrowed from the set: until the worker's next ht_watchlist_use or ht_watchlist_quiet.

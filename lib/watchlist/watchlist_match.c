@@ -210,9 +210,12 @@ static void look_name(const struct look *l) {
 	}
 }
 
-static void look_regexes(const struct look *l, uint64_t *counters) {
-	if (!wl_regex_scan(l->w, l->s, l->name))
+static void scan(const struct look *l, uint64_t *counters) {
+	if (l->name.len > 0 && l->w->database != NULL && !wl_regex_scan(l->w, l->s, l->name))
 		ht_stats_count(&counters[HT_WATCHLIST_CTR_SCANS_FAILED], 1);
+}
+
+static void look_regexes(const struct look *l) {
 	for (uint32_t i = 0; i < l->s->num_hits; i++)
 		look_key(l, l->w->regexes[l->s->hits[i]].key, WL_ANY);
 }
@@ -302,11 +305,20 @@ static void prepare(struct look *l, uint64_t *counters) {
 		l->alpn = cut_alpn(q->alpn, counters);
 }
 
-// Expressions come first, since other keys' entries may have some among their conditions.
+// No condition tells more than a certificate: entries that have one hang on it.
+static void look_cert(const struct look *l) {
+	if (l->q->cert_sha256.len == 32 && has(l, WL_CERT))
+		look_up(l, WL_CERT, 0, l->q->cert_sha256, WL_ANY);
+}
+
+// Names are scanned first, since other keys' entries may have expressions among their conditions.
 static void look_all(const struct look *l, uint64_t *counters) {
 	const struct ht_watchlist_query *q = l->q;
-	if (l->name.len > 0 && l->w->database != NULL)
-		look_regexes(l, counters);
+	scan(l, counters);
+	look_cert(l);
+	if (q->only_cert)
+		return;
+	look_regexes(l);
 	if (l->name.len > 0 && has(l, WL_NAME))
 		look_name(l);
 	if (l->alpn.len > 0)
@@ -323,8 +335,6 @@ static void look_all(const struct look *l, uint64_t *counters) {
 		look_port(l, q->src_port, WL_SRC);
 		look_port(l, q->dst_port, WL_DST);
 	}
-	if (q->cert_sha256.len == 32 && has(l, WL_CERT))
-		look_up(l, WL_CERT, 0, q->cert_sha256, WL_ANY);
 }
 
 static struct ht_watchlist_match tell(const struct ht_watchlists *w, uint32_t entry) {

@@ -10,7 +10,8 @@ struct t_json {
 	const char *p; // what has not been read, terminated
 };
 
-// Kinds of values: s string, n number, b boolean; S, N lists of them; E empty list.
+// Kinds of values: s string, n number, b boolean; S, N lists of them; O list of objects of strings;
+// E empty list.
 struct t_json_item {
 	char key[64];
 	char kind;
@@ -112,11 +113,29 @@ static inline char t_json_scalar(struct t_json *j) {
 	return t_json_number(j) ? 'n' : '\0';
 }
 
+// t_json_objects reads objects of strings, of one member or more, and the end of their list.
+static inline bool t_json_objects(struct t_json *j) {
+	do {
+		if (!t_json_is(j, "{"))
+			return false;
+		do
+			if (!t_json_string(j, NULL, NULL) || !t_json_is(j, ":")
+			    || !t_json_string(j, NULL, NULL))
+				return false;
+		while (t_json_is(j, ","));
+		if (!t_json_is(j, "}"))
+			return false;
+	} while (t_json_is(j, ","));
+	return t_json_is(j, "]");
+}
+
 static inline char t_json_value(struct t_json *j) {
 	if (!t_json_is(j, "["))
 		return t_json_scalar(j);
 	if (t_json_is(j, "]"))
 		return 'E';
+	if (*j->p == '{')
+		return t_json_objects(j) ? 'O' : '\0';
 	const char kind = t_json_scalar(j);
 	if (kind != 's' && kind != 'n')
 		return '\0';

@@ -584,10 +584,27 @@ static struct ht_span random_varints(void) {
 	return HT_SPAN(t_dup(list, n), n);
 }
 
+static struct ht_span random_matches(void) {
+	static uint8_t list[HT_MATCHES_SIZE];
+	uint8_t *at = list;
+	const unsigned num = rnd() % 8;
+	for (unsigned i = 0; i < num; i++) {
+		const struct ht_match m
+			= {random_bytes(), random_text(),
+			   rnd() % 2 ? random_text() : random_bytes(), HT_SPAN_STR("info")};
+		uint8_t *const next = ht_match_put(at, list + sizeof(list), &m);
+		at = next != NULL ? next : at;
+		free((void *)m.list.p);
+		free((void *)m.entry.p);
+		free((void *)m.label.p);
+	}
+	return HT_SPAN(t_dup(list, (size_t)(at - list)), (size_t)(at - list));
+}
+
 static bool is_span(unsigned type) {
 	return type == HT_TYPE_TEXT || type == HT_TYPE_HEX || type == HT_TYPE_ASCII
 	       || type == HT_TYPE_NAMES || type == HT_TYPE_U16S || type == HT_TYPE_U8S
-	       || type == HT_TYPE_VARINTS;
+	       || type == HT_TYPE_VARINTS || type == HT_TYPE_MATCHES;
 }
 
 // random_record gives about `share` of 8 fields a value; free it with free_record.
@@ -649,6 +666,9 @@ static void random_record(struct ht_record *r, unsigned share) {
 		case HT_TYPE_NAMES:
 			*(struct ht_span *)v = random_names();
 			break;
+		case HT_TYPE_MATCHES:
+			*(struct ht_span *)v = random_matches();
+			break;
 		case HT_TYPE_IP:
 			*(const uint8_t **)v = ip[x & 1];
 			break;
@@ -708,16 +728,31 @@ static void check_text(struct t_json *j, struct ht_span want) {
 	assert_memory_equal(bytes, want.p, n);
 }
 
+static void check_matches(struct t_json *j, struct ht_span matches) {
+	struct ht_match m;
+	while (ht_match_next(&matches, &m)) {
+		j->p++; // [ or ,
+		assert_true(t_json_is(j, "{\"list\":"));
+		check_text(j, m.list);
+		assert_true(t_json_is(j, ",\"entry\":"));
+		check_text(j, m.entry);
+		if (m.label.len > 0) {
+			assert_true(t_json_is(j, ",\"label\":"));
+			check_text(j, m.label);
+		}
+		assert_true(t_json_is(j, ",\"severity\":"));
+		check_text(j, m.severity);
+		assert_true(t_json_is(j, "}"));
+	}
+	assert_true(j->p[0] == ']' || t_json_is(j, "[]"));
+}
+
 // check_json checks a line against the record it was made of: keys, order, types, text.
 static const char *check_json(const char *line, const struct ht_record *r) {
 	static const struct {
 		const char *json, *kinds;
-	} kinds[]
-		= {{"boolean", "b"},
-		   {"number", "n"},
-		   {"string", "s"},
-		   {"[number]", "NE"},
-		   {"[string]", "SE"}};
+	} kinds[] = {{"boolean", "b"},	 {"number", "n"},    {"string", "s"},
+		     {"[number]", "NE"}, {"[string]", "SE"}, {"[object]", "OE"}};
 	struct t_json j = {line};
 	struct t_json_item item;
 	unsigned id = 0;
@@ -742,6 +777,8 @@ static const char *check_json(const char *line, const struct ht_record *r) {
 				check_text(&value, HT_SPAN(names.p + i + 1, names.p[i]));
 			}
 		}
+		if (ht_fields[id].type == HT_TYPE_MATCHES)
+			check_matches(&value, *(const struct ht_span *)v);
 		id++;
 	}
 	assert_int_equal(more, 0);

@@ -237,6 +237,8 @@ static void full(struct ht_record *r, enum ht_kind kind, const char *word) {
 		const struct ht_span names = HT_SPAN_STR("\x01"
 							 "a\x02"
 							 "b,");
+		const struct ht_span matches
+			= HT_SPAN_STR("\0\1l\0\3a,b\0\2c2\0\4info\0\1m\0\2\xffn\0\0\0\4info");
 		const struct ht_strs strs = {{"x", "yz"}, 2};
 		const struct ht_texts texts = {{"v", "wx"}, {1, 2}, 2};
 		const uint8_t *p = mac;
@@ -249,6 +251,9 @@ static void full(struct ht_record *r, enum ht_kind kind, const char *word) {
 			break;
 		case HT_TYPE_NAMES:
 			memcpy(to, &names, sizeof(names));
+			break;
+		case HT_TYPE_MATCHES:
+			memcpy(to, &matches, sizeof(matches));
 			break;
 		case HT_TYPE_STRS:
 			memcpy(to, &strs, sizeof(strs));
@@ -591,6 +596,9 @@ static void ask_full(const struct collector *c) {
 			break;
 		case HT_TYPE_NAMES:
 			expect_text(c, PEN, f->number, "a,b\\x2c");
+			break;
+		case HT_TYPE_MATCHES:
+			expect_text(c, PEN, f->number, "l:a\\x2cb,m:\\xffn");
 			break;
 		case HT_TYPE_STRS:
 			expect_text(c, PEN, f->number, "x,yz");

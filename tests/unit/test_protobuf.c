@@ -12,6 +12,24 @@ static struct ht_protobuf *open_it(void) {
 	return p;
 }
 
+// As many as a record has, in all the bytes that they may have.
+static struct ht_span all_matches(void) {
+	static uint8_t bytes[HT_MATCHES_SIZE], entry[HT_MATCHES_SIZE];
+	uint8_t *at = bytes;
+	const struct ht_span none = HT_SPAN_EMPTY;
+	const struct ht_match small
+		= {none, none, none, HT_SPAN_STR("info")},
+		other = {HT_SPAN_STR("\xff"), none, HT_SPAN_STR("c2"), HT_SPAN_STR("critical")};
+	for (unsigned i = 0; i + 1 < HT_MATCHES_MAX; i++)
+		at = ht_match_put(at, bytes + sizeof(bytes), i % 2 != 0 ? &small : &other);
+	const size_t left = sizeof(bytes) - (size_t)(at - bytes);
+	const struct ht_match rest
+		= {none, HT_SPAN(entry, left - 8 - 6), none, HT_SPAN_STR("notice")};
+	at = ht_match_put(at, bytes + sizeof(bytes), &rest);
+	assert_ptr_equal(at, bytes + sizeof(bytes));
+	return HT_SPAN(bytes, sizeof(bytes));
+}
+
 // fill gives field i a value with all of its type in use, or with as little as there can be.
 static void fill(struct ht_record *r, unsigned i, bool large) {
 	static const uint8_t bytes[300] = "as\0sent \xff\xc0\x80";
@@ -81,6 +99,9 @@ static void fill(struct ht_record *r, unsigned i, bool large) {
 		break;
 	case HT_TYPE_NAMES:
 		*span = HT_SPAN(names, large ? 2 + 255 + 4 : 0);
+		break;
+	case HT_TYPE_MATCHES:
+		*span = large ? all_matches() : HT_SPAN_EMPTY;
 		break;
 	case HT_TYPE_STRS: {
 		struct ht_strs *list = v;

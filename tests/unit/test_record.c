@@ -37,7 +37,8 @@ static void every_field_has_its_own_room(void **state) {
 
 static void types_say_their_json(void **state) {
 	(void)state;
-	static const char *const known[] = {"boolean", "number", "string", "[number]", "[string]"};
+	static const char *const known[]
+		= {"boolean", "number", "string", "[number]", "[string]", "[object]"};
 	for (unsigned i = 0; i < HT_NUM_TYPES; i++) {
 		bool found = false;
 		for (unsigned k = 0; k < HT_ARRAY_LEN(known); k++)
@@ -52,9 +53,9 @@ static void types_say_their_json(void **state) {
 // What other programs were told to decode by number.
 static void numbers_are_unique_and_stay(void **state) {
 	(void)state;
-	bool seen[HT_NUM_FIELDS + 1] = {false};
+	bool seen[HT_FIELD_NUMBER_MAX + 1] = {false};
 	for (unsigned i = 0; i < HT_NUM_FIELDS; i++) {
-		assert_in_range(ht_fields[i].number, 1, HT_NUM_FIELDS);
+		assert_in_range(ht_fields[i].number, 1, HT_FIELD_NUMBER_MAX);
 		assert_false(seen[ht_fields[i].number]);
 		seen[ht_fields[i].number] = true;
 		assert_ptr_equal(ht_field_of(ht_fields[i].name), &ht_fields[i]);
@@ -64,6 +65,7 @@ static void numbers_are_unique_and_stay(void **state) {
 	assert_int_equal(ht_field_of("ja4")->number, 48);
 	assert_int_equal(ht_field_of("quic_transport_parameters")->number, 55);
 	assert_int_equal(ht_field_of("sequence")->number, 119);
+	assert_int_equal(ht_field_of("matches")->number, 121);
 }
 
 static void kinds_have_their_fields(void **state) {
@@ -75,7 +77,7 @@ static void kinds_have_their_fields(void **state) {
 	}
 	assert_true(ht_kind_fields(HT_KINDS_ALL) == ((ht_fieldset)1 << HT_NUM_FIELDS) - 1);
 	assert_true(ht_kind_fields(HT_KIND_HELLO) & HT_HAS(sni));
-	assert_false(ht_kind_fields(HT_KIND_EVENT) & HT_HAS(sni));
+	assert_false(ht_kind_fields(HT_KIND_EVENT) & HT_HAS(ciphers));
 	ht_fieldset set = HT_HAS(record) | HT_HAS(cert_sans) | HT_HAS(sequence);
 	assert_int_equal(ht_fieldset_next(&set), HT_FIELD_record);
 	assert_int_equal(ht_fieldset_next(&set), HT_FIELD_cert_sans);
@@ -148,6 +150,7 @@ static void fill(struct ht_record *r, unsigned i, bool large) {
 	case HT_TYPE_U8S:
 	case HT_TYPE_VARINTS:
 	case HT_TYPE_NAMES:
+	case HT_TYPE_MATCHES:
 		*(struct ht_span *)v = span;
 		break;
 	case HT_TYPE_STRS: {
@@ -220,7 +223,8 @@ static void expect_same(
 	case HT_TYPE_U16S:
 	case HT_TYPE_U8S:
 	case HT_TYPE_VARINTS:
-	case HT_TYPE_NAMES: {
+	case HT_TYPE_NAMES:
+	case HT_TYPE_MATCHES: {
 		const struct ht_span *const span = g;
 		expect_within(span->p, span->len, packed);
 		assert_true(ht_span_eq(*span, *(const struct ht_span *)w));
@@ -338,6 +342,81 @@ static void a_span_beyond_4_gib_does_not_fit(void **state) {
 	assert_int_equal(ht_record_pack(out, sizeof(out), &r), 0);
 }
 
+// ---- matches
+
+#define T_SPAN(lit) \
+	{ (const uint8_t *)(lit), sizeof(lit) - 1 }
+
+static const struct ht_match some_matches[] = {
+	{T_SPAN("bad"), T_SPAN("example.com"), T_SPAN("c2"), T_SPAN("critical")},
+	{T_SPAN(""), T_SPAN(""), T_SPAN(""), T_SPAN("")},
+	{T_SPAN("l"), T_SPAN("/\0\xff/"), T_SPAN(""), T_SPAN("info")},
+};
+
+static size_t put_matches(uint8_t *out, size_t room) {
+	uint8_t *at = out;
+	for (unsigned i = 0; i < HT_ARRAY_LEN(some_matches); i++) {
+		uint8_t *const next = ht_match_put(at, out + room, &some_matches[i]);
+		if (next == NULL)
+			break;
+		at = next;
+	}
+	return (size_t)(at - out);
+}
+
+static void matches_come_back(void **state) {
+	(void)state;
+	uint8_t out[256];
+	const size_t len = put_matches(out, sizeof(out));
+	struct ht_span rest = HT_SPAN(out, len);
+	struct ht_match m;
+	assert_memory_equal(out, "\0\3bad\0\13example.com\0\2c2\0\10critical\0", 33);
+	for (unsigned i = 0; i < HT_ARRAY_LEN(some_matches); i++) {
+		assert_true(ht_match_next(&rest, &m));
+		assert_true(ht_span_eq(m.list, some_matches[i].list));
+		assert_true(ht_span_eq(m.entry, some_matches[i].entry));
+		assert_true(ht_span_eq(m.label, some_matches[i].label));
+		assert_true(ht_span_eq(m.severity, some_matches[i].severity));
+	}
+	assert_int_equal(rest.len, 0);
+	assert_false(ht_match_next(&rest, &m));
+}
+
+// Each number of bytes that there may be, in buffers of just that size.
+static void matches_end_with_their_bytes(void **state) {
+	(void)state;
+	uint8_t all[256];
+	const size_t len = put_matches(all, sizeof(all));
+	for (size_t n = 0; n <= len; n++) {
+		uint8_t *const out = malloc(n + (n == 0));
+		assert_non_null(out);
+		const size_t put = put_matches(out, n);
+		assert_true(put <= n && (n < len || put == len));
+		assert_memory_equal(out, all, put);
+		free(out);
+
+		uint8_t *const in = t_dup(all, n);
+		struct ht_span rest = HT_SPAN(in, n);
+		struct ht_match m;
+		unsigned num = 0;
+		while (ht_match_next(&rest, &m))
+			num++;
+		assert_int_equal(rest.p - in, put); // whole ones alone
+		assert_true(num <= HT_ARRAY_LEN(some_matches));
+		free(in);
+	}
+}
+
+static void a_part_has_two_bytes_of_length(void **state) {
+	(void)state;
+	static uint8_t part[UINT16_MAX + 1], out[2 * sizeof(part)];
+	struct ht_match m
+		= {HT_SPAN_EMPTY, HT_SPAN(part, UINT16_MAX), HT_SPAN_EMPTY, HT_SPAN_EMPTY};
+	assert_ptr_equal(ht_match_put(out, out + sizeof(out), &m), out + UINT16_MAX + 8);
+	m.entry.len++;
+	assert_null(ht_match_put(out, out + sizeof(out), &m));
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_unique_and_plain),
@@ -351,6 +430,9 @@ int main(void) {
 		cmocka_unit_test(all_fields_cross_together),
 		cmocka_unit_test(a_flag_without_its_field_is_not_looked_at),
 		cmocka_unit_test(a_span_beyond_4_gib_does_not_fit),
+		cmocka_unit_test(matches_come_back),
+		cmocka_unit_test(matches_end_with_their_bytes),
+		cmocka_unit_test(a_part_has_two_bytes_of_length),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -567,6 +567,44 @@ static void test_kinds(void **state) {
 	ht_watchlists_free(w);
 }
 
+// What is known of a hello before its server's certificate is told apart from what is known then.
+static void test_only_cert(void **state) {
+	(void)state;
+	static const uint8_t sum[32] = {1, 2, 3};
+#define SUM "0102030000000000000000000000000000000000000000000000000000000000"
+	struct ht_watchlists *w = load_good("port:443\ncert:" SUM "\nexample.com & cert:" SUM
+					    "\nport:80 & cert:" SUM "\nalpn:h2 & port:443\n");
+	assert_true(ht_watchlists_has_cert(w));
+	const struct ht_span name = HT_SPAN_STR("example.com"), cert = HT_SPAN(sum, 32);
+	const struct ht_span alpn = HT_SPAN_STR("\x02h2");
+	assert_string_equal(
+		Q(.sni = name, .alpn = alpn, .dst_port = 443), "port:443 alpn:h2 & port:443"
+	);
+	assert_string_equal(
+		Q(.sni = name, .alpn = alpn, .dst_port = 443, .cert_sha256 = cert,
+		  .only_cert = true),
+		"cert:" SUM " example.com & cert:" SUM
+	);
+	assert_string_equal(Q(.dst_port = 443, .only_cert = true), "");
+	assert_string_equal(
+		Q(.dst_port = 80, .cert_sha256 = cert, .only_cert = true),
+		"cert:" SUM " port:80 & cert:" SUM
+	);
+	ht_watchlists_free(w);
+	w = load_good("port:443\n");
+	assert_false(ht_watchlists_has_cert(w));
+	assert_string_equal(Q(.dst_port = 443, .cert_sha256 = cert, .only_cert = true), "");
+	ht_watchlists_free(w);
+#if HT_HAVE_HYPERSCAN
+	w = load_good("/exa/\n/exa/ & cert:" SUM "\n/nope/ & cert:" SUM "\n");
+	assert_string_equal(
+		Q(.sni = name, .cert_sha256 = cert, .only_cert = true), "/exa/ & cert:" SUM
+	);
+	assert_string_equal(Q(.sni = name), "/exa/");
+	ht_watchlists_free(w);
+#endif
+}
+
 // A prefix of either family is not the other's.
 static void test_prefix_lengths(void **state) {
 	(void)state;
@@ -1274,6 +1312,7 @@ int main(void) {
 		    cmocka_unit_test(test_u_labels_of_lists),
 		    cmocka_unit_test(test_agrees_with_slow_matcher),
 		    cmocka_unit_test(test_kinds),
+		    cmocka_unit_test(test_only_cert),
 		    cmocka_unit_test(test_prefix_lengths),
 		    cmocka_unit_test(test_labels_and_severities),
 		    cmocka_unit_test(test_combinations),
