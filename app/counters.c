@@ -7,6 +7,7 @@
 #include "certificate.h"
 #include "delivery.h"
 #include "queue.h"
+#include "rates.h"
 #include "sensor.h"
 #include "telemetry.h"
 #include "worker.h"
@@ -79,6 +80,10 @@ static const struct place behind[] = {
 	 "What becomes of flow records where aggregates are wanted (docs/aggregate.md). At the "
 	 "end\n"
 	 "told + folded = keys + others; the flows of all that was told are those of the records."},
+	{"Rates", ht_rates_counters, HT_RATES_NUM_CTRS, "rates", "",
+	 "Floods and fingerprints, where events are wanted (docs/rates.md). In a replay hellos =\n"
+	 "hellos.begun, and on interfaces less those lost on their way. At the end floods = ends;\n"
+	 "always new = new_learned + new_told + new_capped and rare = rare_told + rare_capped."},
 	{"An output", ht_delivery_counters, HT_DELIVERY_NUM_CTRS, "sinks[]", "sink, output",
 	 "records + recovered = delivered + lost + spool_left, once it is closed, and lost = the "
 	 "sum\n"

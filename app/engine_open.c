@@ -28,12 +28,13 @@ static void look_at_memory(struct engine *e) {
 	const uint64_t each = ht_sensor_memory(&o->sensor) + ((uint64_t)o->workers.queue_mib << 20);
 	const uint64_t flows
 		= (o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_memory(&o->aggregate) : 0)
+		  + (o->kinds & HT_KIND_EVENT ? ht_rates_memory(&o->rates) : 0)
 		  + (o->sensor.flows != HT_FLOWS_NONE ? (uint64_t)CERTIFICATES_MIB << 20 : 0);
 	const uint64_t outputs = sinks_memory(e->exporter.sinks);
 	if (each * o->workers.count + flows + outputs > have)
 		engine_say(
 			e,
-			"caps of %u worker%s, %" PRIu64 " MiB each, of aggregation and "
+			"caps of %u worker%s, %" PRIu64 " MiB each, of aggregation, rates and "
 			"certificates, %" PRIu64 " MiB, and of the outputs, %" PRIu64
 			" MiB, are more than this machine has (%" PRIu64
 			" MiB): full tables will end it",

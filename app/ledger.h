@@ -30,6 +30,9 @@ struct ledger {
 	uint64_t certificates[HT_CERTIFICATE_NUM_CTRS];
 	bool has_aggregate; // where it is wanted
 	uint64_t aggregate[HT_AGGREGATE_NUM_CTRS];
+	// What the hellos together told, where that is wanted.
+	bool has_rates;
+	uint64_t rates[HT_RATES_NUM_CTRS];
 	// The sinks.
 	unsigned num_sinks;
 	const char *sink_names[MAX_SINKS];

@@ -57,6 +57,7 @@ static int replay(const struct options *o) {
 	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));
 	bool ok = sinks_start(&sinks) && replay_run(o, &pipeline, &sum, &l, &stop);
 	summary_clear(&sum);
+	ok = pipeline_save(&pipeline) && ok;
 	ledger_pipeline(&l, &pipeline);
 	if (o->kinds & HT_KIND_STATS) {
 		ledger_sinks(&l, &sinks);

@@ -7,6 +7,7 @@
 #include "capture.h"
 #include "capture_dpdk.h"
 #include "option.h"
+#include "rates.h"
 #include "sensor.h"
 
 #define MAX_INPUTS 1024
@@ -93,6 +94,7 @@ struct options {
 	bool quiet;
 	struct ht_sensor_params sensor;
 	struct ht_aggregate_params aggregate; // but for secret and emit
+	struct ht_rates_params rates; // but for secret and emit
 	struct metrics_options metrics;
 	struct service_options service;
 	struct ht_config *loaded; // what the file's values point to

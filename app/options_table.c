@@ -264,6 +264,13 @@ static const struct ht_option root_list[] = {
 		.help = "how flows are summed up, where aggregate records are written",
 	},
 	{
+		.name = "rates",
+		.type = HT_OPTION_SECTION,
+		.offset = P(rates),
+		.sub = &ht_rates_options,
+		.help = "what the hellos together tell, where events are written",
+	},
+	{
 		.name = "outputs",
 		.type = HT_OPTION_TEXTS,
 		.offset = P(outputs),

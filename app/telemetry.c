@@ -278,6 +278,9 @@ bool telemetry_start(
 	if (pipeline->aggregate != NULL)
 		add(t, NULL, ht_aggregate_counters, HT_AGGREGATE_NUM_CTRS,
 		    ht_aggregate_counts(pipeline->aggregate), NULL, 0);
+	if (pipeline->rates != NULL)
+		add(t, NULL, ht_rates_counters, HT_RATES_NUM_CTRS, ht_rates_counts(pipeline->rates),
+		    NULL, 0);
 	add_sinks(t, pipeline->sinks);
 	if (!t->ok || ht_metrics_add_tally(t->metrics, t->tally) != HT_OK) {
 		fputs("hellotap: metrics: more counters than can be told\n", stderr);
