@@ -60,7 +60,8 @@ static bool open_aggregate(struct pipeline *p) {
 }
 
 static bool has_store(const struct options *o) {
-	return o->rates.store != NULL && o->rates.fingerprints != HT_RATES_NONE;
+	return o->rates.store != NULL && *o->rates.store != '\0'
+	       && o->rates.fingerprints != HT_RATES_NONE;
 }
 
 static bool load(struct pipeline *p) {

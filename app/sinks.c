@@ -113,6 +113,8 @@ static bool destination_ok(const struct options *o, const char *to) {
 		what = "the capture to read";
 	else if (is_one_of(path, &o->services))
 		what = "a table of services to read";
+	else if (o->rates.store != NULL && same_destination(path, o->rates.store))
+		what = "the store of fingerprints";
 	else if (o->config != NULL && same_file(path, o->config))
 		what = "the configuration";
 	if (what != NULL)

@@ -124,16 +124,17 @@ size_t ht_rates_pack_size(const struct ht_rates *r);
 void ht_rates_pack(const struct ht_rates *r, uint8_t *out);
 
 // ht_rates_unpack takes over what ht_rates_pack wrote, into a new struct ht_rates: nothing may have
-// been added. HT_BAD: it is damaged, HT_SKIP: another version wrote it; then `err` says why in one
-// line, and the store is empty still.
+// been added. HT_BAD: it is damaged, HT_SKIP: it is no such store, or another version wrote it;
+// then `err` says why in one line, and the store is empty still.
 HT_MUST_USE enum ht_rc
 ht_rates_unpack(struct ht_rates *r, struct ht_span bytes, char *err, size_t err_len);
 
 // --- and as a file ------------------------------------------------------------------------------
 
-// ht_rates_load reads params.store. HT_SKIP: there is none yet. HT_BAD: it was damaged, and is
-// called PATH.damaged now; `err` says why, and the store is empty. HT_ERROR: it cannot be read, or
-// another version wrote it: `err` says why, and it is still there.
+// ht_rates_load reads params.store. HT_SKIP: there is none yet, or nothing in it. HT_BAD: it was
+// damaged, and is called PATH.damaged now; `err` says why, and the store is empty. HT_ERROR: it
+// cannot be read, is something else, or another version wrote it: `err` says why, and it stays as
+// it is.
 HT_MUST_USE enum ht_rc ht_rates_load(struct ht_rates *r, char *err, size_t err_len);
 
 // ht_rates_save begins to write the store to params.store, in a thread of its own, from a copy that

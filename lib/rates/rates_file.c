@@ -83,6 +83,8 @@ enum ht_rc ht_rates_load(struct ht_rates *r, char *err, size_t err_len) {
 	size_t len = 0;
 	char why[128];
 	enum ht_rc rc = read_file(path, &bytes, &len, err, err_len);
+	if (rc == HT_OK && len == 0)
+		rc = HT_SKIP;
 	if (rc == HT_OK) {
 		rc = ht_rates_unpack(r, HT_SPAN(bytes, len), why, sizeof(why));
 		if (rc == HT_BAD) {

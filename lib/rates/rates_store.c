@@ -60,12 +60,13 @@ static bool print_ok(const struct print *p) {
 
 // What is wrong with the bytes, or NULL.
 static const char *look_at(struct ht_span bytes, struct head *head, enum ht_rc *rc) {
+	*rc = HT_SKIP;
+	if (memcmp(bytes.p, magic, bytes.len < sizeof(magic) ? bytes.len : sizeof(magic)) != 0)
+		return "it is no store of fingerprints";
 	*rc = HT_BAD;
 	if (bytes.len < sizeof(*head) + sizeof(uint64_t))
-		return "it is too short";
+		return "it is cut short";
 	memcpy(head, bytes.p, sizeof(*head));
-	if (memcmp(head->magic, magic, sizeof(magic)) != 0)
-		return "it does not begin as a store of fingerprints does";
 	uint64_t sum;
 	const size_t summed = bytes.len - sizeof(sum);
 	memcpy(&sum, bytes.p + summed, sizeof(sum));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A flood of ClientHellos as a pcap on standard output: from `sources` addresses to one, `rate` a
 // second for `ms` milliseconds; before it, for a second, and after it, for `after` seconds, and
-// between, 1000 hellos a second of others. Each is a connection of its own, of which the segment with
-// the hello is seen. The same arguments give the same bytes.
+// between, 1000 hellos a second of others. Each is a connection of its own, of which the segment
+// with the hello is seen. The same arguments give the same bytes.
 //
 //   flood RATE MS SOURCES AFTER
 
@@ -18,15 +18,16 @@
 static const uint8_t hello[] = {
 	0x16, 0x03, 0x01, 0x00, 0x5a, // record
 	0x01, 0x00, 0x00, 0x56, 0x03, 0x03, // handshake, version
-	0,    0,    0,	  0,	0,    0,    0,	  0,	0,    0,    0,	  0,	0,    0,    0, 0,
-	0,    0,    0,	  0,	0,    0,    0,	  0,	0,    0,    0,	  0,	0,    0,    0, 0,
+	0,    0,    0,	  0,	0,    0,    0,	  0,	0,    0,    0,
+	0,    0,    0,	  0,	0,    0,    0,	  0,	0,    0,    0,
+	0,    0,    0,	  0,	0,    0,    0,	  0,	0,    0,
 	0x00, // session id
 	0x00, 0x08, 0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30, // cipher suites
 	0x01, 0x00, // compression
 	0x00, 0x25, // extensions
 	0x00, 0x00, 0x00, 0x11, 0x00, 0x0f, 0x00, 0x00, 0x0c, // server_name
-	'w',  '0',  '0',  '0',	'.',  'e',  'x',  'a',	'm',  'p',  'l',  'e',
-	0x00, 0x0a, 0x00, 0x04, 0x00, 0x02, 0x00, 0x1d, // supported_groups
+	'w',  '0',  '0',  '0',	'.',  'e',  'x',  'a',	'm',  'p',  'l',
+	'e',  0x00, 0x0a, 0x00, 0x04, 0x00, 0x02, 0x00, 0x1d, // supported_groups
 	0x00, 0x0d, 0x00, 0x04, 0x00, 0x02, 0x04, 0x03, // signature_algorithms
 };
 #define HELLO_NAME 67 // where "w000" begins
