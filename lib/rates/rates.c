@@ -98,7 +98,7 @@ static const struct ht_option options[] = {
 		.name = "max_keys",
 		.type = HT_OPTION_U32,
 		.offset = P(max_keys),
-		.def = 8192,
+		.def = 4096,
 		.least = 16,
 		.most = 1 << 22,
 		.help = "addresses whose hellos are counted, and as many networks and names: those "
@@ -314,10 +314,13 @@ bool ht_rates_add(struct ht_rates *r, const struct ht_record *h) {
 	const bool complete = (h->has & HT_HAS(complete)) && h->complete;
 	bool latest;
 	const int64_t slot = find_slot(r, h->ts, complete, &latest);
+	struct print_looks looks;
+	if (complete)
+		prints_ask(r, &looks, h);
 	r->ts_is_ns = h->ts_is_ns;
 	floods_add(r, h, slot);
 	if (complete)
-		prints_add(r, h);
+		prints_add(r, &looks, h);
 	return latest;
 }
 

@@ -110,12 +110,41 @@ static void keep_name(const struct table *t, uint32_t at, struct ht_span name) {
 	memcpy(to + 1, name.p, to[0]);
 }
 
+// A hello's key in one of the tables. All three are asked for before any is looked at, so that
+// memory is waited for once and not six times.
+struct look {
+	struct table *t;
+	struct ht_span name;
+	uint64_t hash;
+	uint32_t set;
+	unsigned ways; // that may be it
+	unsigned least; // the way it takes where none is
+};
+
+static void ask_for_set(struct look *l, struct table *t, uint64_t hash, struct ht_span name) {
+	*l = (struct look){.t = t, .name = name, .hash = hash, .set = set_of(hash, t->num_sets)};
+	const struct set *const s = &t->sets[l->set];
+	__builtin_prefetch(s->tag, 1);
+	__builtin_prefetch(s->weight, 1);
+}
+
+static void ask_for_key(struct look *l) {
+	const struct set *const s = &l->t->sets[l->set];
+	l->ways = ways_of(s, tag_of(l->hash));
+	l->least = l->ways == 0 ? least_of(s) : 0;
+	const unsigned way = l->ways != 0 ? (unsigned)__builtin_ctz(l->ways) : l->least;
+	__builtin_prefetch(&l->t->keys[l->set * WAYS + way], 1);
+	if (l->ways == 0)
+		__builtin_prefetch(name_at(l->t, l->set * WAYS + way), 1);
+}
+
 // A place for a key that has none. UINT32_MAX: all that it could have are those of floods.
-static uint32_t
-take_place(struct ht_rates *r, struct table *t, uint32_t set, uint64_t hash, struct ht_span name) {
-	struct set *const s = &t->sets[set];
-	const unsigned way = least_of(s);
-	const uint32_t at = set * WAYS + way, weight = s->weight[way];
+static uint32_t take_place(struct ht_rates *r, const struct look *l) {
+	struct table *const t = l->t;
+	struct set *const s = &t->sets[l->set];
+	const unsigned way = l->ways == 0 ? l->least : least_of(s);
+	const uint32_t at = l->set * WAYS + way;
+	const int32_t weight = s->weight[way];
 	if (weight == PINNED) {
 		count(r, HT_RATES_UNCOUNTED);
 		return UINT32_MAX;
@@ -123,21 +152,20 @@ take_place(struct ht_rates *r, struct table *t, uint32_t set, uint64_t hash, str
 	if (s->tag[way] != 0) {
 		count(r, HT_RATES_EVICTED);
 	} else {
-		t->used[set / 64] |= UINT64_C(1) << set % 64;
+		t->used[l->set / 64] |= UINT64_C(1) << l->set % 64;
 		t->in_use++;
 	}
 	count(r, HT_RATES_KEYS);
-	s->tag[way] = tag_of(hash);
-	t->keys[at] = (struct key){.hash = hash, .carry = weight};
-	keep_name(t, at, name);
+	s->tag[way] = tag_of(l->hash);
+	t->keys[at] = (struct key){.hash = l->hash, .carry = (uint32_t)weight};
+	keep_name(t, at, l->name);
 	return at;
 }
 
-static uint32_t find(const struct table *t, uint32_t set, uint64_t hash) {
-	unsigned ways = ways_of(&t->sets[set], tag_of(hash));
-	for (; ways != 0; ways &= ways - 1) {
-		const uint32_t at = set * WAYS + (unsigned)__builtin_ctz(ways);
-		if (HT_LIKELY(t->keys[at].hash == hash))
+static uint32_t find(const struct look *l) {
+	for (unsigned ways = l->ways; ways != 0; ways &= ways - 1) {
+		const uint32_t at = l->set * WAYS + (unsigned)__builtin_ctz(ways);
+		if (HT_LIKELY(l->t->keys[at].hash == l->hash))
 			return at;
 	}
 	return UINT32_MAX;
@@ -149,40 +177,36 @@ static uint32_t client_of(const struct ht_rates *r, const struct ht_record *h) {
 	)XXH3_64bits_withSecret(from.p, from.len, r->client_secret, sizeof(r->client_secret));
 }
 
-static void count_key(
-	struct ht_rates *r,
-	struct table *t,
-	const struct ht_record *h,
-	int64_t slot,
-	uint64_t hash,
-	struct ht_span name
-) {
-	const uint32_t set = set_of(hash, t->num_sets);
-	uint32_t at = find(t, set, hash);
+// Counts a hello in a slot's counter. It returns the flood it is part of, or NULL.
+static struct flood *count_key(struct ht_rates *r, const struct look *l, unsigned in) {
+	struct table *const t = l->t;
+	uint32_t at = find(l);
 	if (at == UINT32_MAX) {
-		at = take_place(r, t, set, hash, name);
+		at = take_place(r, l);
 		if (at == UINT32_MAX)
-			return;
+			return NULL;
 	}
 	struct key *const k = &t->keys[at];
-	k->count[(uint64_t)slot % WINDOW]++;
+	k->count[in]++;
 	k->total++;
 	if (k->flood == 0) {
-		t->sets[set].weight[at % WAYS]++;
-		return;
+		t->sets[l->set].weight[at % WAYS]++;
+		return NULL;
 	}
-	struct flood *const f = &t->floods[k->flood - 1];
-	f->hellos++;
-	ht_hll_add(f->registers, client_of(r, h));
+	return &t->floods[k->flood - 1];
 }
 
 // The first `bits` bits of an address.
 static void network_of(uint8_t out[16], const uint8_t ip[16], unsigned bits) {
-	const unsigned whole = bits / 8;
-	memset(out, 0, 16);
-	memcpy(out, ip, whole);
-	if (bits % 8 != 0)
-		out[whole] = ip[whole] & (uint8_t)(0xff00 >> bits % 8);
+	uint64_t half[2];
+	memcpy(half, ip, sizeof(half));
+	const unsigned in = bits >= 64; // the half that is cut
+	const unsigned left = bits - 64 * in;
+	if (bits < 128)
+		half[in] &= left == 0 ? 0 : __builtin_bswap64(~UINT64_C(0) << (64 - left));
+	if (in == 0)
+		half[1] = 0;
+	memcpy(out, half, sizeof(half));
 }
 
 static unsigned prefix_of(const struct ht_rates *r, const uint8_t ip[16]) {
@@ -210,19 +234,34 @@ static uint64_t hash_of_name(const struct ht_rates *r, struct ht_span name) {
 void floods_add(struct ht_rates *r, const struct ht_record *h, int64_t slot) {
 	struct table *const dst = &r->tables[BY_DESTINATION], *const src = &r->tables[BY_SOURCE],
 			    *const sni = &r->tables[BY_SNI];
+	struct look looks[NUM_BY];
+	unsigned num = 0;
+	uint8_t network[16];
 	if (dst->threshold > 0 && (h->has & HT_HAS(dst_ip))) {
 		const struct ht_span ip = HT_SPAN(h->dst_ip, 16);
-		count_key(r, dst, h, slot, hash_of(r, ip), ip);
+		ask_for_set(&looks[num++], dst, hash_of(r, ip), ip);
 	}
 	if (src->threshold > 0 && (h->has & HT_HAS(src_ip))) {
-		uint8_t network[16];
 		const unsigned bits = prefix_of(r, h->src_ip);
 		network_of(network, h->src_ip, bits + (ht_ip_is_v4(h->src_ip) ? 96 : 0));
 		const struct ht_span ip = HT_SPAN(network, 16);
-		count_key(r, src, h, slot, hash_of(r, ip), ip);
+		ask_for_set(&looks[num++], src, hash_of(r, ip), ip);
 	}
 	if (sni->threshold > 0 && (h->has & HT_HAS(sni)))
-		count_key(r, sni, h, slot, hash_of_name(r, h->sni), h->sni);
+		ask_for_set(&looks[num++], sni, hash_of_name(r, h->sni), h->sni);
+	for (unsigned i = 0; i < num; i++)
+		ask_for_key(&looks[i]);
+	struct flood *floods[NUM_BY];
+	unsigned num_floods = 0;
+	for (unsigned i = 0; i < num; i++) {
+		floods[num_floods] = count_key(r, &looks[i], (unsigned)((uint64_t)slot % WINDOW));
+		num_floods += floods[num_floods] != NULL;
+	}
+	const uint32_t client = num_floods > 0 ? client_of(r, h) : 0;
+	for (unsigned i = 0; i < num_floods; i++) {
+		floods[i]->hellos++;
+		ht_hll_add(floods[i]->registers, client);
+	}
 }
 
 // --- telling ------------------------------------------------------------------------------------
@@ -276,17 +315,17 @@ tell(struct ht_rates *r, struct table *t, uint32_t at, const char *state, int64_
 
 // --- floods -------------------------------------------------------------------------------------
 
-static void release(struct table *t, struct key *k, uint32_t *weight) {
+static void release(struct table *t, struct key *k, int32_t *weight) {
 	struct flood *const f = &t->floods[k->flood - 1];
 	f->next_free = t->free_flood;
 	t->free_flood = k->flood;
 	k->flood = 0;
-	*weight = k->total + k->carry;
+	*weight = weight_of((uint64_t)k->total + k->carry);
 }
 
 // Follows a key that is above its threshold at the end of r->slot. It began with the first slot
 // that by itself is.
-static void follow(struct ht_rates *r, struct table *t, struct key *k, uint32_t *weight) {
+static void follow(struct ht_rates *r, struct table *t, struct key *k, int32_t *weight) {
 	if (t->free_flood == 0) {
 		count(r, HT_RATES_UNFOLLOWED);
 		return;
@@ -309,7 +348,7 @@ static bool passed(const struct ht_rates *r, int64_t since, uint32_t seconds) {
 	return r->slot - since >= (int64_t)seconds * SLOTS_PER_S;
 }
 
-static void look_at_told(struct ht_rates *r, struct table *t, uint32_t at, uint32_t *weight) {
+static void look_at_told(struct ht_rates *r, struct table *t, uint32_t at, int32_t *weight) {
 	struct key *const k = &t->keys[at];
 	struct flood *const f = &t->floods[k->flood - 1];
 	const int64_t now = begin_of(r->slot + 1);
@@ -327,7 +366,7 @@ static void look_at_told(struct ht_rates *r, struct table *t, uint32_t at, uint3
 }
 
 // What a key is at the end of r->slot.
-static void look_at(struct ht_rates *r, struct table *t, uint32_t at, uint32_t *weight) {
+static void look_at(struct ht_rates *r, struct table *t, uint32_t at, int32_t *weight) {
 	struct key *const k = &t->keys[at];
 	if (HT_LIKELY(k->flood == 0)) {
 		if (HT_LIKELY(k->total < t->threshold))
@@ -353,7 +392,8 @@ static void look_at(struct ht_rates *r, struct table *t, uint32_t at, uint32_t *
 
 static void forget(struct table *t, uint32_t set, unsigned way) {
 	struct set *const s = &t->sets[set];
-	s->tag[way] = s->weight[way] = 0;
+	s->tag[way] = 0;
+	s->weight[way] = 0;
 	t->in_use--;
 	if (ways_of(s, 0) == (1u << WAYS) - 1)
 		t->used[set / 64] &= ~(UINT64_C(1) << set % 64);
@@ -369,7 +409,7 @@ static void age(struct ht_rates *r, struct table *t, uint32_t set, unsigned way)
 	if (k->flood != 0)
 		return;
 	k->carry -= (k->carry + WINDOW - 1) / WINDOW;
-	t->sets[set].weight[way] = k->total + k->carry;
+	t->sets[set].weight[way] = weight_of((uint64_t)k->total + k->carry);
 	if (k->total == 0)
 		forget(t, set, way);
 }

@@ -28,8 +28,8 @@
 
 struct set {
 	uint32_t tag[WAYS]; // of the hash; 0: nothing is there
-	uint32_t weight[WAYS];
-};
+	int32_t weight[WAYS];
+} __attribute__((aligned(64)));
 
 static inline uint32_t tag_of(uint64_t hash) {
 	return (uint32_t)hash != 0 ? (uint32_t)hash : 1;
@@ -39,25 +39,45 @@ static inline uint32_t set_of(uint64_t hash, uint32_t num_sets) {
 	return (uint32_t)((hash >> 32) * num_sets >> 32);
 }
 
-// Those of a set whose tag is this one, as bits. No early end, so that the compiler makes vectors.
+// Four at a time: what compilers make of a loop that gathers bits takes ten times as long.
+typedef uint32_t four __attribute__((vector_size(16)));
+typedef int32_t four_signed __attribute__((vector_size(16)));
+
+static inline unsigned bits_of(four a, four b, four c, four d) {
+	const four bits = {1, 2, 4, 8};
+	const four all = (a & bits) | (b & bits << 4) | (c & bits << 8) | (d & bits << 12);
+	return all[0] | all[1] | all[2] | all[3];
+}
+
+// Those of a set whose tag is this one, as bits.
 static inline unsigned ways_of(const struct set *s, uint32_t tag) {
-	unsigned found = 0;
-	for (unsigned i = 0; i < WAYS; i++)
-		found |= (unsigned)(s->tag[i] == tag) << i;
-	return found;
+	const four *const v = (const four *)s->tag;
+	const four t = {tag, tag, tag, tag};
+	return bits_of((four)(v[0] == t), (four)(v[1] == t), (four)(v[2] == t), (four)(v[3] == t));
+}
+
+static inline four_signed less_of(four_signed a, four_signed b) {
+	const four_signed mask = a < b;
+	return (a & mask) | (b & ~mask);
 }
 
 // The way of the least weight. PINNED is more than any other.
-#define PINNED UINT32_MAX
+#define PINNED INT32_MAX
 
 static inline unsigned least_of(const struct set *s) {
-	uint32_t least = PINNED;
-	unsigned found = 0;
-	for (unsigned i = 0; i < WAYS; i++)
-		least = s->weight[i] < least ? s->weight[i] : least;
-	for (unsigned i = 0; i < WAYS; i++)
-		found |= (unsigned)(s->weight[i] == least) << i;
-	return (unsigned)__builtin_ctz(found);
+	const four_signed *const v = (const four_signed *)s->weight;
+	const four_signed m = less_of(less_of(v[0], v[1]), less_of(v[2], v[3]));
+	int32_t least = m[0];
+	for (unsigned i = 1; i < 4; i++)
+		least = m[i] < least ? m[i] : least;
+	const four_signed t = {least, least, least, least};
+	return (unsigned)__builtin_ctz(
+		bits_of((four)(v[0] == t), (four)(v[1] == t), (four)(v[2] == t), (four)(v[3] == t))
+	);
+}
+
+static inline int32_t weight_of(uint64_t hellos) {
+	return hellos < PINNED ? (int32_t)hellos : PINNED - 1;
 }
 
 // --- floods ---
@@ -190,7 +210,21 @@ void floods_end(struct ht_rates *r);
 HT_MUST_USE bool prints_init(struct ht_rates *r);
 void prints_exit(struct ht_rates *r);
 uint64_t prints_memory(const struct ht_rates_params *p);
-void prints_add(struct ht_rates *r, const struct ht_record *h);
+
+// The fingerprints of a hello: asked for, and looked at when memory had time to come.
+struct print_look {
+	struct ht_span text;
+	uint64_t hash;
+	bool is_ja3;
+};
+
+struct print_looks {
+	struct print_look v[2];
+	unsigned num;
+};
+
+void prints_ask(const struct ht_rates *r, struct print_looks *l, const struct ht_record *h);
+void prints_add(struct ht_rates *r, const struct print_looks *l, const struct ht_record *h);
 
 // prints_key makes the hashes' secrets of prints.secret.
 void prints_key(struct prints *t);

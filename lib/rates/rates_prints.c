@@ -73,12 +73,16 @@ static uint64_t hash_of(const struct prints *t, struct ht_span text) {
 	return XXH3_64bits_withSecret(text.p, text.len, t->hash_secret, sizeof(t->hash_secret));
 }
 
+static bool is_text(const struct print *p, struct ht_span text) {
+	return p->len == text.len && memcmp(p->text, text.p, text.len) == 0;
+}
+
 static struct print *find(struct prints *t, uint64_t hash, struct ht_span text) {
 	const uint32_t set = set_of(hash, t->num_sets);
 	unsigned ways = ways_of(&t->sets[set], tag_of(hash));
 	for (; ways != 0; ways &= ways - 1) {
 		struct print *const p = &t->prints[set * WAYS + (unsigned)__builtin_ctz(ways)];
-		if (p->len == text.len && memcmp(p->text, text.p, text.len) == 0)
+		if (is_text(p, text))
 			return p;
 	}
 	return NULL;
@@ -86,7 +90,7 @@ static struct print *find(struct prints *t, uint64_t hash, struct ht_span text) 
 
 void prints_weigh(struct prints *t, const struct print *p) {
 	const size_t at = (size_t)(p - t->prints);
-	t->sets[at / WAYS].weight[at % WAYS] = p->hellos < PINNED ? (uint32_t)p->hellos : PINNED;
+	t->sets[at / WAYS].weight[at % WAYS] = weight_of(p->hellos);
 }
 
 struct print *prints_place(struct ht_rates *r, struct ht_span text, bool is_ja3) {
@@ -197,21 +201,17 @@ look_at_rare(struct ht_rates *r, struct print *p, const struct ht_record *h, int
 	}
 }
 
-static void
-look_at(struct ht_rates *r, const struct ht_record *h, struct ht_span text, bool is_ja3) {
+static void look_at(struct ht_rates *r, const struct ht_record *h, const struct print_look *l) {
 	struct prints *const t = &r->prints;
-	if (text.len == 0 || text.len > PRINT_MAX)
-		return;
 	count(r, HT_RATES_FINGERPRINTS);
-	struct print *p = find(t, hash_of(t, text), text);
+	struct print *p = find(t, l->hash, l->text);
 	const bool learned = has_learned(r), is_new = p == NULL;
 	if (is_new) {
-		p = prints_place(r, text, is_ja3);
+		p = prints_place(r, l->text, l->is_ja3);
 		p->first_seen = p->last_seen = h->ts;
 	}
 	const int64_t last = p->last_seen;
 	p->hellos++;
-	p->first_seen = h->ts < p->first_seen ? h->ts : p->first_seen;
 	p->last_seen = h->ts > last ? h->ts : last;
 	add_client(t, p, h);
 	prints_weigh(t, p);
@@ -231,14 +231,28 @@ static void watch(struct prints *t, int64_t ts) {
 	}
 }
 
-void prints_add(struct ht_rates *r, const struct ht_record *h) {
-	const uint32_t which = r->p.fingerprints;
-	if (which == HT_RATES_NONE)
+static void ask(const struct prints *t, struct print_looks *l, struct ht_span text, bool is_ja3) {
+	if (text.len == 0 || text.len > PRINT_MAX)
 		return;
+	const uint64_t hash = hash_of(t, text);
+	const struct set *const s = &t->sets[set_of(hash, t->num_sets)];
+	__builtin_prefetch(s->tag, 1);
+	__builtin_prefetch(s->weight, 1);
+	l->v[l->num++] = (struct print_look){.text = text, .hash = hash, .is_ja3 = is_ja3};
+}
+
+void prints_ask(const struct ht_rates *r, struct print_looks *l, const struct ht_record *h) {
+	const uint32_t which = r->p.fingerprints;
+	l->num = 0;
+	if ((h->has & HT_HAS(ja4)) && (which == HT_RATES_JA4 || which == HT_RATES_BOTH))
+		ask(&r->prints, l, h->ja4, false);
+	if ((h->has & HT_HAS(ja3)) && (which == HT_RATES_JA3 || which == HT_RATES_BOTH))
+		ask(&r->prints, l, h->ja3, true);
+}
+
+void prints_add(struct ht_rates *r, const struct print_looks *l, const struct ht_record *h) {
 	watch(&r->prints, h->ts);
-	if ((h->has & HT_HAS(ja4)) && which != HT_RATES_JA3)
-		look_at(r, h, h->ja4, false);
-	if ((h->has & HT_HAS(ja3)) && which != HT_RATES_JA4)
-		look_at(r, h, h->ja3, true);
+	for (unsigned i = 0; i < l->num; i++)
+		look_at(r, h, &l->v[i]);
 	r->prints.hellos++;
 }

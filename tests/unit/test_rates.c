@@ -316,15 +316,15 @@ static void by_network(void **state) {
 	assert_int_equal(run->num, 2);
 	for (unsigned i = 0; i < 2; i++)
 		assert_string_equal(run->told[i].by, "source");
-	const unsigned four = run->told[0].prefix == 24 ? 0 : 1;
-	assert_string_equal(run->told[four].key, "198.51.100.0");
-	assert_in_range(run->told[four].clients, 240, 275);
-	assert_int_equal(run->told[1 - four].prefix, 48);
-	assert_string_equal(run->told[1 - four].key, "20010db8000100000000000000000000");
+	const unsigned v4_at = run->told[0].prefix == 24 ? 0 : 1;
+	assert_string_equal(run->told[v4_at].key, "198.51.100.0");
+	assert_in_range(run->told[v4_at].clients, 240, 275);
+	assert_int_equal(run->told[1 - v4_at].prefix, 48);
+	assert_string_equal(run->told[1 - v4_at].key, "20010db8000100000000000000000000");
 	ht_rates_finish(run->r);
 	assert_int_equal(run->num, 4);
 	assert_in_range(
-		run->told[3 - four].clients, 18000, 22000
+		run->told[3 - v4_at].clients, 18000, 22000
 	); // of 30000, those since it was one
 	end(run);
 }
