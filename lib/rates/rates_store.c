@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #define VERSION 1
+#define MOST (1ll << 62) // hellos, ns: what is added to it never comes to an end
 
 struct head {
 	uint8_t magic[8];
@@ -54,7 +55,7 @@ static bool is_word(const char *text, size_t len) {
 
 static bool print_ok(const struct print *p) {
 	return p->len > 0 && p->len <= PRINT_MAX && is_word(p->text, p->len) && p->is_ja3 <= 1
-	       && p->num_clients <= HT_RATES_CLIENTS && p->hellos > 0
+	       && p->num_clients <= HT_RATES_CLIENTS && p->hellos > 0 && p->hellos < MOST
 	       && p->first_seen <= p->last_seen;
 }
 
@@ -77,7 +78,7 @@ static const char *look_at(struct ht_span bytes, struct head *head, enum ht_rc *
 		return "another version of the program wrote it";
 	}
 	if (summed - sizeof(*head) != (uint64_t)head->num * sizeof(struct print)
-	    || head->watched < 0)
+	    || head->watched < 0 || head->watched > MOST || head->hellos > MOST)
 		return "its head is wrong";
 	for (uint32_t i = 0; i < head->num; i++) {
 		struct print p;
