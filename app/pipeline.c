@@ -121,10 +121,13 @@ void pipeline_put(struct pipeline *p, const struct ht_record *r) {
 	}
 	sinks_write(p->sinks, r);
 	if (p->rates != NULL && ht_record_kind(r) == HT_KIND_HELLO && ht_rates_add(p->rates, r))
-		p->hello_at = ht_clock_ns(CLOCK_MONOTONIC_COARSE);
+		p->hello_at = 0;
 }
 
 static void tick_rates(struct pipeline *p, int64_t now) {
+	// A look at the clock for each hello would cost as much as counting it.
+	if (p->hello_at == 0)
+		p->hello_at = now;
 	ht_rates_tick(p->rates, now - p->hello_at);
 	if (!has_store(p->o))
 		return;

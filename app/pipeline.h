@@ -17,7 +17,8 @@ struct pipeline {
 	struct ht_aggregate *aggregate; // NULL: no aggregates are wanted
 	struct ht_rates *rates; // NULL: nobody hears of events, and nothing is remembered
 	const struct options *o;
-	int64_t hello_at; // when the latest hello came, by CLOCK_MONOTONIC
+	int64_t hello_at; // the tick behind the latest hello, by CLOCK_MONOTONIC; 0: there was none
+			  // yet
 	int64_t saved_at; // when the store of fingerprints was
 	int64_t seen_at; // when the latest record came, by CLOCK_MONOTONIC
 };
