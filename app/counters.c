@@ -8,6 +8,7 @@
 #include "delivery.h"
 #include "lists.h"
 #include "queue.h"
+#include "rates.h"
 #include "sensor.h"
 #include "telemetry.h"
 #include "worker.h"
@@ -92,6 +93,10 @@ static const struct place behind[] = {
 	 "A set is all lists together, as they were read."},
 	{"The watchlists in force", lists_gauges, NUM_LISTS_GAUGES, "watchlists", NULL,
 	 "As metrics they are gauges without `_total`: `hellotap_watchlists_entries`."},
+	{"Rates", ht_rates_counters, HT_RATES_NUM_CTRS, "rates", "",
+	 "Floods and fingerprints, where events are wanted (docs/rates.md). In a replay hellos =\n"
+	 "hellos.begun, and on interfaces less those lost on their way. At the end floods = ends;\n"
+	 "always new = new_learned + new_told + new_capped and rare = rare_told + rare_capped."},
 	{"An output", ht_delivery_counters, HT_DELIVERY_NUM_CTRS, "sinks[]", "sink, output",
 	 "records + recovered = delivered + lost + spool_left, once it is closed, and lost = the "
 	 "sum\n"

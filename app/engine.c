@@ -341,6 +341,8 @@ static void stop(struct engine *e) {
 static void tell(struct engine *e) {
 	struct ledger l;
 	struct sinks *k = e->exporter.sinks;
+	if (!e->dropped_exporter && !pipeline_save(&e->exporter.pipeline))
+		e->ok = false;
 	engine_count(e, &l);
 	ledger_sinks(&l, k);
 	if (e->dropped_exporter || e->dropped_output)

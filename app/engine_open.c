@@ -29,7 +29,7 @@ static void look_at_memory(struct engine *e) {
 	if (each * o->workers.count + flows + outputs > have)
 		engine_say(
 			e,
-			"caps of %u worker%s, %" PRIu64 " MiB each, of aggregation and "
+			"caps of %u worker%s, %" PRIu64 " MiB each, of aggregation, rates and "
 			"certificates, %" PRIu64 " MiB, and of the outputs, %" PRIu64
 			" MiB, are more than this machine has (%" PRIu64
 			" MiB): full tables will end it",

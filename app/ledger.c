@@ -57,7 +57,7 @@ void ledger_lists(struct ledger *l, const struct lists *lists) {
 
 void ledger_pipeline(struct ledger *l, const struct pipeline *p) {
 	ledger_watch(l, &p->watch);
-	l->has_flows = p->flows;
+	l->has_flows = p->o->kinds & HT_KIND_FLOW;
 	l->has_certificates = p->certificates != NULL;
 	if (l->has_certificates)
 		ht_stats_sum(
@@ -69,6 +69,9 @@ void ledger_pipeline(struct ledger *l, const struct pipeline *p) {
 		ht_stats_sum(
 			l->aggregate, ht_aggregate_counts(p->aggregate), HT_AGGREGATE_NUM_CTRS
 		);
+	l->has_rates = p->rates != NULL;
+	if (l->has_rates)
+		ht_stats_sum(l->rates, ht_rates_counts(p->rates), HT_RATES_NUM_CTRS);
 }
 
 // --- balance ------------------------------------------------------------------------------------
@@ -117,6 +120,7 @@ bool ledger_balanced(const struct ledger *l) {
 	ok = ok
 	     && a[HT_AGGREGATE_TOLD] + a[HT_AGGREGATE_FOLDED]
 			== a[HT_AGGREGATE_KEYS] + a[HT_AGGREGATE_OTHERS];
+	ok = ok && ht_rates_balanced(l->rates);
 	for (unsigned i = 0; i < l->num_sinks; i++)
 		ok = ok && ht_delivery_balanced(l->sinks[i]);
 	return ok && ht_delivery_balanced(l->sinks_gone);
@@ -258,6 +262,11 @@ static void put_ledger(const struct ledger *l, bool end, FILE *to) {
 		put_block(lists_counters, l->lists, NUM_LISTS_COUNTERS, to);
 		fputc(',', to);
 		put_block(lists_gauges, l->lists_in_force, NUM_LISTS_GAUGES, to);
+		fputc('}', to);
+	}
+	if (l->has_rates) {
+		fputs(",\"rates\":{", to);
+		put_block(ht_rates_counters, l->rates, HT_RATES_NUM_CTRS, to);
 		fputc('}', to);
 	}
 	put_sinks(l, to);

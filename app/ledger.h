@@ -36,6 +36,9 @@ struct ledger {
 	bool has_watchlists;
 	uint64_t watchlist[HT_WATCHLIST_NUM_CTRS];
 	uint64_t lists[NUM_LISTS_COUNTERS], lists_in_force[NUM_LISTS_GAUGES];
+	// What the hellos together told, where that is wanted.
+	bool has_rates;
+	uint64_t rates[HT_RATES_NUM_CTRS];
 	// The sinks.
 	unsigned num_sinks;
 	const char *sink_names[MAX_SINKS];

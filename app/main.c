@@ -69,6 +69,7 @@ static int replay(const struct options *o) {
 	sinks.say_ctx = &sum;
 	bool ok = sinks_start(&sinks) && replay_run(o, lists, &pipeline, &sum, &l, &stop);
 	summary_clear(&sum);
+	ok = pipeline_save(&pipeline) && ok;
 	ledger_pipeline(&l, &pipeline);
 	ledger_lists(&l, lists);
 	if (o->kinds & HT_KIND_STATS) {

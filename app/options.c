@@ -27,6 +27,8 @@ enum {
 	OPT_COUNTERS,
 	OPT_STATS,
 	OPT_SENSOR_ID,
+	OPT_FLOOD,
+	OPT_FINGERPRINTS,
 	OPT_JA4_R,
 	OPT_SERVICES,
 	OPT_SERVICES_TABLE,
@@ -228,7 +230,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 	static struct list outputs = {.max = MAX_SINKS, .what = "outputs"};
 	static struct list services = {.max = MAX_SERVICES, .what = "files of services"};
 	static struct list watchlists = {.max = HT_WATCHLIST_FILES_MAX, .what = "watchlists"};
-	static struct option longs[NUM_SENSOR_OPTIONS + 37] = {
+	static struct option longs[NUM_SENSOR_OPTIONS + 39] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check", no_argument, NULL, OPT_CHECK},
 		{"options", optional_argument, NULL, OPT_OPTIONS},
@@ -252,6 +254,8 @@ void options_parse(struct options *o, int argc, char **argv) {
 		{"counters", optional_argument, NULL, OPT_COUNTERS},
 		{"stats", required_argument, NULL, OPT_STATS},
 		{"sensor-id", required_argument, NULL, OPT_SENSOR_ID},
+		{"flood", required_argument, NULL, OPT_FLOOD},
+		{"fingerprints", required_argument, NULL, OPT_FINGERPRINTS},
 		{"ja4-r", no_argument, NULL, OPT_JA4_R},
 		{"services", required_argument, NULL, OPT_SERVICES},
 		{"services-table", optional_argument, NULL, OPT_SERVICES_TABLE},
@@ -404,6 +408,13 @@ void options_parse(struct options *o, int argc, char **argv) {
 		case OPT_SENSOR_ID:
 			o->sensor_id = optarg;
 			break;
+		case OPT_FLOOD:
+			number(o, "flood", optarg, 0, 1000000000, &o->rates.flood_dst_hz);
+			o->rates.flood_src_hz = o->rates.flood_sni_hz = o->rates.flood_dst_hz;
+			break;
+		case OPT_FINGERPRINTS:
+			o->rates.store = optarg;
+			break;
 		case OPT_JA4_R:
 			o->sensor.ja4_r = true;
 			break;
@@ -524,6 +535,15 @@ void options_help(void) {
 	      "                       dst_ip,dst_port,transport,protocol,via,sni,alpn_first,"
 	      "tls_version,ja4)\n"
 	      "      --window S       seconds they are summed up over (default: 60)\n"
+	      "      --flood HZ       hellos a second that are a flood, to an address, from a "
+	      "network "
+	      "or for a\n"
+	      "                       name; 0: none is told (default: 20000, 10000, 10000)\n"
+	      "      --fingerprints FILE\n"
+	      "                       remember the fingerprints of this network in FILE, so that "
+	      "new "
+	      "and rare\n"
+	      "                       ones can be told (docs/rates.md)\n"
 	      "      --ja4-r          add the unhashed JA4_r\n"
 	      "      --services FILE  name ports by the lines of FILE, 'PORT[-PORT]/tcp|udp NAME "
 	      "MODE',\n"

@@ -8,6 +8,7 @@
 #include "capture_dpdk.h"
 #include "findings.h"
 #include "option.h"
+#include "rates.h"
 #include "sensor.h"
 #include "watchlist.h"
 
@@ -114,6 +115,7 @@ struct options {
 	struct findings_options findings;
 	const struct ht_policy *policy; // that is in force, or NULL; main has loaded it
 	struct ht_aggregate_params aggregate; // but for secret and emit
+	struct ht_rates_params rates; // but for secret and emit
 	struct metrics_options metrics;
 	struct service_options service;
 	struct watchlists_options watchlists;

@@ -382,6 +382,13 @@ static const struct ht_option root_list[] = {
 		.help = "lists of names, fingerprints, addresses that hellos are matched with",
 	},
 	{
+		.name = "rates",
+		.type = HT_OPTION_SECTION,
+		.offset = P(rates),
+		.sub = &ht_rates_options,
+		.help = "what the hellos together tell, where events are written",
+	},
+	{
 		.name = "outputs",
 		.type = HT_OPTION_TEXTS,
 		.offset = P(outputs),

@@ -30,39 +30,89 @@ static bool wants_certificates(const struct options *o) {
 		   && (ht_aggregate_fields(&o->aggregate) & CERTIFICATE_FIELDS));
 }
 
-uint64_t pipeline_memory(const struct options *o) {
-	return (wants_certificates(o) ? ht_certificates_memory(CERTIFICATES) : 0)
-	       + (o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_memory(&o->aggregate) : 0);
+static bool has_store(const struct options *o) {
+	return o->rates.store != NULL && *o->rates.store != '\0'
+	       && o->rates.fingerprints != HT_RATES_NONE;
 }
 
-bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks) {
-	*p = (struct pipeline){.sinks = sinks, .flows = o->kinds & HT_KIND_FLOW};
-	if (wants_certificates(o)) {
-		p->certificates = ht_certificates_new(CERTIFICATES);
-		if (p->certificates == NULL) {
-			fputs("hellotap: no memory to read certificates\n", stderr);
-			return false;
-		}
-	}
-	if (!(o->kinds & HT_KIND_AGGREGATE))
+// Somebody hears of events, or what is seen is remembered.
+static bool wants_rates(const struct options *o) {
+	return (o->kinds & HT_KIND_EVENT) || has_store(o);
+}
+
+uint64_t pipeline_memory(const struct options *o) {
+	return (wants_certificates(o) ? ht_certificates_memory(CERTIFICATES) : 0)
+	       + (o->kinds & HT_KIND_AGGREGATE ? ht_aggregate_memory(&o->aggregate) : 0)
+	       + (wants_rates(o) ? ht_rates_memory(&o->rates) : 0);
+}
+
+static bool draw(uint64_t secret[2]) {
+	if (getrandom(secret, 2 * sizeof(secret[0]), 0) == 2 * sizeof(secret[0]))
 		return true;
-	struct ht_aggregate_params params = o->aggregate;
+	perror("hellotap: getrandom");
+	return false;
+}
+
+static bool open_certificates(struct pipeline *p) {
+	if (!wants_certificates(p->o))
+		return true;
+	p->certificates = ht_certificates_new(CERTIFICATES);
+	if (p->certificates == NULL)
+		fputs("hellotap: no memory to read certificates\n", stderr);
+	return p->certificates != NULL;
+}
+
+static bool open_aggregate(struct pipeline *p) {
+	struct ht_aggregate_params params = p->o->aggregate;
+	if (!(p->o->kinds & HT_KIND_AGGREGATE))
+		return true;
 	params.emit = emit;
 	params.user = p;
-	if (getrandom(params.secret, sizeof(params.secret), 0) != sizeof(params.secret)) {
-		perror("hellotap: getrandom");
+	if (!draw(params.secret))
 		return false;
-	}
 	p->aggregate = ht_aggregate_new(&params);
 	if (p->aggregate == NULL)
 		fputs("hellotap: no memory to aggregate flows (section aggregate)\n", stderr);
 	return p->aggregate != NULL;
 }
 
+static bool load(struct pipeline *p) {
+	char err[8192];
+	if (!has_store(p->o))
+		return true;
+	const enum ht_rc rc = ht_rates_load(p->rates, err, sizeof(err));
+	if (rc == HT_BAD || rc == HT_ERROR)
+		fprintf(stderr, "hellotap: %s\n", err);
+	return rc != HT_ERROR;
+}
+
+static bool open_rates(struct pipeline *p) {
+	struct ht_rates_params params = p->o->rates;
+	if (!wants_rates(p->o))
+		return true;
+	params.emit = emit;
+	params.user = p;
+	if (!draw(params.secret))
+		return false;
+	p->rates = ht_rates_new(&params);
+	if (p->rates == NULL)
+		fputs("hellotap: no memory to tell floods and fingerprints (section rates)\n",
+		      stderr);
+	p->saved_at = ht_clock_ns(CLOCK_MONOTONIC_COARSE);
+	return p->rates != NULL && load(p);
+}
+
+bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks) {
+	*p = (struct pipeline){.sinks = sinks, .o = o};
+	return open_certificates(p) && open_aggregate(p) && open_rates(p);
+}
+
 void pipeline_close(struct pipeline *p) {
 	ht_aggregate_free(p->aggregate);
 	ht_certificates_free(p->certificates);
+	ht_rates_free(p->rates);
 	p->aggregate = NULL;
+	p->rates = NULL;
 	p->certificates = NULL;
 }
 
@@ -86,11 +136,31 @@ void pipeline_put(struct pipeline *p, const struct ht_record *r) {
 	sinks_write(p->sinks, r);
 	if (event != NULL)
 		sinks_write(p->sinks, event);
+	if (p->rates != NULL && ht_record_kind(r) == HT_KIND_HELLO && ht_rates_add(p->rates, r))
+		p->hello_at = 0;
+}
+
+static void tick_rates(struct pipeline *p, int64_t now) {
+	// A look at the clock for each hello would cost as much as counting it.
+	if (p->hello_at == 0)
+		p->hello_at = now;
+	ht_rates_tick(p->rates, now - p->hello_at);
+	if (!has_store(p->o))
+		return;
+	if (now - p->saved_at >= p->o->rates.save_s * HT_NS_PER_S) {
+		p->saved_at = now;
+		ht_rates_save(p->rates);
+	}
+	const char *const error = ht_rates_save_error(p->rates);
+	if (error != NULL)
+		fprintf(stderr, "hellotap: %s\n", error);
 }
 
 void pipeline_tick(struct pipeline *p, int64_t now) {
 	if (p->aggregate != NULL)
 		ht_aggregate_tick(p->aggregate, now - p->seen_at);
+	if (p->rates != NULL)
+		tick_rates(p, now);
 }
 
 bool pipeline_more(struct pipeline *p) {
@@ -100,4 +170,15 @@ bool pipeline_more(struct pipeline *p) {
 void pipeline_finish(struct pipeline *p) {
 	if (p->aggregate != NULL)
 		ht_aggregate_finish(p->aggregate);
+	if (p->rates != NULL)
+		ht_rates_finish(p->rates);
+}
+
+bool pipeline_save(struct pipeline *p) {
+	char err[8192];
+	if (p->rates == NULL || !has_store(p->o)
+	    || ht_rates_save_now(p->rates, err, sizeof(err)) == HT_OK)
+		return true;
+	fprintf(stderr, "hellotap: %s\n", err);
+	return false;
 }

@@ -1,22 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // pipeline: what every record passes through on its way to the sinks, in the thread that gives them
-// records. Certificates are read and matched, and flow records summed up here.
+// records. Certificates are read and matched, and flow records summed up here; and what the hellos
+// together tell is told.
 
 #pragma once
 
 #include "aggregate.h"
 #include "certificate.h"
 #include "options.h"
+#include "rates.h"
 #include "sinks.h"
 #include "watch.h"
 
 struct pipeline {
 	struct sinks *sinks; // who owns the pipeline may put others here
-	bool flows; // flow records go somewhere themselves
 	struct ht_certificates *certificates; // NULL: nobody sees what is in them
 	struct ht_aggregate *aggregate; // NULL: no aggregates are wanted
 	struct watch watch; // entries of watchlists that certificates match; whoever opens it says
 			    // from where
+	struct ht_rates *rates; // NULL: nobody hears of events, and nothing is remembered
+	const struct options *o;
+	int64_t hello_at; // the tick behind the latest hello, by CLOCK_MONOTONIC; 0: there was none
+			  // yet
+	int64_t saved_at; // when the store of fingerprints was
 	int64_t seen_at; // when the latest record came, by CLOCK_MONOTONIC
 };
 
@@ -39,3 +45,7 @@ bool pipeline_more(struct pipeline *p);
 
 // pipeline_finish gives out what is held: at the end, and at that of a capture file.
 void pipeline_finish(struct pipeline *p);
+
+// pipeline_save saves what the next run is to know. False: it could not be, which was said. For the
+// end, when nobody puts any more.
+HT_MUST_USE bool pipeline_save(struct pipeline *p);

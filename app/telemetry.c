@@ -300,6 +300,9 @@ bool telemetry_start(
 		    ht_aggregate_counts(pipeline->aggregate), NULL, 0);
 	if (lists != NULL)
 		add_lists(t, pipeline, lists);
+	if (pipeline->rates != NULL)
+		add(t, NULL, ht_rates_counters, HT_RATES_NUM_CTRS, ht_rates_counts(pipeline->rates),
+		    NULL, 0);
 	add_sinks(t, pipeline->sinks);
 	if (!t->ok || ht_metrics_add_tally(t->metrics, t->tally) != HT_OK) {
 		fputs("hellotap: metrics: more counters than can be told\n", stderr);

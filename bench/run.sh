@@ -70,8 +70,11 @@ if [ -z "$build" ]; then
 		>"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 fi
 ninja -C "$build" app/hellotap bench/generate bench/read_floor bench/pcap_floor \
-	bench/bench_micro bench/bench_quic bench/bench_upgrade bench/bench_aggregate \
-	bench/bench_watchlist bench/bench_findings bench/bench_export >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
+	bench/bench_micro bench/bench_quic bench/bench_upgrade bench/bench_aggregate bench/bench_rates \
+	bench/bench_watchlist bench/bench_findings bench/bench_export >"$work/build.log" 2>&1 || {
+	cat "$work/build.log" >&2
+	exit 1
+}
 program=${program:-$build/app/hellotap}
 
 # generate KIND FLOWS: makes $work/KIND-FLOWS.pcap unless it is there, and checks what is found in it.
@@ -171,6 +174,8 @@ if wanted sinks; then
 	"$build/bench/bench_export" "$work"
 	say
 	"$build/bench/bench_aggregate"
+	say
+	"$build/bench/bench_rates"
 fi
 
 if wanted callgrind && command -v valgrind >/dev/null; then

@@ -232,6 +232,36 @@ def spool():
     yield "damaged-before-settled", damaged([3, 10, 20, 2], (62, 1), settled=2)
 
 
+def rates_store():
+    def store(*prints, num=None, version=1, watched=10**14):
+        head = struct.pack("<8sII2QQq", b"htprint", version, len(prints) if num is None else num, 1, 2, 10**6, watched)
+        return head + b"".join(prints)
+
+    def one(text=b"t13d1516h2_8daaf6152771_d8a2da3f94cd", hellos=5, clients=2, is_ja3=0, last=1763686800 * 10**9):
+        first = 1763600400 * 10**9
+        head = struct.pack("<qqqQ", first, last, -(2**63), hellos)
+        return head + text.ljust(36, b"\0") + bytes([len(text), is_ja3, clients, 0]) + struct.pack("<16I", *range(16))
+
+    ja3 = one(b"cd08e31494f9531f560d64c695473da9", is_ja3=1, clients=16)
+    yield "right", b"\1" + store(one(), ja3)
+    yield "empty", b"\1" + store()
+    yield "many", b"\1" + store(*(one(b"t13d1516h2_%012x_d8a2da3f94cd" % n, hellos=n + 1) for n in range(40)))
+    yield "twice", b"\1" + store(one(), one())
+    yield "checksum-wrong", b"\0" + store(one()) + bytes(8)
+    yield "cut-short", b"\1" + store(one(), ja3)[:200]
+    yield "head-only", b"\0" + store()[:20]
+    yield "more-than-there-are", b"\1" + store(one(), num=2**32 - 1)
+    yield "another-version", b"\1" + store(one(), version=2)
+    yield "too-many-clients", b"\1" + store(one(clients=17))
+    yield "text-too-long", b"\1" + store(one()[:68] + b"\xff" + one()[69:])
+    yield "text-odd", b"\1" + store(one(b'"\n'))
+    yield "no-hellos", b"\1" + store(one(hellos=0))
+    yield "all-the-hellos", b"\1" + store(one(hellos=2**64 - 1))
+    yield "last-before-first", b"\1" + store(one(last=0))
+    yield "watched-for-ever", b"\1" + store(one(), watched=2**63 - 1)
+    yield "foreign", b"\0pictures of a cat"
+
+
 def captured(name):
     """(from the server, bytes) of each segment or datagram of a capture of pcaps/real/cases-answer.sh."""
     with open(os.path.join(here, "..", "pcaps", name + ".pcap"), "rb") as f:
@@ -337,7 +367,7 @@ def protobuf():
 
 
 SEEDS = {"tls": tls, "stream": stream, "upgrade": upgrade, "carrier": carrier, "answer": answer,
-         "certificate": certificate}
+         "certificate": certificate, "rates_store": rates_store}
 
 
 def main():

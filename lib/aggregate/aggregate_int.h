@@ -9,6 +9,7 @@
 #pragma once
 
 #include "aggregate.h"
+#include "hll.h"
 
 #define NS_PER_S 1000000000ll
 
@@ -81,8 +82,6 @@ void words_free(struct words *w);
 
 #define FEW 4u // hashes that a key has room for itself
 #define SOME 64u // of a small block
-#define REGISTERS_LOG 11u
-#define REGISTERS (1u << REGISTERS_LOG) // of a large block, a byte each
 
 enum clients_form { CLIENTS_FEW, CLIENTS_SOME, CLIENTS_MANY };
 
@@ -117,11 +116,10 @@ void clients_add(struct clients_store *s, struct clients *c, uint32_t hash, uint
 
 // clients_merge counts those of *c in `registers`, too.
 void clients_merge(
-	const struct clients_store *s, uint8_t registers[REGISTERS], const struct clients *c
+	const struct clients_store *s, uint8_t registers[HT_HLL_REGISTERS], const struct clients *c
 );
 
 uint64_t clients_count(const struct clients_store *s, const struct clients *c);
-uint64_t clients_estimate(const uint8_t registers[REGISTERS]);
 
 // clients_release gives a block back.
 void clients_release(struct clients_store *s, struct clients *c);
@@ -165,7 +163,7 @@ struct window {
 	uint32_t num; // entries
 	size_t used; // bytes of mem
 	struct sums other;
-	uint8_t other_clients[REGISTERS];
+	uint8_t other_clients[HT_HLL_REGISTERS];
 	uint64_t other_keys;
 };
 

@@ -370,7 +370,7 @@ static void tell_other(struct ht_aggregate *a, const struct window *w) {
 	struct ht_record r;
 	r.has = 0;
 	set_sums(&r, &w->other);
-	ht_set(&r, clients, clients_estimate(w->other_clients));
+	ht_set(&r, clients, ht_hll_estimate(w->other_clients));
 	ht_set(&r, other, true);
 	ht_set(&r, other_keys, w->other_keys);
 	ht_stats_count(&a->ctr[HT_AGGREGATE_OTHERS], 1);

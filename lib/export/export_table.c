@@ -8,6 +8,7 @@
 #include "export_table_int.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +111,12 @@ static bool is_event(const struct ht_record *r) {
 	return r->has & HT_HAS(kind);
 }
 
+// What a hello offers has its columns, but for an event of a watchlist, behind its hello: there
+// the matches have the room.
+static bool shows_hello(const struct ht_record *r) {
+	return !is_event(r) || ((r->has & HT_HAS(ja4)) && !(r->has & HT_HAS(matches)));
+}
+
 static const char *severity_color(const struct ht_record *r) {
 	const char *severity = r->has & HT_HAS(severity) ? r->severity : "";
 	return color_of(HT_SPAN(severity, strlen(severity)));
@@ -117,10 +124,13 @@ static const char *severity_color(const struct ht_record *r) {
 
 // An event says what happened in the place of the server name.
 static void put_event(struct line *l, const struct table *t, const struct ht_record *r) {
-	char cell[CELL_MAX];
+	char cell[32 + ESCAPED_MAX];
+	const unsigned columns = t->width[SNI];
 	int n;
 	if (r->has & HT_HAS(seen))
 		n = snprintf(cell, sizeof(cell), "not TLS: %s", r->seen);
+	else if (r->has & HT_HAS(flood_state))
+		n = snprintf(cell, 32, "flood %s", r->flood_state);
 	else
 		n = snprintf(
 			cell, sizeof(cell), "%s",
@@ -128,7 +138,11 @@ static void put_event(struct line *l, const struct table *t, const struct ht_rec
 			: r->has & HT_HAS(in_clear)    ? "in clear"
 						       : r->kind
 		);
-	line_cut(l, severity_color(r), HT_SPAN(cell, (size_t)n), t->width[SNI]);
+	if ((r->has & HT_HAS(flood_state)) && (r->has & HT_HAS(sni))) {
+		cell[n++] = ' ';
+		n = (int)(text_sent(cell + n, r->sni, columns, "") - cell);
+	}
+	line_cut(l, severity_color(r), HT_SPAN(cell, (size_t)n), columns);
 }
 
 static void put_sni(struct line *l, const struct table *t, const struct ht_record *r) {
@@ -233,6 +247,14 @@ static void find_notes(struct notes *n, const struct ht_record *r) {
 		note_add(n, line_plain, "psk", none);
 	if (has & HT_HAS(early_data) && r->early_data)
 		note_add(n, line_plain, "0rtt", none);
+	if (has & HT_HAS(rate_peak)) {
+		char rate[48];
+		const int len = snprintf(
+			rate, sizeof(rate), "%" PRIu64 "/s, peak %" PRIu64 "/s", r->rate,
+			r->rate_peak
+		);
+		note_add(n, line_plain, "", HT_SPAN(rate, (size_t)len));
+	}
 	if (has & HT_HAS(evidence))
 		note_add(n, line_plain, "", HT_SPAN(r->evidence, strnlen(r->evidence, NOTE_MAX)));
 }
@@ -240,10 +262,11 @@ static void find_notes(struct notes *n, const struct ht_record *r) {
 static void put_notes(struct line *l, const struct table *t, const struct ht_record *r) {
 	struct notes n;
 	// What stands in no other column of this record leaves its room to the notes.
-	const unsigned start = is_event(r) && t->width[ALPN] > 0      ? t->start[ALPN]
-			       : is_event(r) && t->width[JA4] > 0     ? t->start[JA4]
-			       : r->has & HT_HAS(ja4) && !is_event(r) ? t->start[NOTES]
-								      : t->lone_notes;
+	const bool lone = is_event(r) && !shows_hello(r);
+	const unsigned start = lone && t->width[ALPN] > 0		? t->start[ALPN]
+			       : lone && t->width[JA4] > 0		? t->start[JA4]
+			       : r->has & HT_HAS(ja4) && shows_hello(r) ? t->start[NOTES]
+									: t->lone_notes;
 	find_notes(&n, r);
 	if (start < t->end)
 		line_notes(l, &n, start, t->end);
@@ -316,11 +339,11 @@ put_hello(struct ht_sink *s, struct line *l, const struct ht_record *r, const ch
 	put_proto(l, t, r);
 	line_go(l, t->start[SNI]);
 	put_sni(l, t, r);
-	if (t->width[ALPN] > 0 && r->has & HT_HAS(alpn) && !is_event(r)) {
+	if (t->width[ALPN] > 0 && r->has & HT_HAS(alpn) && shows_hello(r)) {
 		line_go(l, t->start[ALPN]);
 		put_alpn(l, t, r->alpn);
 	}
-	if (t->width[JA4] > 0 && r->has & HT_HAS(ja4) && !is_event(r)) {
+	if (t->width[JA4] > 0 && r->has & HT_HAS(ja4) && shows_hello(r)) {
 		line_go(l, t->start[JA4]);
 		line_put(
 			l, line_cyan,

@@ -90,6 +90,8 @@ enum ht_kind {
 	HT_KINDS_HE = HT_KIND_HELLO | HT_KIND_EVENT,
 	HT_KINDS_EF = HT_KIND_EVENT | HT_KIND_FLOW,
 	HT_KINDS_FA = HT_KIND_FLOW | HT_KIND_AGGREGATE,
+	HT_KINDS_EA = HT_KIND_EVENT | HT_KIND_AGGREGATE,
+	HT_KINDS_EFA = HT_KIND_EVENT | HT_KINDS_FA,
 	HT_KINDS_HF = HT_KIND_HELLO | HT_KIND_FLOW,
 	HT_KINDS_HFA = HT_KIND_HELLO | HT_KINDS_FA,
 	HT_KINDS_HEF = HT_KIND_HELLO | HT_KIND_EVENT | HT_KIND_FLOW,
@@ -109,7 +111,8 @@ enum ht_kind {
 	  "window_end; not in stats of a replay") \
 	F(frame, 3, U64, HE, "number of that frame in its file, from 1 (replay only)") \
 	F(kind, 4, STR, E, \
-	  "kind of event: upgrade, not_tls_on_tls_port, encrypted_hello or watchlist") \
+	  "kind of event: upgrade, not_tls_on_tls_port, encrypted_hello, watchlist, flood, " \
+	  "new_fingerprint or rare_fingerprint") \
 	F(severity, 5, STR, E, "of an event: info, notice, warning or critical") \
 	F(src_ip, 6, IP, HEFA, "client address, innermost") \
 	F(src_port, 7, U16, HEFA, "client port") \
@@ -131,11 +134,16 @@ enum ht_kind {
 	F(evidence, 20, STR, E, "what an event was concluded from, in words; never a credential") \
 	F(seen, 21, STR, E, \
 	  "what was spoken where TLS belongs: ssh, http, openvpn, a name of via ..., or unknown") \
-	F(start, 56, TIME, F, \
+	F(flood_by, 122, STR, E, \
+	  "what the hellos of a flood have in common: destination, source or sni") \
+	F(flood_state, 123, STR, E, "of a flood: start, peak or end") \
+	F(rate, 124, U64, E, "of a flood: hellos in the last second") \
+	F(rate_peak, 125, U64, E, "of a flood: most hellos in a second so far") \
+	F(start, 56, TIME, EF, \
 	  "time of the first packet told in this record; with `--flows tls`, UDP is told from " \
-	  "the datagram of the hello on") \
-	F(end, 57, TIME, F, "time of the last packet told in this record") \
-	F(duration_us, 58, U64, F, "microseconds from start to end") \
+	  "the datagram of the hello on; of a flood, its begin") \
+	F(end, 57, TIME, EF, "time of the last packet told in this record; of a flood, its end") \
+	F(duration_us, 58, U64, EF, "microseconds from start to end") \
 	F(end_reason, 59, STR, F, \
 	  "why the flow was told (flowEndReason of IPFIX): idle, active (it goes on, the next " \
 	  "record tells " \
@@ -156,7 +164,9 @@ enum ht_kind {
 	F(s2c_ip_bytes, 66, U64, FA, "bytes of their innermost IP packets, headers included") \
 	F(c2s_tcp_flags, 67, U8, F, "TCP flags of the client, all of them together") \
 	F(s2c_tcp_flags, 68, U8, F, "TCP flags of the server, all of them together") \
-	F(hellos, 69, U64, FA, "ClientHellos, incomplete ones included") \
+	F(hellos, 69, U64, EFA, \
+	  "ClientHellos, incomplete ones included; of an event, those of the flood, or of the " \
+	  "fingerprint") \
 	F(incomplete_hellos, 70, U64, FA, "of them, incomplete ones") \
 	F(complete, 22, FLAG, HF, "the whole hello was seen and parsed") \
 	F(incomplete_reason, 23, STR, HF, \
@@ -234,14 +244,16 @@ enum ht_kind {
 	  "incomplete_chain, malformed") \
 	F(client_cert, 96, BOOL, F, "the client sent a certificate (TLS 1.2 and before)") \
 	F(alpn_first, 97, TEXT, A, "first protocol offered") \
-	F(src_prefix, 98, U8, A, "src_ip is a network of so many bits") \
+	F(src_prefix, 98, U8, EA, "src_ip is a network of so many bits") \
 	F(dst_prefix, 99, U8, A, "dst_ip is a network of so many bits") \
 	F(window_start, 100, TIME, A, "begin of the window") \
 	F(window_end, 101, TIME, A, "end of the window") \
 	F(flows, 102, U64, A, "flows that were told in the window; one told in parts counts once") \
-	F(first_seen, 103, TIME, A, "time of the first packet") \
-	F(last_seen, 104, TIME, A, "time of the last packet") \
-	F(clients, 105, U64, A, "different client addresses, as estimated (docs/aggregate.md)") \
+	F(first_seen, 103, TIME, EA, \
+	  "time of the first packet; of a fingerprint, of its first hello") \
+	F(last_seen, 104, TIME, EA, \
+	  "time of the last packet; of a fingerprint, of the hello before") \
+	F(clients, 105, U64, EA, "different client addresses, as estimated (docs/aggregate.md)") \
 	F(hello_len_min, 106, U32, A, "shortest hello") \
 	F(hello_len_max, 107, U32, A, "longest hello") \
 	F(hello_len_mean, 108, U32, A, "mean length of the hellos, rounded") \
