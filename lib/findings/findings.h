@@ -84,12 +84,12 @@ const struct ht_finding *ht_policy_finding(const struct ht_policy *p, unsigned i
 // linear in the bytes of the record's lists.
 void ht_findings_fill(const struct ht_policy *p, struct ht_record *r);
 
-// ht_print_findings_md and its like are the program's (app/findings.h); the words of the language
-// for them and for tests:
+// --- the words of the language, for its documentation and for tests -----------------------------
 
 // ht_policy_predicate is the i-th condition that has a name of its own and what it means, or NULL.
 const char *ht_policy_predicate(unsigned i, const char **help);
 
-// ht_policy_field tells whether a policy may compare a field, and by which words: "any all", "in =
-// != < <= > >=", "in = !=", or "" where it can be there or not. NULL: not at all.
+// ht_policy_field tells whether a policy may name a field, and by which words it is compared:
+// "any", "any all", "= != in", "= != < <= > >= in", or "" where it can only be there or not. NULL:
+// it may not.
 const char *ht_policy_field(const struct ht_field *f);
