@@ -55,7 +55,7 @@ static const char *worst(const struct ht_watchlist_match *v, unsigned num) {
 }
 
 // The event has of the record what events may have.
-static const struct ht_record *event_of(
+static struct ht_record *event_of(
 	struct watch *w,
 	const struct ht_record *r,
 	const char *severity,
@@ -76,7 +76,7 @@ static const struct ht_record *event_of(
 	return e;
 }
 
-const struct ht_record *watch_hello(struct watch *w, struct ht_record *r) {
+struct ht_record *watch_hello(struct watch *w, struct ht_record *r) {
 	struct ht_watchlist_match found[HT_MATCHES_MAX];
 	if (w->set == NULL || ht_record_kind(r) != HT_KIND_HELLO)
 		return NULL;
@@ -113,7 +113,7 @@ static void add(struct watch *w, struct ht_record *r, struct ht_span more) {
 	ht_set(r, matches, HT_SPAN(w->matches, (size_t)(out - w->matches)));
 }
 
-static const struct ht_record *look_at_flow(struct watch *w, struct ht_record *r) {
+static struct ht_record *look_at_flow(struct watch *w, struct ht_record *r) {
 	struct ht_watchlist_match found[HT_MATCHES_MAX];
 	struct ht_watchlist_query q = query_of(r);
 	q.cert_sha256 = r->cert_sha256;
@@ -130,8 +130,8 @@ static const struct ht_record *look_at_flow(struct watch *w, struct ht_record *r
 	);
 }
 
-const struct ht_record *watch_flow(struct watch *w, struct ht_record *r) {
-	const struct ht_record *event = NULL;
+struct ht_record *watch_flow(struct watch *w, struct ht_record *r) {
+	struct ht_record *event = NULL;
 	if (w->slot == NULL || ht_record_kind(r) != HT_KIND_FLOW || !(r->has & HT_HAS(cert_sha256)))
 		return NULL;
 	watch_begin(w);
