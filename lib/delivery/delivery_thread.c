@@ -419,8 +419,9 @@ void delivery_give_now(struct ht_delivery *d, const struct ht_record *r) {
 		delivery_stamp(d, &d->record, d->number);
 		r = &d->record;
 	}
-	while (!connected(d, ht_clock_ns(CLOCK_MONOTONIC), WAIT_MS) && d->state == LINK_CONNECTING
-	       && !given_up(d))
+	// Nearly always it is up, and a look at the clock for each record would cost.
+	while (d->state != LINK_UP && !connected(d, ht_clock_ns(CLOCK_MONOTONIC), WAIT_MS)
+	       && d->state == LINK_CONNECTING && !given_up(d))
 		;
 	while (d->state == LINK_UP && (rc = d->ops->give(d->link, r)) == HT_MORE && !given_up(d))
 		if ((rc = d->ops->poll(d->link, true, WAIT_MS)) == HT_ERROR)
