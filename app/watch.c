@@ -33,7 +33,7 @@ put(struct watch *w,
 			text(v[i].list),
 			text(v[i].entry),
 			text(v[i].label),
-			text(v[i].severity),
+			text(ht_severities[v[i].severity]),
 		};
 		uint8_t *const next = ht_match_put(out, end, &m);
 		if (next != NULL)
@@ -45,13 +45,10 @@ put(struct watch *w,
 }
 
 static const char *worst(const struct ht_watchlist_match *v, unsigned num) {
-	static const char *const rising[] = {"info", "notice", "warning", "critical"};
-	unsigned found = 0;
+	enum ht_severity found = HT_SEVERITY_INFO;
 	for (unsigned i = 0; i < num; i++)
-		for (unsigned k = found + 1; k < HT_ARRAY_LEN(rising); k++)
-			if (strcmp(v[i].severity, rising[k]) == 0)
-				found = k;
-	return rising[found];
+		found = v[i].severity > found ? v[i].severity : found;
+	return ht_severities[found];
 }
 
 // The event has of the record what events may have: few of its values, and a record is some kB.

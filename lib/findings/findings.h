@@ -6,6 +6,7 @@
 #pragma once
 
 #include "record.h"
+#include "severity.h"
 
 // --- a policy -----------------------------------------------------------------------------------
 
@@ -28,20 +29,10 @@ _Static_assert(HT_POLICY_FINDINGS_MAX <= HT_STRS_MAX, "all of them go into a rec
 // Immutable. Records point to the names of its findings, so it must outlive them.
 struct ht_policy;
 
-enum ht_finding_severity {
-	HT_FINDING_INFO,
-	HT_FINDING_NOTICE,
-	HT_FINDING_WARNING,
-	HT_FINDING_CRITICAL,
-	HT_FINDING_NUM_SEVERITIES
-};
-
-extern const char *const ht_finding_severities[HT_FINDING_NUM_SEVERITIES];
-
 // Texts that the policy does not give are "".
 struct ht_finding {
 	const char *name; // of a-z, 0-9 and _
-	enum ht_finding_severity severity;
+	enum ht_severity severity;
 	const char *when; // the condition, on one line
 	const char *help; // what it says of the client
 	const char *why; // it matters

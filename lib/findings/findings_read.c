@@ -5,9 +5,6 @@
 
 #include <stdlib.h>
 
-const char *const ht_finding_severities[HT_FINDING_NUM_SEVERITIES]
-	= {"info", "notice", "warning", "critical"};
-
 static const char *const statements[] = {"include", "drop", "set", "finding"};
 
 // --- words --------------------------------------------------------------------------------------
@@ -692,12 +689,12 @@ static void take_help(struct build *b, struct ht_finding *f) {
 	}
 }
 
-static enum ht_finding_severity take_severity(struct build *b) {
+static enum ht_severity take_severity(struct build *b) {
 	struct guess g = {b->token.s};
-	for (unsigned i = 0; i < HT_FINDING_NUM_SEVERITIES; i++) {
-		if (take_word(b, ht_finding_severities[i]))
-			return (enum ht_finding_severity)i;
-		guess_consider(&g, ht_finding_severities[i]);
+	for (unsigned i = 0; i < HT_NUM_SEVERITIES; i++) {
+		if (take_word(b, ht_severities[i]))
+			return (enum ht_severity)i;
+		guess_consider(&g, ht_severities[i]);
 	}
 	if (b->token.type == TOKEN_WORD && g.name != NULL)
 		complain(
@@ -706,7 +703,7 @@ static enum ht_finding_severity take_severity(struct build *b) {
 		);
 	else
 		expected(b, "a severity (info, notice, warning, critical)");
-	return HT_FINDING_INFO;
+	return HT_SEVERITY_INFO;
 }
 
 static bool at_statement(const struct build *b) {
