@@ -17,7 +17,7 @@ static void flush(struct exporter *x) {
 	atomic_store_explicit(&x->dead, sinks_all_dead(x->sinks), memory_order_relaxed);
 }
 
-static void give(struct exporter *x, const struct ht_record *r) {
+static void give(struct exporter *x, struct ht_record *r) {
 	if (x->tally != NULL && (r->has & HT_HAS(complete))) {
 		const char *values[3] = {
 			r->has & HT_HAS(protocol) ? r->protocol : NULL,
@@ -33,7 +33,7 @@ static void give(struct exporter *x, const struct ht_record *r) {
 static bool turn(struct exporter *x) {
 	bool some = false;
 	for (unsigned i = 0; i < x->num_workers; i++) {
-		const struct ht_record *r;
+		struct ht_record *r;
 		for (unsigned n = 0; n < TURN && (r = ht_queue_get(x->workers[i].queue)) != NULL;
 		     n++) {
 			give(x, r);

@@ -116,16 +116,13 @@ void pipeline_close(struct pipeline *p) {
 	p->certificates = NULL;
 }
 
-void pipeline_put(struct pipeline *p, const struct ht_record *r) {
+void pipeline_put(struct pipeline *p, struct ht_record *r) {
 	const struct ht_record *event = NULL;
-	struct ht_record read;
 	if (r->has & HT_HAS(cert_count)) {
-		read = *r;
 		if (p->certificates != NULL)
-			ht_certificates_fill(p->certificates, &read);
-		read.cert_chain = HT_SPAN_EMPTY; // nobody reads it behind this
-		event = watch_flow(&p->watch, &read);
-		r = &read;
+			ht_certificates_fill(p->certificates, r);
+		r->cert_chain = HT_SPAN_EMPTY; // nobody reads it behind this
+		event = watch_flow(&p->watch, r);
 	}
 	if (p->aggregate != NULL) {
 		if ((r->has & HT_HAS(ts)) && ht_aggregate_see(p->aggregate, r->ts))

@@ -33,8 +33,9 @@ uint64_t pipeline_memory(const struct options *o);
 HT_MUST_USE bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks);
 void pipeline_close(struct pipeline *p);
 
-// pipeline_put gives a record to whoever wants it.
-void pipeline_put(struct pipeline *p, const struct ht_record *r);
+// pipeline_put gives a record to whoever wants it. What is read of a flow's certificates is added
+// to it, and they themselves taken out.
+void pipeline_put(struct pipeline *p, struct ht_record *r);
 
 // pipeline_tick, live, says what time it is by CLOCK_MONOTONIC: the time of the frames goes on
 // where there are none.

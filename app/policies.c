@@ -64,8 +64,7 @@ enum ht_rc policy_load(struct ht_policy **out, const char *name) {
 void policy_print(const struct ht_policy *p, FILE *out) {
 	for (unsigned i = 0; p != NULL && i < ht_policy_num(p); i++) {
 		const struct ht_finding *f = ht_policy_finding(p, i);
-		fprintf(out, "%-24s %-8s %s\n", f->name, ht_finding_severities[f->severity],
-			f->help);
+		fprintf(out, "%-24s %-8s %s\n", f->name, ht_severities[f->severity], f->help);
 	}
 }
 
@@ -208,8 +207,8 @@ static void print_fields(FILE *out) {
 }
 
 static void print_finding(const struct ht_finding *f, FILE *out) {
-	fprintf(out, "\n### %s\n\n*%s*: the client %s.", f->name,
-		ht_finding_severities[f->severity], f->help);
+	fprintf(out, "\n### %s\n\n*%s*: the client %s.", f->name, ht_severities[f->severity],
+		f->help);
 	if (f->why[0] != '\0')
 		fprintf(out, " %s", f->why);
 	fputs("\n\n", out);
@@ -234,7 +233,7 @@ void policy_print_md(const struct ht_policy *p, FILE *out) {
 	for (unsigned i = 0; i < num; i++) {
 		const struct ht_finding *f = ht_policy_finding(p, i);
 		fprintf(out, "| [`%s`](#%s) | %s | %s |\n", f->name, f->name,
-			ht_finding_severities[f->severity], f->help);
+			ht_severities[f->severity], f->help);
 	}
 	for (unsigned i = 0; i < num; i++)
 		print_finding(ht_policy_finding(p, i), out);

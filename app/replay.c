@@ -19,7 +19,7 @@ struct way {
 static void emit(void *user, struct ht_record *r) {
 	struct way *const w = user;
 	ht_findings_fill(w->policy, r);
-	const struct ht_record *const event = watch_hello(&w->watch, r);
+	struct ht_record *const event = watch_hello(&w->watch, r);
 	pipeline_put(w->pipeline, r);
 	if (event != NULL)
 		pipeline_put(w->pipeline, event);

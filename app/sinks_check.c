@@ -96,12 +96,14 @@ bool sinks_differ(
 	const char *const y = y_is_stdout ? "/dev/stdout" : destination(b->to);
 	const bool one = (x_is_stdout && y_is_stdout)
 			 || (x != NULL && y != NULL && same_destination(x, y));
+	// Below its folder a spool is called as the output is.
+	const bool one_spool = a->spool != NULL && b->spool != NULL && strcmp(a->to, b->to) == 0
+			       && strcmp(a->spool, b->spool) == 0;
 	if (one && strcmp(a->to, b->to) == 0)
 		snprintf(err, err_len, "is there twice");
 	else if (one)
 		snprintf(err, err_len, "writes where %s does", b->to);
-	// Below its folder a spool is called as the output is.
-	else if (a->spool != NULL && b->spool != NULL && strcmp(a->to, b->to) == 0 && strcmp(a->spool, b->spool) == 0)
+	else if (one_spool)
 		snprintf(err, err_len, "is there twice, with one spool");
 	else
 		return true;

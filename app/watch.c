@@ -33,7 +33,7 @@ put(struct watch *w,
 			text(v[i].list),
 			text(v[i].entry),
 			text(v[i].label),
-			text(v[i].severity),
+			text(ht_severities[v[i].severity]),
 		};
 		uint8_t *const next = ht_match_put(out, end, &m);
 		if (next != NULL)
@@ -45,29 +45,35 @@ put(struct watch *w,
 }
 
 static const char *worst(const struct ht_watchlist_match *v, unsigned num) {
-	static const char *const rising[] = {"info", "notice", "warning", "critical"};
-	unsigned found = 0;
+	enum ht_severity found = HT_SEVERITY_INFO;
 	for (unsigned i = 0; i < num; i++)
-		for (unsigned k = found + 1; k < HT_ARRAY_LEN(rising); k++)
-			if (strcmp(v[i].severity, rising[k]) == 0)
-				found = k;
-	return rising[found];
+		found = v[i].severity > found ? v[i].severity : found;
+	return ht_severities[found];
 }
 
-// The event has of the record what events may have.
-static const struct ht_record *event_of(
+// The event has of the record what events may have: few of its values, and a record is some kB.
+static void copy_fields(struct ht_record *e, const struct ht_record *r) {
+	e->has = 0;
+	if (r->has & HT_HAS(ts))
+		e->ts_is_ns = r->ts_is_ns;
+#define F(id, number, type, kinds, help) \
+	if ((HT_KINDS_##kinds & HT_KIND_EVENT) && (r->has & HT_HAS(id))) \
+		ht_set(e, id, r->id);
+	HT_RECORD_FIELDS(F)
+#undef F
+}
+
+static struct ht_record *event_of(
 	struct watch *w,
 	const struct ht_record *r,
 	const char *severity,
 	struct ht_span matches,
 	const char *evidence
 ) {
-	static const ht_fieldset not_its_own = HT_HAS(kind) | HT_HAS(severity) | HT_HAS(evidence);
 	struct ht_record *const e = &w->event;
 	if (!w->events)
 		return NULL;
-	*e = *r;
-	e->has &= ht_kind_fields(HT_KIND_EVENT) & ~not_its_own;
+	copy_fields(e, r);
 	ht_set(e, record, ht_kind_names[HT_KIND_BIT_EVENT]);
 	ht_set(e, kind, "watchlist");
 	ht_set(e, severity, severity);
@@ -76,7 +82,7 @@ static const struct ht_record *event_of(
 	return e;
 }
 
-const struct ht_record *watch_hello(struct watch *w, struct ht_record *r) {
+struct ht_record *watch_hello(struct watch *w, struct ht_record *r) {
 	struct ht_watchlist_match found[HT_MATCHES_MAX];
 	if (w->set == NULL || ht_record_kind(r) != HT_KIND_HELLO)
 		return NULL;
@@ -113,7 +119,7 @@ static void add(struct watch *w, struct ht_record *r, struct ht_span more) {
 	ht_set(r, matches, HT_SPAN(w->matches, (size_t)(out - w->matches)));
 }
 
-static const struct ht_record *look_at_flow(struct watch *w, struct ht_record *r) {
+static struct ht_record *look_at_flow(struct watch *w, struct ht_record *r) {
 	struct ht_watchlist_match found[HT_MATCHES_MAX];
 	struct ht_watchlist_query q = query_of(r);
 	q.cert_sha256 = r->cert_sha256;
@@ -130,8 +136,8 @@ static const struct ht_record *look_at_flow(struct watch *w, struct ht_record *r
 	);
 }
 
-const struct ht_record *watch_flow(struct watch *w, struct ht_record *r) {
-	const struct ht_record *event = NULL;
+struct ht_record *watch_flow(struct watch *w, struct ht_record *r) {
+	struct ht_record *event = NULL;
 	if (w->slot == NULL || ht_record_kind(r) != HT_KIND_FLOW || !(r->has & HT_HAS(cert_sha256)))
 		return NULL;
 	watch_begin(w);

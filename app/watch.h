@@ -39,9 +39,9 @@ static inline void watch_quiet(struct watch *w) {
 // watch_hello gives the record of a hello its matches and returns the event to be put behind it;
 // NULL: there is none. Other records are left as they are. Both borrow from the watch until the
 // next call, and the event from what the hello borrows from.
-const struct ht_record *watch_hello(struct watch *w, struct ht_record *r);
+struct ht_record *watch_hello(struct watch *w, struct ht_record *r);
 
 // watch_flow does so with a flow record for entries that have a condition on the certificate: what
 // they match is added to what the hello has matched. Between two bursts: it begins and ends its
 // own.
-const struct ht_record *watch_flow(struct watch *w, struct ht_record *r);
+struct ht_record *watch_flow(struct watch *w, struct ht_record *r);

@@ -72,8 +72,8 @@ static void write_again(const struct ht_policy *p, const struct ht_strs *want) {
 	must(f != NULL);
 	for (unsigned i = 0; i < ht_policy_num(p); i++) {
 		const struct ht_finding *one = ht_policy_finding(p, i);
-		fprintf(f, "finding %s %s when %s\n", one->name,
-			ht_finding_severities[one->severity], one->when);
+		fprintf(f, "finding %s %s when %s\n", one->name, ht_severities[one->severity],
+			one->when);
 	}
 	must(fclose(f) == 0);
 	if (memchr(text, '@', len) == NULL && len < HT_POLICY_BYTES_MAX) {

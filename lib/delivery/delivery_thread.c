@@ -419,8 +419,9 @@ void delivery_give_now(struct ht_delivery *d, const struct ht_record *r) {
 		delivery_stamp(d, &d->record, d->number);
 		r = &d->record;
 	}
-	while (!connected(d, ht_clock_ns(CLOCK_MONOTONIC), WAIT_MS) && d->state == LINK_CONNECTING
-	       && !given_up(d))
+	// Nearly always it is up, and a look at the clock for each record would cost.
+	while (d->state != LINK_UP && !connected(d, ht_clock_ns(CLOCK_MONOTONIC), WAIT_MS)
+	       && d->state == LINK_CONNECTING && !given_up(d))
 		;
 	while (d->state == LINK_UP && (rc = d->ops->give(d->link, r)) == HT_MORE && !given_up(d))
 		if ((rc = d->ops->poll(d->link, true, WAIT_MS)) == HT_ERROR)
@@ -489,14 +490,16 @@ static void give_verdict(struct ht_delivery *d) {
 	const char *error = d->ops->error(d->link);
 	const char *sep = " (";
 	size_t n = 0;
+	// A file says how many, and why; or that it could not be closed.
+	const bool of_file = !d->ops->url && error != NULL
+			     && d->ctr[HT_DELIVERY_LOST] == d->ctr[HT_DELIVERY_LOST_REFUSED];
 	if (d->settled_too_many > 0)
 		snprintf(
 			d->verdict, sizeof(d->verdict),
 			"%.400s: a fault: %llu records settled that were not given", d->options->to,
 			(unsigned long long)d->settled_too_many
 		);
-	// A file says how many, and why; or that it could not be closed.
-	else if (!d->ops->url && error != NULL && d->ctr[HT_DELIVERY_LOST] == d->ctr[HT_DELIVERY_LOST_REFUSED])
+	else if (of_file)
 		snprintf(d->verdict, sizeof(d->verdict), "%s", error);
 	if (d->ctr[HT_DELIVERY_LOST] == 0 || d->verdict[0] != '\0')
 		return;

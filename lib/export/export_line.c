@@ -139,7 +139,7 @@ char *text_ascii(char *out, struct ht_span text) {
 		if (c > 0x20 && c < 0x7f)
 			*out++ = (char)c;
 		else
-			out += sprintf(out, "\\x%02x", c);
+			out = ht_hex(mempcpy(out, "\\x", 2), &c, 1);
 	}
 	return out;
 }

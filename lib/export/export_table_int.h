@@ -81,7 +81,8 @@ void note_add(struct notes *n, const char *color, const char *a, struct ht_span 
 // note_matches adds the first match of a watchlist, LIST:ENTRY, and how many more there are.
 void note_matches(struct notes *n, const struct ht_record *r);
 
-// text_ascii writes the first NOTE_MAX bytes, those that are not printable ASCII as \xNN.
+// text_ascii writes the first NOTE_MAX bytes, those that are not printable ASCII as \xNN: 4 *
+// NOTE_MAX at most, and no NUL.
 char *text_ascii(char *out, struct ht_span text);
 
 // color_of is the color of a severity.

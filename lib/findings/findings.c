@@ -38,8 +38,8 @@ static enum kind type_kind(enum ht_type type) {
 	}
 }
 
-// A policy sees what the sensor says of a hello, and nothing that is added to the record behind it:
-// those fields have the numbers from that of sensor_id on.
+// A policy sees what the sensor says of a hello. Findings, and what is added to the record behind
+// them, are not there yet; where a frame stands in its file says nothing of a client.
 enum kind field_kind(unsigned field, bool *hidden) {
 	*hidden = false;
 	if (field == FIELD_COMPRESSION)
@@ -47,8 +47,9 @@ enum kind field_kind(unsigned field, bool *hidden) {
 	if (field == HT_FIELD_tls_version)
 		return KIND_VERSION;
 	const struct ht_field *f = &ht_fields[field];
+	const ht_fieldset not_seen = HT_HAS(findings) | HT_HAS(matches) | HT_HAS(frame);
 	*hidden = !(f->kinds & HT_KIND_HELLO) || f->kinds == HT_KINDS_ALL
-		  || f->number >= ht_fields[HT_FIELD_sensor_id].number || field == HT_FIELD_frame;
+		  || (not_seen >> field & 1) != 0;
 	return *hidden ? KIND_NONE : type_kind((enum ht_type)f->type);
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "record.h"
+#include "severity.h"
 
 // --- a policy -----------------------------------------------------------------------------------
 
@@ -28,20 +29,10 @@ _Static_assert(HT_POLICY_FINDINGS_MAX <= HT_STRS_MAX, "all of them go into a rec
 // Immutable. Records point to the names of its findings, so it must outlive them.
 struct ht_policy;
 
-enum ht_finding_severity {
-	HT_FINDING_INFO,
-	HT_FINDING_NOTICE,
-	HT_FINDING_WARNING,
-	HT_FINDING_CRITICAL,
-	HT_FINDING_NUM_SEVERITIES
-};
-
-extern const char *const ht_finding_severities[HT_FINDING_NUM_SEVERITIES];
-
 // Texts that the policy does not give are "".
 struct ht_finding {
 	const char *name; // of a-z, 0-9 and _
-	enum ht_finding_severity severity;
+	enum ht_severity severity;
 	const char *when; // the condition, on one line
 	const char *help; // what it says of the client
 	const char *why; // it matters
@@ -84,12 +75,12 @@ const struct ht_finding *ht_policy_finding(const struct ht_policy *p, unsigned i
 // linear in the bytes of the record's lists.
 void ht_findings_fill(const struct ht_policy *p, struct ht_record *r);
 
-// ht_print_findings_md and its like are the program's (app/findings.h); the words of the language
-// for them and for tests:
+// --- the words of the language, for its documentation and for tests -----------------------------
 
 // ht_policy_predicate is the i-th condition that has a name of its own and what it means, or NULL.
 const char *ht_policy_predicate(unsigned i, const char **help);
 
-// ht_policy_field tells whether a policy may compare a field, and by which words: "any all", "in =
-// != < <= > >=", "in = !=", or "" where it can be there or not. NULL: not at all.
+// ht_policy_field tells whether a policy may name a field, and by which words it is compared:
+// "any", "any all", "= != in", "= != < <= > >= in", or "" where it can only be there or not. NULL:
+// it may not.
 const char *ht_policy_field(const struct ht_field *f);

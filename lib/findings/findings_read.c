@@ -5,9 +5,6 @@
 
 #include <stdlib.h>
 
-const char *const ht_finding_severities[HT_FINDING_NUM_SEVERITIES]
-	= {"info", "notice", "warning", "critical"};
-
 static const char *const statements[] = {"include", "drop", "set", "finding"};
 
 // --- words --------------------------------------------------------------------------------------
@@ -62,13 +59,6 @@ static const char *keep(struct build *b, const void *p, size_t len) {
 	return to;
 }
 
-static int hex_digit(uint8_t c) {
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
-}
-
 // The bytes between the quotes: \" \\ \* and \xNN are one. `*open_front` and so on: there is a bare
 // * at that side, which is not among them (NULL: a * is itself). It returns their number.
 static size_t
@@ -82,8 +72,8 @@ unquote(struct build *b, uint8_t *out, const struct token *t, bool *open_front, 
 			out[len++] = *p;
 		} else if (end - p > 1 && (p[1] == '"' || p[1] == '\\' || p[1] == '*')) {
 			out[len++] = *++p;
-		} else if (end - p > 3 && p[1] == 'x' && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0) {
-			out[len++] = (uint8_t)(hex_digit(p[2]) << 4 | hex_digit(p[3]));
+		} else if (end - p > 3 && p[1] == 'x' && ht_unhex(out + len, 1, p + 2)) {
+			len++;
 			p += 3;
 		} else {
 			complain(
@@ -219,6 +209,9 @@ static bool take_operand(struct build *b, struct items *out) {
 	return !b->skipping;
 }
 
+static const char name_rule[]
+	= "a name is a small letter or _, then a-z, 0-9 and _, 32 of them at most";
+
 static bool is_name(const struct token *t, size_t skip) {
 	const uint8_t *p = t->s.p + skip;
 	const size_t len = t->s.len - skip;
@@ -231,8 +224,6 @@ static bool is_name(const struct token *t, size_t skip) {
 }
 
 static void set_statement(struct build *b) {
-	static const char name_rule[]
-		= "a name is a small letter or _, then a-z, 0-9 and _, 32 of them at most";
 	const struct token at = b->token;
 	if (at.type != TOKEN_SET)
 		return expected(b, "@ and the name of the set");
@@ -698,12 +689,12 @@ static void take_help(struct build *b, struct ht_finding *f) {
 	}
 }
 
-static enum ht_finding_severity take_severity(struct build *b) {
+static enum ht_severity take_severity(struct build *b) {
 	struct guess g = {b->token.s};
-	for (unsigned i = 0; i < HT_FINDING_NUM_SEVERITIES; i++) {
-		if (take_word(b, ht_finding_severities[i]))
-			return (enum ht_finding_severity)i;
-		guess_consider(&g, ht_finding_severities[i]);
+	for (unsigned i = 0; i < HT_NUM_SEVERITIES; i++) {
+		if (take_word(b, ht_severities[i]))
+			return (enum ht_severity)i;
+		guess_consider(&g, ht_severities[i]);
 	}
 	if (b->token.type == TOKEN_WORD && g.name != NULL)
 		complain(
@@ -712,7 +703,14 @@ static enum ht_finding_severity take_severity(struct build *b) {
 		);
 	else
 		expected(b, "a severity (info, notice, warning, critical)");
-	return HT_FINDING_INFO;
+	return HT_SEVERITY_INFO;
+}
+
+static bool at_statement(const struct build *b) {
+	for (unsigned i = 0; i < HT_ARRAY_LEN(statements); i++)
+		if (at_word(b, statements[i]))
+			return true;
+	return b->token.type == TOKEN_END;
 }
 
 // The finding of this name, or their number.
@@ -729,10 +727,7 @@ static void finding_statement(struct build *b) {
 	if (at.type != TOKEN_WORD)
 		return expected(b, "the name of the finding");
 	if (!is_name(&at, 0))
-		return complain(
-			b, &at,
-			"a name is a small letter or _, then a-z, 0-9 and _, 32 of them at most"
-		);
+		return complain(b, &at, "%s", name_rule);
 	if (finding_of(b, &at) < p->num_findings)
 		return complain(
 			b, &at, "there is a finding %.*s above; 'drop' that first", QUOTED(&at)
@@ -756,10 +751,7 @@ static void finding_statement(struct build *b) {
 		return;
 	f->when = keep_condition(b, HT_SPAN(begin, (size_t)(b->token.s.p - begin)));
 	take_help(b, f);
-	bool next = b->token.type == TOKEN_END;
-	for (unsigned i = 0; i < HT_ARRAY_LEN(statements); i++)
-		next = next || at_word(b, statements[i]);
-	if (!next)
+	if (!at_statement(b))
 		expected(
 			b, f->help[0] == '\0' ? "'and', 'or', 'help' or the next statement"
 					      : "'why', 'see', 'except' or the next statement"
@@ -817,13 +809,6 @@ static void statement(struct build *b, bool first) {
 		include_statement(b, &at, first);
 	else
 		expected(b, "'finding', 'set', 'drop' or 'include'");
-}
-
-static bool at_statement(const struct build *b) {
-	for (unsigned i = 0; i < HT_ARRAY_LEN(statements); i++)
-		if (at_word(b, statements[i]))
-			return true;
-	return b->token.type == TOKEN_END;
 }
 
 void policy_read(struct build *b, struct ht_span text) {

@@ -5,6 +5,7 @@
 
 #include "hellotap.pb-c.h"
 #include "protobuf_int.h"
+#include "severity.h"
 
 typedef ProtobufCBinaryData bytes;
 
@@ -154,9 +155,8 @@ static bool get_texts(const bytes *v, size_t num, struct ht_texts *out) {
 }
 
 static bool is_severity(const char *s) {
-	static const char *const words[] = {"info", "notice", "warning", "critical"};
-	for (unsigned i = 0; i < HT_ARRAY_LEN(words); i++)
-		if (strcmp(s, words[i]) == 0)
+	for (unsigned i = 0; i < HT_NUM_SEVERITIES; i++)
+		if (strcmp(s, ht_severities[i]) == 0)
 			return true;
 	return false;
 }

@@ -200,7 +200,7 @@ static inline bool want_record(struct ht_queue *q) {
 	return true;
 }
 
-const struct ht_record *ht_queue_get(struct ht_queue *q) {
+struct ht_record *ht_queue_get(struct ht_queue *q) {
 	if (!want_record(q))
 		return NULL;
 	q->get.at += (uint32_t)ht_record_unpack(&q->get.record, q->get.chunk->bytes + q->get.at);

@@ -74,15 +74,15 @@ void ht_queue_finish(struct ht_queue *q);
 // --- the thread that gets ---
 
 // ht_queue_get returns the next record, in the order in which they were put. The record, and all it
-// points to, is good until the next call. NULL: none now; after ht_queue_finish, if the caller
-// knows by other means that it has returned (the thread was joined, a flag was read with acquire
-// order), none ever.
-HT_MUST_USE const struct ht_record *ht_queue_get(struct ht_queue *q);
+// points to, is good until the next call; the taker may add to it what it likes. NULL: none now;
+// after ht_queue_finish, if the caller knows by other means that it has returned (the thread was
+// joined, a flag was read with acquire order), none ever.
+HT_MUST_USE struct ht_record *ht_queue_get(struct ht_queue *q);
 
 // What was offered.
 struct ht_queue_item {
 	uint64_t number;
-	struct ht_record *record; // the taker may add to it what it likes
+	struct ht_record *record; // as ht_queue_get returns it
 	struct ht_span packed; // the same record as ht_record_pack wrote it
 };
 

@@ -348,6 +348,15 @@ static bool passed(const struct ht_rates *r, int64_t since, uint32_t seconds) {
 	return r->slot - since >= (int64_t)seconds * SLOTS_PER_S;
 }
 
+// A new peak is told now and then, one of twice the rate told last after a second (flood_peak_s is
+// one at least).
+static bool peak_is_due(const struct ht_rates *r, const struct flood *f) {
+	if (f->peak <= f->told_peak)
+		return false;
+	const bool doubled = f->peak / 2 >= f->told_peak;
+	return passed(r, f->told_at, doubled ? 1 : r->p.flood_peak_s);
+}
+
 static void look_at_told(struct ht_rates *r, struct table *t, uint32_t at, int32_t *weight) {
 	struct key *const k = &t->keys[at];
 	struct flood *const f = &t->floods[k->flood - 1];
@@ -360,7 +369,7 @@ static void look_at_told(struct ht_rates *r, struct table *t, uint32_t at, int32
 	if (f->below_since != INT64_MAX && passed(r, f->below_since, r->p.flood_end_s)) {
 		tell(r, t, at, "end", now, k->total);
 		release(t, k, weight);
-	} else if (f->peak > f->told_peak && (passed(r, f->told_at, r->p.flood_peak_s) || (f->peak / 2 >= f->told_peak && passed(r, f->told_at, 1)))) {
+	} else if (peak_is_due(r, f)) {
 		tell(r, t, at, "peak", now, k->total);
 	}
 }

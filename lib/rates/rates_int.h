@@ -9,13 +9,13 @@
 
 #pragma once
 
+#include "clock.h"
 #include "hll.h"
 #include "rates.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define NS_PER_S 1000000000ll
 #define SLOT_NS 100000000ll
 #define SLOTS_PER_S 10
 #define WINDOW 10 // slots: a rate is what came in them, in hellos a second

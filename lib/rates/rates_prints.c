@@ -9,7 +9,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define GAP_NS (60 * NS_PER_S) // in which nothing was watched
+#define GAP_NS (60 * HT_NS_PER_S) // in which nothing was watched
 
 // What an event has of its hello.
 #define HELLO_FIELDS \
@@ -125,14 +125,14 @@ static void add_client(const struct prints *t, struct print *p, const struct ht_
 // --- telling ------------------------------------------------------------------------------------
 
 static bool has_learned(const struct ht_rates *r) {
-	return r->prints.watched >= r->p.learn_s * NS_PER_S
+	return r->prints.watched >= r->p.learn_s * HT_NS_PER_S
 	       && r->prints.hellos >= r->p.learn_hellos;
 }
 
 // Whether another event may be told in this minute.
 static bool may_tell(struct ht_rates *r, int64_t ts) {
 	struct prints *const t = &r->prints;
-	const int64_t minute = ts / (60 * NS_PER_S);
+	const int64_t minute = ts / (60 * HT_NS_PER_S);
 	if (minute != t->minute) {
 		t->minute = minute;
 		t->events = 0;
@@ -190,7 +190,8 @@ static bool is_rare(const struct ht_rates *r, const struct print *p) {
 
 static void
 look_at_rare(struct ht_rates *r, struct print *p, const struct ht_record *h, int64_t last) {
-	if (p->told != INT64_MIN && !ht_older_than(h->ts, p->told, r->p.rare_interval_s * NS_PER_S))
+	if (p->told != INT64_MIN
+	    && !ht_older_than(h->ts, p->told, r->p.rare_interval_s * HT_NS_PER_S))
 		return;
 	count(r, HT_RATES_RARE);
 	if (may_tell(r, h->ts)) {

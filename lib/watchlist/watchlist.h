@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base.h"
+#include "severity.h"
 #include "stats.h"
 
 // --- what a list says ---------------------------------------------------------------------------
@@ -134,7 +135,7 @@ struct ht_watchlist_match {
 	const char *list;
 	const char *entry; // as in the list
 	const char *label; // NULL: none
-	const char *severity; // info, notice, warning or critical; notice where the list has none
+	enum ht_severity severity; // notice where the list has none
 };
 
 // X(ID, name, help): of a worker.

@@ -55,7 +55,7 @@ struct wl_entry {
 	uint32_t next; // with the same key
 	uint32_t more; // the first of its further conditions
 	uint16_t list;
-	uint8_t severity;
+	uint8_t severity; // enum ht_severity
 	uint8_t where;
 	uint8_t num_more;
 };
@@ -176,9 +176,6 @@ struct wl_load {
 
 __attribute__((format(printf, 4, 5))) void
 wl_complain(struct wl_load *l, const char *file, uint32_t line, const char *format, ...);
-
-#define WL_NUM_SEVERITIES 4
-extern const char *const wl_severities[WL_NUM_SEVERITIES];
 
 // wl_read reads a list. But for HT_OK it could not be stored.
 enum ht_rc wl_read(struct wl_load *l, struct ht_span text);

@@ -343,7 +343,7 @@ static struct ht_watchlist_match tell(const struct ht_watchlists *w, uint32_t en
 		.list = w->text + w->lists[e->list],
 		.entry = w->text + e->text,
 		.label = e->label != 0 ? w->text + e->label : NULL,
-		.severity = wl_severities[e->severity],
+		.severity = (enum ht_severity)e->severity,
 	};
 }
 

@@ -9,9 +9,7 @@
 #include <stdio.h>
 #include <strings.h>
 
-#define SEVERITY_DEFAULT 1 // notice
-
-const char *const wl_severities[WL_NUM_SEVERITIES] = {"info", "notice", "warning", "critical"};
+#define SEVERITY_DEFAULT HT_SEVERITY_NOTICE
 
 void wl_complain(struct wl_load *l, const char *file, uint32_t line, const char *format, ...) {
 	struct ht_watchlist_report *r = l->rep;
@@ -555,8 +553,8 @@ take_label(struct ht_span *label, uint8_t *room, struct ht_span *s, char reason[
 }
 
 static bool take_severity(uint8_t *severity, struct ht_span word) {
-	for (unsigned i = 0; i < WL_NUM_SEVERITIES; i++) {
-		if (is_word(word, wl_severities[i])) {
+	for (unsigned i = 0; i < HT_NUM_SEVERITIES; i++) {
+		if (is_word(word, ht_severities[i])) {
 			*severity = (uint8_t)i;
 			return true;
 		}

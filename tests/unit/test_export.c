@@ -1629,6 +1629,31 @@ static void table_peers(void **state) {
 	expect_cell(160, &r, 9, "20:01:0d:b8:00:00     00:00:00:00:00:01     TLS1.3 ");
 }
 
+// The first one, and how many more; the longest texts that are looked at.
+static void table_matches(void **state) {
+	(void)state;
+	uint8_t odd[200], bytes[2048];
+	struct ht_record r;
+	memset(odd, 0xff, sizeof(odd));
+	const struct ht_match m[] = {
+		{HT_SPAN_STR("bad"), HT_SPAN_STR("*.example"), HT_SPAN_EMPTY, HT_SPAN_STR("info")},
+		{HT_SPAN(odd, sizeof(odd)), HT_SPAN(odd, sizeof(odd)), HT_SPAN_EMPTY,
+		 HT_SPAN_STR("info")},
+	};
+	hello(&r);
+	for (unsigned first = 0; first < 2; first++) {
+		const uint8_t *const end = bytes + sizeof(bytes);
+		uint8_t *at = ht_match_put(bytes, end, &m[first]);
+		at = ht_match_put(at, end, &m[!first]);
+		assert_non_null(at);
+		ht_set(&r, matches, HT_SPAN(bytes, (size_t)(at - bytes)));
+		char *text = row(700, &r);
+		assert_non_null(strstr(text, first == 0 ? " bad:*.example +1" : " \\xff\\xff"));
+		assert_non_null(strstr(text, first == 0 ? " +1" : "\\xff +1"));
+		free(text);
+	}
+}
+
 // A record with all cells full, at any width: no line is longer, and columns start where the header
 // says.
 static void table_fits_its_width(void **state) {
@@ -2120,6 +2145,7 @@ int main(void) {
 		cmocka_unit_test(table_protocols),
 		cmocka_unit_test(table_alpn),
 		cmocka_unit_test(table_peers),
+		cmocka_unit_test(table_matches),
 		cmocka_unit_test(table_fits_its_width),
 		cmocka_unit_test(table_in_a_file),
 		cmocka_unit_test(table_header_comes_again),

@@ -1123,7 +1123,7 @@ static void statements(void **state) {
 	const struct ht_finding *f = ht_policy_finding(p, num - 1);
 	assert_int_equal(num, HT_ARRAY_LEN(readings));
 	assert_string_equal(f->name, "no_pq");
-	assert_int_equal(f->severity, HT_FINDING_CRITICAL);
+	assert_int_equal(f->severity, HT_SEVERITY_CRITICAL);
 	assert_string_equal(f->when, "(alpn any @all) and dst_port in {1..5}");
 	assert_string_equal(f->help, "one two ");
 	assert_string_equal(f->why, "b");

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #define MS 1000000ll
-#define T0 (1763686800 * NS_PER_S)
+#define T0 (1763686800 * HT_NS_PER_S)
 
 static uint64_t seed = 0x9e3779b97f4a7c15;
 
@@ -179,8 +179,8 @@ static uint32_t any_address(void) {
 static int64_t
 flow(struct run *run, uint32_t dst, int64_t from, int64_t ms, int64_t hz, uint32_t sources) {
 	for (int64_t i = 0; i < hz * ms / 1000; i++)
-		add(run,
-		    hello(0x0a000000 + (uint32_t)i % sources * 256, dst, from + i * NS_PER_S / hz));
+		add(run, hello(0x0a000000 + (uint32_t)i % sources * 256, dst,
+			       from + i * HT_NS_PER_S / hz));
 	return from + ms * MS;
 }
 
@@ -209,7 +209,7 @@ static void told_within_two_seconds(void **state) {
 	assert_in_range(e->clients, 4500, 5500);
 	assert_true(e->end >= t - 100 * MS && e->end <= t + 100 * MS);
 	assert_int_equal(e->duration_us, (e->end - e->start) / 1000);
-	assert_true(e->ts >= t + 10 * NS_PER_S && e->ts <= t + 12 * NS_PER_S);
+	assert_true(e->ts >= t + 10 * HT_NS_PER_S && e->ts <= t + 12 * HT_NS_PER_S);
 	end(run);
 }
 
@@ -281,7 +281,7 @@ static void ends_with_the_capture(void **state) {
 	assert_true(run->told[1].end <= t && run->told[1].end >= t - MS);
 	assert_true(run->told[1].ts >= run->told[0].ts);
 	// The next one is another, of another day.
-	flow(run, 1, T0 - 86400 * NS_PER_S, 1500, 50000, 500);
+	flow(run, 1, T0 - 86400 * HT_NS_PER_S, 1500, 50000, 500);
 	assert_int_equal(run->num, 3);
 	end(run);
 }
@@ -291,9 +291,9 @@ static void silence_ends_it_too(void **state) {
 	struct run *const run = new_run();
 	begin(run);
 	flow(run, 1, T0, 1500, 50000, 500);
-	ht_rates_tick(run->r, 5 * NS_PER_S);
+	ht_rates_tick(run->r, 5 * HT_NS_PER_S);
 	assert_int_equal(run->num, 1);
-	ht_rates_tick(run->r, 12 * NS_PER_S);
+	ht_rates_tick(run->r, 12 * HT_NS_PER_S);
 	assert_int_equal(run->num, 2);
 	assert_true(floods_empty(run->r));
 	ht_rates_tick(run->r, INT64_MAX);
@@ -306,9 +306,9 @@ static void by_network(void **state) {
 	begin(run);
 	for (unsigned i = 0; i < 30000; i++) { // 15000 a second, of 256 addresses, to as many
 		struct hello *h
-			= hello(0xc6336400 | i % 256, any_address(), T0 + i * NS_PER_S / 15000);
+			= hello(0xc6336400 | i % 256, any_address(), T0 + i * HT_NS_PER_S / 15000);
 		add(run, h);
-		h = hello(0, any_address(), T0 + i * NS_PER_S / 15000);
+		h = hello(0, any_address(), T0 + i * HT_NS_PER_S / 15000);
 		memcpy(h->src, "\x20\x01\x0d\xb8\0\1", 6); // 2001:db8:1::/48
 		memcpy(h->src + 6, &(uint64_t){rnd()}, 8);
 		add(run, h);
@@ -339,7 +339,7 @@ static void by_name(void **state) {
 	memset(longer, 'a', sizeof(longer));
 	longer[289] = '\0';
 	for (unsigned i = 0; i < 30000; i++) {
-		struct hello *h = hello(any_address(), any_address(), T0 + i * NS_PER_S / 15000);
+		struct hello *h = hello(any_address(), any_address(), T0 + i * HT_NS_PER_S / 15000);
 		name(h, spellings[i % 4]);
 		add(run, h);
 		name(h, longer);
@@ -557,7 +557,7 @@ static void more_floods_than_are_followed(void **state) {
 	run->p.max_floods = 10;
 	begin(run);
 	for (unsigned i = 0; i < 3 * 20 * 200; i++)
-		add(run, hello(i, i % 20, T0 + i * NS_PER_S / 4000));
+		add(run, hello(i, i % 20, T0 + i * HT_NS_PER_S / 4000));
 	assert_int_equal(run->num, 10);
 	assert_true(counted(run, HT_RATES_UNFOLLOWED) > 200);
 	end(run);
@@ -571,9 +571,9 @@ static void floods_keep_their_places(void **state) {
 	run->p.max_keys = 16;
 	begin(run);
 	for (unsigned i = 0; i < 3 * 16 * 200; i++)
-		add(run, hello(i, i % 16, T0 + i * NS_PER_S / 3200));
+		add(run, hello(i, i % 16, T0 + i * HT_NS_PER_S / 3200));
 	assert_int_equal(run->num, 16);
-	const int64_t t = T0 + 3 * NS_PER_S;
+	const int64_t t = T0 + 3 * HT_NS_PER_S;
 	for (unsigned i = 0; i < 100000; i++)
 		add(run, hello(i, 100 + i, t + i * 10000));
 	assert_int_equal(run->num, 16);
@@ -591,7 +591,7 @@ static void a_little_out_of_order(void **state) {
 	begin(run);
 	for (unsigned i = 0; i < 100000; i++)
 		add(run, hello(i % 1000 * 256, 1,
-			       T0 + i * NS_PER_S / 50000 - (int64_t)(rnd() % (150 * MS))));
+			       T0 + i * HT_NS_PER_S / 50000 - (int64_t)(rnd() % (150 * MS))));
 	ht_rates_finish(run->r);
 	assert_int_equal(run->num, 2);
 	assert_true(run->told[0].ts <= T0 + 1300 * MS);
@@ -604,7 +604,7 @@ static void a_little_out_of_order(void **state) {
 
 static void a_wrong_time_is_one_frame(void **state) {
 	(void)state;
-	static const int64_t wrong[] = {INT64_MAX, INT64_MIN, 0, T0 + 3600 * NS_PER_S};
+	static const int64_t wrong[] = {INT64_MAX, INT64_MIN, 0, T0 + 3600 * HT_NS_PER_S};
 	struct run *const run = new_run();
 	begin(run);
 	int64_t t = T0;
@@ -626,15 +626,15 @@ static void the_clock_is_set(void **state) {
 	flow(run, 1, T0, 2000, 50000, 500);
 	assert_int_equal(run->num, 1);
 	// Back by an hour: the flood ends, and is told anew.
-	flow(run, 1, T0 - 3600 * NS_PER_S, 2000, 50000, 500);
+	flow(run, 1, T0 - 3600 * HT_NS_PER_S, 2000, 50000, 500);
 	assert_int_equal(run->num, 3);
 	assert_string_equal(run->told[1].state, "end");
 	assert_string_equal(run->told[2].state, "start");
-	assert_true(run->told[2].ts <= T0 - 3600 * NS_PER_S + 1200 * MS);
+	assert_true(run->told[2].ts <= T0 - 3600 * HT_NS_PER_S + 1200 * MS);
 	// And on by a year.
-	flow(run, 1, T0 + 365 * 86400 * NS_PER_S, 2000, 50000, 500);
+	flow(run, 1, T0 + 365 * 86400 * HT_NS_PER_S, 2000, 50000, 500);
 	assert_int_equal(run->num, 5);
-	assert_true(run->told[3].ts < T0 - 3580 * NS_PER_S);
+	assert_true(run->told[3].ts < T0 - 3580 * HT_NS_PER_S);
 	// One frame of the year 2262 comes first: all that follows is 10 s off.
 	ht_rates_finish(run->r);
 	run->num = 0;
@@ -652,10 +652,10 @@ static void what_is_told_late_counts_as_it_comes(void **state) {
 	begin(run);
 	// Hellos that were given up after half a minute: a flood of them is one.
 	for (unsigned i = 0; i < 100000; i++) {
-		const int64_t now = T0 + i * NS_PER_S / 50000;
+		const int64_t now = T0 + i * HT_NS_PER_S / 50000;
 		if (i % 100 == 0)
 			add(run, hello(1, 2, now));
-		struct hello *h = hello(i % 1000 * 256, 1, now - 30 * NS_PER_S);
+		struct hello *h = hello(i % 1000 * 256, 1, now - 30 * HT_NS_PER_S);
 		ht_set(&h->r, complete, false);
 		add(run, h);
 	}
@@ -688,7 +688,7 @@ static struct hello *print(unsigned ja4, uint32_t src, int64_t ts) {
 static int64_t learn(struct run *run, int64_t t) {
 	for (unsigned i = 0; i < 1200; i++)
 		add(run, print(i % 10, i % 107, t + i * 100 * MS));
-	return t + 120 * NS_PER_S;
+	return t + 120 * HT_NS_PER_S;
 }
 
 static void new_ones_after_learning(void **state) {
@@ -701,7 +701,7 @@ static void new_ones_after_learning(void **state) {
 	assert_int_equal(run->num, 1);
 	assert_string_equal(run->told[0].kind, "new_fingerprint");
 	assert_string_equal(run->told[0].key, "t13d1516h2_00000000004d_d8a2da3f94cd");
-	add(run, print(77, 5, t + NS_PER_S)); // it is known now
+	add(run, print(77, 5, t + HT_NS_PER_S)); // it is known now
 	struct hello *const h = print(78, 5, t);
 	ht_set(&h->r, complete, false);
 	add(run, h);
@@ -719,15 +719,15 @@ static void it_takes_time_and_hellos_to_learn(void **state) {
 		add(run, print(i, 5, T0 + i * MS));
 	assert_int_equal(run->num, 0);
 	for (unsigned i = 0; i < 50; i++) // an hour apart, nothing was watched
-		add(run, print(1000 + i, 5, T0 + i * 3600 * NS_PER_S));
+		add(run, print(1000 + i, 5, T0 + i * 3600 * HT_NS_PER_S));
 	assert_int_equal(run->num, 0);
 	ht_rates_free(run->r);
 	run->p.learn_hellos = 1000;
 	begin(run);
 	for (unsigned i = 0; i < 1000; i++) // enough time
-		add(run, print(i, 5, T0 + i * NS_PER_S));
+		add(run, print(i, 5, T0 + i * HT_NS_PER_S));
 	assert_int_equal(run->num, 0);
-	add(run, print(1000, 5, T0 + 1000 * NS_PER_S));
+	add(run, print(1000, 5, T0 + 1000 * HT_NS_PER_S));
 	assert_int_equal(run->num, 1);
 	end(run);
 }
@@ -738,10 +738,10 @@ static void so_many_in_a_minute(void **state) {
 	begin(run);
 	int64_t t = learn(run, T0);
 	for (unsigned i = 0; i < 60; i++)
-		add(run, print(100 + i, 5, t + i * NS_PER_S / 10));
+		add(run, print(100 + i, 5, t + i * HT_NS_PER_S / 10));
 	assert_int_equal(run->num, 10);
 	assert_int_equal(counted(run, HT_RATES_NEW_CAPPED), 50);
-	t += 60 * NS_PER_S;
+	t += 60 * HT_NS_PER_S;
 	for (unsigned i = 0; i < 60; i++) // they are known, though they were not told
 		add(run, print(100 + i, 5, t));
 	assert_int_equal(run->num, 10);
@@ -765,15 +765,15 @@ static void rare_ones_once_an_interval(void **state) {
 	assert_int_equal(e->hellos, 3);
 	assert_int_equal(e->clients, 2);
 	assert_true(e->first_seen == T0 && e->last_seen == T0);
-	add(run, print(50, 2, t + 3000 * NS_PER_S));
+	add(run, print(50, 2, t + 3000 * HT_NS_PER_S));
 	assert_int_equal(run->num, 1);
-	add(run, print(50, 2, t + 3601 * NS_PER_S));
+	add(run, print(50, 2, t + 3601 * HT_NS_PER_S));
 	assert_int_equal(run->num, 2);
-	add(run, print(50, 3, t + 8000 * NS_PER_S)); // a third client
+	add(run, print(50, 3, t + 8000 * HT_NS_PER_S)); // a third client
 	assert_int_equal(run->num, 2);
 	// A new one is not rare at once.
-	add(run, print(51, 3, t + 8000 * NS_PER_S));
-	add(run, print(51, 3, t + 8001 * NS_PER_S));
+	add(run, print(51, 3, t + 8000 * HT_NS_PER_S));
+	add(run, print(51, 3, t + 8001 * HT_NS_PER_S));
 	assert_int_equal(run->num, 3);
 	assert_string_equal(run->told[2].kind, "new_fingerprint");
 	end(run);
@@ -822,7 +822,7 @@ static void made_up_ones_do_not_push_out_others(void **state) {
 	assert_int_equal(run->num, 10); // the cap
 	assert_true(counted(run, HT_RATES_FORGOTTEN) > 98000);
 	for (unsigned i = 0; i < 10; i++)
-		add(run, print(i, 5, t + 120 * NS_PER_S));
+		add(run, print(i, 5, t + 120 * HT_NS_PER_S));
 	assert_int_equal(run->num, 10); // all are there
 	assert_int_equal(counted(run, HT_RATES_NEW), 100010);
 	end(run);

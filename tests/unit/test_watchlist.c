@@ -645,7 +645,7 @@ static void test_labels_and_severities(void **state) {
 		const struct ht_watchlist_query q
 			= {.sni = HT_SPAN(cases[i].sni, strlen(cases[i].sni))};
 		assert_int_equal(ht_watchlist_match(w, 0, &q, &m, 1, counters), 1);
-		assert_string_equal(m.severity, cases[i].severity);
+		assert_string_equal(ht_severities[m.severity], cases[i].severity);
 		if (cases[i].label == NULL)
 			assert_null(m.label);
 		else
