@@ -117,6 +117,11 @@ static bool shows_hello(const struct ht_record *r) {
 	return !is_event(r) || ((r->has & HT_HAS(ja4)) && !(r->has & HT_HAS(matches)));
 }
 
+// An event of a watchlist.
+static bool is_listed(const struct ht_record *r) {
+	return is_event(r) && (r->has & HT_HAS(matches));
+}
+
 static const char *severity_color(const struct ht_record *r) {
 	const char *severity = r->has & HT_HAS(severity) ? r->severity : "";
 	return color_of(HT_SPAN(severity, strlen(severity)));
@@ -220,17 +225,21 @@ static void put_proto(struct line *l, const struct table *t, const struct ht_rec
 	line_cut(l, color, HT_SPAN(cell, (size_t)(out - cell)), t->width[PROTO]);
 }
 
-static void find_notes(struct notes *n, const struct ht_record *r) {
+// find_notes: with `matches_first`, before the severity, which their color tells, too.
+static void find_notes(struct notes *n, const struct ht_record *r, bool matches_first) {
 	const struct ht_span none = HT_SPAN_STR("");
 	const ht_fieldset has = r->has;
 	n->num = n->len = 0;
+	if (matches_first)
+		note_matches(n, r);
 	if (severity_color(r) != line_plain)
 		note_add(n, severity_color(r), r->severity, none);
 	if (has & HT_HAS(complete) && !r->complete) {
 		const char *why = has & HT_HAS(incomplete_reason) ? r->incomplete_reason : "";
 		note_add(n, line_red, "incomplete:", HT_SPAN(why, strlen(why)));
 	}
-	note_matches(n, r);
+	if (!matches_first)
+		note_matches(n, r);
 	for (unsigned i = 0; has & HT_HAS(via) && i < r->via.num; i++)
 		note_add(n, line_yellow, r->via.s[i], none);
 	for (unsigned i = 0; has & HT_HAS(encap) && i < r->encap.num; i++)
@@ -263,11 +272,13 @@ static void put_notes(struct line *l, const struct table *t, const struct ht_rec
 	struct notes n;
 	// What stands in no other column of this record leaves its room to the notes.
 	const bool lone = is_event(r) && !shows_hello(r);
-	const unsigned start = lone && t->width[ALPN] > 0		? t->start[ALPN]
+	const bool tight = is_listed(r) && !t->is_file && t->width[NOTES] < NOTES_AMPLE;
+	const unsigned start = tight ? t->start[SNI] + (unsigned)strlen(r->kind) + 1
+			       : lone && t->width[ALPN] > 0		? t->start[ALPN]
 			       : lone && t->width[JA4] > 0		? t->start[JA4]
 			       : r->has & HT_HAS(ja4) && shows_hello(r) ? t->start[NOTES]
 									: t->lone_notes;
-	find_notes(&n, r);
+	find_notes(&n, r, tight);
 	if (start < t->end)
 		line_notes(l, &n, start, t->end);
 }
