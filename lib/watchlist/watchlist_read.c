@@ -373,6 +373,12 @@ static enum ht_rc take_regex(struct wl_value *v, struct ht_span *s, char reason[
 		return bad(reason, "a regular expression without its second slash");
 	if (n - 1 > HT_WATCHLIST_REGEX_LEN_MAX)
 		return bad(reason, "a regular expression of more than 512 bytes");
+	for (size_t i = 1; i < n; i++)
+		if (s->p[i] >= 0x80)
+			return bad(
+				reason, "an expression finds names with A-labels (xn--...): a "
+					"character beyond ASCII is never there"
+			);
 	v->field = WL_REGEX;
 	v->where = WL_ANY;
 	v->len = (uint16_t)n;

@@ -1008,6 +1008,9 @@ static void test_wrong_lines(void **state) {
 		{"ja4:*_*_*", "any JA4"},
 		{"cert:0011", "64 hex digits"},
 		{"alpn:\\xg0", "two hex digits"},
+		{"/b\xc3\xbc"
+		 "cher/",
+		 "beyond ASCII"},
 		{"a.example &", "without a value"},
 		{"a.example & & b.example", "without a value"},
 		{"a.example label wrong", "severity"},
