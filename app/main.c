@@ -10,6 +10,7 @@
 #include "ipfix.h"
 #include "lists.h"
 #include "options.h"
+#include "pipeline.h"
 #include "policies.h"
 #include "privileges.h"
 #include "protobuf.h"
@@ -200,6 +201,8 @@ static int check(struct options *o) {
 	else if (status != EXIT_USAGE)
 		status = of_policy;
 	if (o->config != NULL && !options_probe_outputs(o) && status == EXIT_DONE)
+		status = EXIT_FAILED;
+	if (!pipeline_check(o) && status == EXIT_DONE)
 		status = EXIT_FAILED;
 	if (!lists_check(o, stdout) && status == EXIT_DONE)
 		status = EXIT_FAILED;

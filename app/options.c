@@ -166,7 +166,9 @@ static void check_run(struct options *o, const char *live_only) {
 	if (o->inputs.num > 0 && o->interfaces.num > 0 && o->config == NULL)
 		usage(o, "-r and -i do not go together");
 	else if (o->inputs.num == 0 && !options_live(o) && o->config != NULL)
-		usage(o, "%s: nothing to read: it has neither ports of dpdk nor interfaces",
+		usage(o,
+		      "%s: nothing to read: it has neither ports of dpdk nor interfaces, and "
+		      "there is no -r or -i",
 		      o->config);
 	else if (o->inputs.num == 0 && !options_live(o))
 		usage(o, "nothing to read: name a capture with -r FILE (- is standard input), an "

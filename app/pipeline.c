@@ -86,6 +86,14 @@ static bool load(struct pipeline *p) {
 	return rc != HT_ERROR;
 }
 
+bool pipeline_check(const struct options *o) {
+	char err[8192];
+	if (!has_store(o) || ht_rates_store_place(o->rates.store, err, sizeof(err)) == HT_OK)
+		return true;
+	fprintf(stderr, "hellotap: %s\n", err);
+	return false;
+}
+
 static bool open_rates(struct pipeline *p) {
 	struct ht_rates_params params = p->o->rates;
 	if (!wants_rates(p->o))

@@ -29,6 +29,9 @@ struct pipeline {
 // pipeline_memory is the most that it takes with these options, in bytes.
 uint64_t pipeline_memory(const struct options *o);
 
+// pipeline_check looks whether the store of fingerprints can be made. False: that was said.
+bool pipeline_check(const struct options *o);
+
 // pipeline_open makes what the kinds of record that are wanted take. False: that was said.
 HT_MUST_USE bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks);
 void pipeline_close(struct pipeline *p);

@@ -63,6 +63,8 @@ static const char *read_as(const struct options *o, const char *path) {
 		return "the capture to read";
 	if (is_one_of(path, &o->services))
 		return "a table of services to read";
+	if (is_one_of(path, &o->watchlists.files))
+		return "a watchlist to read";
 	if (o->rates.store != NULL && same_destination(path, o->rates.store))
 		return "the store of fingerprints";
 	if (policy_is_file(o->findings.policy) && same_file(path, o->findings.policy))

@@ -118,8 +118,10 @@ static bool parse_one(struct key_spec *k, const char *text, char *err, size_t er
 	if (!usable(id)) {
 		snprintf(
 			err, err_len, "%s: cannot be part of a key: %s", text,
-			field->kinds & HT_KIND_FLOW ? "a time, a count or a number of the record"
-						    : "flow records do not have it"
+			!(field->kinds & HT_KIND_FLOW) ? "flow records do not have it"
+			: field->type == HT_TYPE_MATCHES
+				? "a list of what watchlists say"
+				: "a time, a count or a number of the record"
 		);
 		return false;
 	}

@@ -117,6 +117,13 @@ static bool shows_hello(const struct ht_record *r) {
 	return !is_event(r) || ((r->has & HT_HAS(ja4)) && !(r->has & HT_HAS(matches)));
 }
 
+// is_tight: an event of a watchlist or a flood, where the notes would show little of it. They begin
+// right behind the word that says what it is.
+static bool is_tight(const struct table *t, const struct ht_record *r) {
+	return is_event(r) && r->has & (HT_HAS(matches) | HT_HAS(flood_state)) && !t->is_file
+	       && t->width[NOTES] < NOTES_AMPLE;
+}
+
 static const char *severity_color(const struct ht_record *r) {
 	const char *severity = r->has & HT_HAS(severity) ? r->severity : "";
 	return color_of(HT_SPAN(severity, strlen(severity)));
@@ -138,7 +145,7 @@ static void put_event(struct line *l, const struct table *t, const struct ht_rec
 			: r->has & HT_HAS(in_clear)    ? "in clear"
 						       : r->kind
 		);
-	if ((r->has & HT_HAS(flood_state)) && (r->has & HT_HAS(sni))) {
+	if ((r->has & HT_HAS(flood_state)) && (r->has & HT_HAS(sni)) && !is_tight(t, r)) {
 		cell[n++] = ' ';
 		n = (int)(text_sent(cell + n, r->sni, columns, "") - cell);
 	}
@@ -220,17 +227,39 @@ static void put_proto(struct line *l, const struct table *t, const struct ht_rec
 	line_cut(l, color, HT_SPAN(cell, (size_t)(out - cell)), t->width[PROTO]);
 }
 
-static void find_notes(struct notes *n, const struct ht_record *r) {
+// The rate now is what counts of a flood that goes on, the peak of one that is over.
+static void note_rates(struct notes *n, const struct ht_record *r) {
+	char rate[32], peak[32];
+	if (!(r->has & HT_HAS(rate_peak)))
+		return;
+	const int len = snprintf(rate, sizeof(rate), "%" PRIu64 "/s", r->rate);
+	const int peak_len = snprintf(peak, sizeof(peak), "%" PRIu64 "/s", r->rate_peak);
+	const bool over = r->has & HT_HAS(flood_state) && strcmp(r->flood_state, "end") == 0;
+	if (!over)
+		note_add(n, line_plain, "", HT_SPAN(rate, (size_t)len));
+	note_add(n, line_plain, "peak ", HT_SPAN(peak, (size_t)peak_len));
+	if (over)
+		note_add(n, line_plain, "", HT_SPAN(rate, (size_t)len));
+}
+
+// find_notes: where it is tight, what matched and the rate stand before the severity, which a color
+// tells, too.
+static void find_notes(struct notes *n, const struct ht_record *r, bool tight) {
 	const struct ht_span none = HT_SPAN_STR("");
 	const ht_fieldset has = r->has;
 	n->num = n->len = 0;
+	if (tight) {
+		note_matches(n, r);
+		note_rates(n, r);
+	}
 	if (severity_color(r) != line_plain)
 		note_add(n, severity_color(r), r->severity, none);
 	if (has & HT_HAS(complete) && !r->complete) {
 		const char *why = has & HT_HAS(incomplete_reason) ? r->incomplete_reason : "";
 		note_add(n, line_red, "incomplete:", HT_SPAN(why, strlen(why)));
 	}
-	note_matches(n, r);
+	if (!tight)
+		note_matches(n, r);
 	for (unsigned i = 0; has & HT_HAS(via) && i < r->via.num; i++)
 		note_add(n, line_yellow, r->via.s[i], none);
 	for (unsigned i = 0; has & HT_HAS(encap) && i < r->encap.num; i++)
@@ -247,14 +276,8 @@ static void find_notes(struct notes *n, const struct ht_record *r) {
 		note_add(n, line_plain, "psk", none);
 	if (has & HT_HAS(early_data) && r->early_data)
 		note_add(n, line_plain, "0rtt", none);
-	if (has & HT_HAS(rate_peak)) {
-		char rate[48];
-		const int len = snprintf(
-			rate, sizeof(rate), "%" PRIu64 "/s, peak %" PRIu64 "/s", r->rate,
-			r->rate_peak
-		);
-		note_add(n, line_plain, "", HT_SPAN(rate, (size_t)len));
-	}
+	if (!tight)
+		note_rates(n, r);
 	if (has & HT_HAS(evidence))
 		note_add(n, line_plain, "", HT_SPAN(r->evidence, strnlen(r->evidence, NOTE_MAX)));
 }
@@ -263,11 +286,15 @@ static void put_notes(struct line *l, const struct table *t, const struct ht_rec
 	struct notes n;
 	// What stands in no other column of this record leaves its room to the notes.
 	const bool lone = is_event(r) && !shows_hello(r);
-	const unsigned start = lone && t->width[ALPN] > 0		? t->start[ALPN]
-			       : lone && t->width[JA4] > 0		? t->start[JA4]
+	const bool tight = is_tight(t, r);
+	const size_t word
+		= r->has & HT_HAS(flood_state) ? strlen("flood start") : strlen("watchlist");
+	const unsigned start = tight			    ? t->start[SNI] + (unsigned)word + 1
+			       : lone && t->width[ALPN] > 0 ? t->start[ALPN]
+			       : lone && t->width[JA4] > 0  ? t->start[JA4]
 			       : r->has & HT_HAS(ja4) && shows_hello(r) ? t->start[NOTES]
 									: t->lone_notes;
-	find_notes(&n, r);
+	find_notes(&n, r, tight);
 	if (start < t->end)
 		line_notes(l, &n, start, t->end);
 }
@@ -325,16 +352,32 @@ static enum columns columns_of(const struct ht_record *r) {
 #define GET(r, id) ((r)->has & HT_HAS(id) ? (r)->id : NULL)
 #define REF(r, id) ((r)->has & HT_HAS(id) ? &(r)->id : NULL)
 
+// The name of a flood, which has no address.
+static void put_flooded_name(struct line *l, const struct table *t, const struct ht_record *r) {
+	char cell[ESCAPED_MAX];
+	const char *end = text_sent(cell, r->sni, t->width[SERVER], "");
+	line_cut(l, line_bold, HT_SPAN(cell, (size_t)(end - cell)), t->width[SERVER]);
+}
+
 static void
 put_hello(struct ht_sink *s, struct line *l, const struct ht_record *r, const char *time) {
 	const struct table *const t = s->table;
 	const char *const clock = t->is_file ? time : time + DATE_LEN + 1;
 	const uint16_t *const src_port = t->width[CLIENT] > least[CLIENT] ? REF(r, src_port) : NULL;
+	char prefix[8] = "";
+	if (r->has & HT_HAS(src_prefix))
+		snprintf(prefix, sizeof(prefix), "/%u", r->src_prefix);
 	line_put(l, line_dim, HT_SPAN(clock, t->width[TIME]));
 	line_go(l, t->start[CLIENT]);
-	line_peer(s, l, t->width[CLIENT], GET(r, src_ip), GET(r, src_mac), src_port, "");
+	line_peer(s, l, t->width[CLIENT], GET(r, src_ip), GET(r, src_mac), src_port, prefix);
 	line_go(l, t->start[SERVER]);
-	line_peer(s, l, t->width[SERVER], GET(r, dst_ip), GET(r, dst_mac), REF(r, dst_port), "");
+	if (is_tight(t, r) && (r->has & HT_HAS(flood_state)) && (r->has & HT_HAS(sni)))
+		put_flooded_name(l, t, r);
+	else
+		line_peer(
+			s, l, t->width[SERVER], GET(r, dst_ip), GET(r, dst_mac), REF(r, dst_port),
+			""
+		);
 	line_go(l, t->start[PROTO]);
 	put_proto(l, t, r);
 	line_go(l, t->start[SNI]);

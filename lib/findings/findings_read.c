@@ -3,6 +3,7 @@
 
 #include "findings_build.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static const char *const statements[] = {"include", "drop", "set", "finding"};
@@ -68,6 +69,13 @@ unquote(struct build *b, uint8_t *out, const struct token *t, bool *open_front, 
 	for (const uint8_t *const begin = p; p < end; p++) {
 		if (open_front != NULL && *p == '*' && (p == begin || p == end - 1)) {
 			*(p == begin ? open_front : open_back) = true;
+		} else if (open_front != NULL && *p == '*') { // what ja4 of a watchlist may have
+			complain(
+				b, t,
+				"a * for anything stands at the begin or the end; one that is "
+				"itself is written \\*"
+			);
+			return 0;
 		} else if (*p != '\\') {
 			out[len++] = *p;
 		} else if (end - p > 1 && (p[1] == '"' || p[1] == '\\' || p[1] == '*')) {
@@ -427,6 +435,54 @@ static void ranks(struct build *b, const struct token *at, struct items *items) 
 	}
 }
 
+// The words of fields that have no others: a slip would never hold, and nobody would see it.
+static const struct {
+	unsigned field;
+	const char *words[9];
+} closed[] = {
+	{HT_FIELD_transport, {"tcp", "udp", "eapol"}},
+	{HT_FIELD_protocol, {"tls", "dtls", "quic"}},
+	{HT_FIELD_ech, {"outer", "grease", "real"}},
+	{HT_FIELD_incomplete_reason,
+	 {"gap", "evicted", "limit", "idle", "end_of_capture", "snaplen", "malformed", "decrypt"}},
+};
+
+static void
+check_word(struct build *b, const struct token *at, unsigned which, const struct text_item *t) {
+	struct guess g = {HT_SPAN(t->s, t->len)};
+	char all[128];
+	size_t len = 0;
+	for (unsigned i = 0; closed[which].words[i] != NULL; i++) {
+		const char *word = closed[which].words[i];
+		if (strlen(word) == t->len && memcmp(word, t->s, t->len) == 0)
+			return;
+		guess_consider(&g, word);
+		len += (size_t
+		)snprintf(all + len, sizeof(all) - len, "%s\"%s\"", i > 0 ? ", " : "", word);
+	}
+	if (g.name != NULL)
+		complain(
+			b, at, "%s is never \"%.40s\"; did you mean \"%s\"?",
+			field_name(closed[which].field), t->s, g.name
+		);
+	else
+		complain(
+			b, at, "%s is never \"%.40s\", but one of %s",
+			field_name(closed[which].field), t->s, all
+		);
+}
+
+static void
+check_words(struct build *b, const struct token *at, unsigned field, const struct items *items) {
+	for (unsigned i = 0; i < HT_ARRAY_LEN(closed); i++)
+		for (uint32_t k = 0; closed[i].field == field && k < items->num && !b->skipping;
+		     k++) {
+			const struct text_item *t = &b->text[items->first + k];
+			if (!t->open_front && !t->open_back)
+				check_word(b, at, i, t);
+		}
+}
+
 // Items that fit the field, as a fact has them.
 static bool
 fit(struct build *b, const struct token *at, unsigned field, enum kind kind, struct items *items) {
@@ -440,6 +496,8 @@ fit(struct build *b, const struct token *at, unsigned field, enum kind kind, str
 			b, at, "%s is compared with %s", field_name(field),
 			items->text ? "numbers" : "texts: \"...\""
 		);
+	if (items->text && !b->skipping)
+		check_words(b, at, field, items);
 	if (b->skipping || items->text)
 		return !b->skipping;
 	for (uint32_t i = 0; i < items->num; i++)

@@ -131,10 +131,13 @@ ht_rates_unpack(struct ht_rates *r, struct ht_span bytes, char *err, size_t err_
 
 // --- and as a file ------------------------------------------------------------------------------
 
+// ht_rates_store_place says whether the folder of a store is there. HT_ERROR: `err` says why not.
+HT_MUST_USE enum ht_rc ht_rates_store_place(const char *path, char *err, size_t err_len);
+
 // ht_rates_load reads params.store. HT_SKIP: there is none yet, or nothing in it. HT_BAD: it was
 // damaged, and is called PATH.damaged now; `err` says why, and the store is empty. HT_ERROR: it
-// cannot be read, is something else, or another version wrote it: `err` says why, and it stays as
-// it is.
+// cannot be read, is something else, or another version wrote it, or its folder is missing: `err`
+// says why, and it stays as it is.
 HT_MUST_USE enum ht_rc ht_rates_load(struct ht_rates *r, char *err, size_t err_len);
 
 // ht_rates_save begins to write the store to params.store, in a thread of its own, from a copy that

@@ -77,12 +77,27 @@ static enum ht_rc move_aside(const char *path, const char *why, char *err, size_
 	return HT_BAD;
 }
 
+enum ht_rc ht_rates_store_place(const char *path, char *err, size_t err_len) {
+	char copy[PATH_MAX];
+	struct stat st;
+	if (strlen(path) >= sizeof(copy)) {
+		errno = ENAMETOOLONG;
+		return fail(err, err_len, path, "");
+	}
+	strcpy(copy, path);
+	return stat(dirname(copy), &st) == 0
+		       ? HT_OK
+		       : fail(err, err_len, path, "no store can be made there");
+}
+
 enum ht_rc ht_rates_load(struct ht_rates *r, char *err, size_t err_len) {
 	const char *const path = r->p.store;
 	uint8_t *bytes = NULL;
 	size_t len = 0;
 	char why[128];
 	enum ht_rc rc = read_file(path, &bytes, &len, err, err_len);
+	if (rc == HT_SKIP)
+		return ht_rates_store_place(path, err, err_len) == HT_OK ? HT_SKIP : HT_ERROR;
 	if (rc == HT_OK && len == 0)
 		rc = HT_SKIP;
 	if (rc == HT_OK) {

@@ -102,7 +102,7 @@ static enum ht_rc too_much(struct wl_load *l, enum ht_rc rc) {
 	if (rc == HT_LIMIT)
 		wl_complain(
 			l, l->file, l->line,
-			"here the lists have more than max_entries, max_regexes or max_bytes allow"
+			"here the lists have more than max_entries, max_regexes or max_mib allow"
 		);
 	else if (rc == HT_ERROR)
 		wl_complain(l, l->file, l->line, "no memory");

@@ -193,7 +193,10 @@ static enum ht_rc read_address(struct wl_value *v, struct ht_span in, char reaso
 	const unsigned most = v->field == WL_IP4 ? 32 : 128;
 	uint32_t bits = most;
 	if (in.len > 0 && !number(&bits, skip(in, 1), most))
-		return bad(reason, "not the length of a prefix");
+		return bad(
+			reason, most == 32 ? "a prefix of IPv4 has 0 to 32 bits"
+					   : "a prefix of IPv6 has 0 to 128 bits"
+		);
 	if (v->field == WL_IP6 && bits >= 96 && memcmp(v->bytes, mapped, 12) == 0) {
 		v->field = WL_IP4;
 		bits -= 96;
@@ -258,15 +261,75 @@ static bool may_be_address(struct ht_span in) {
 	return true;
 }
 
+static bool all_hex(struct ht_span in) {
+	for (size_t i = 0; i < in.len; i++)
+		if (!isxdigit(in.p[i]))
+			return false;
+	return true;
+}
+
+// has_kind: "foo:..." or "foo=...", foo being no kind.
+static bool has_kind(struct ht_span in) {
+	const struct ht_span word = take_until(&in, ":=");
+	if (in.len == 0 || word.len == 0 || !isalpha(word.p[0]))
+		return false;
+	for (size_t i = 1; i < word.len; i++)
+		if (!isalnum(word.p[i]) && word.p[i] != '_')
+			return false;
+	return true;
+}
+
+// guess_bare says of a value that is neither address nor name what it may have been meant for.
+static const char *guess_bare(struct ht_span in) {
+	struct wl_value v;
+	struct ht_span rest = in;
+	char ignored[200];
+	const struct ht_span host = take_until(&rest, "/:");
+	if (rest.len >= 3 && memcmp(rest.p, "://", 3) == 0)
+		return "a URL; only its host can be listed";
+	if (may_be_address(in) && memchr(host.p, '.', host.len) != NULL && rest.len > 0
+	    && rest.p[0] == ':' && read_address(&v, host, ignored) == HT_OK)
+		return "an address with a port is written dst_ip:ADDRESS & port:PORT";
+	if (all_hex(in) && in.len == 32)
+		return "32 hex digits: a JA3 fingerprint is written ja3:MD5";
+	if (all_hex(in) && in.len == 64)
+		return "64 hex digits: a certificate is written cert:SHA256";
+	if (all_hex(in) && in.len == 40)
+		return "40 hex digits: certificates are listed by SHA-256, not by SHA-1";
+	if (read_ja4(&v, in, ignored) == HT_OK)
+		return "a JA4 fingerprint is written ja4:A_B_C";
+	if (has_kind(in))
+		return "no such kind of entry: there are sni, alpn, ja3, ja4, ip, src_ip, dst_ip, "
+		       "port, dst_port, src_port and cert";
+	if (memchr(in.p, '.', in.len) == NULL && in.p[0] < 0x80 && in.p[0] != '=')
+		return "a word without a dot; a name of one label is written sni:NAME";
+	return NULL;
+}
+
+// A prefix is told what is wrong with it, where its address is right.
+static bool wrong_prefix(struct ht_span in) {
+	struct wl_value v;
+	char ignored[200];
+	const struct ht_span address = take_until(&in, "/");
+	return in.len > 0 && read_address(&v, address, ignored) == HT_OK;
+}
+
 // read_bare is for a value without a kind: an address, or a name.
 static enum ht_rc read_bare(struct wl_value *v, struct ht_span in, char reason[200]) {
-	char ignored[200];
-	if (may_be_address(in) && read_address(v, in, ignored) == HT_OK)
-		return HT_OK;
-	if (memchr(in.p, '.', in.len) == NULL && in.p[0] < 0x80 && in.p[0] != '=')
-		return bad(reason, "a word without a dot; a name of one label is written sni:NAME");
+	if (may_be_address(in)) {
+		if (read_address(v, in, reason) == HT_OK)
+			return HT_OK;
+		if (wrong_prefix(in))
+			return HT_BAD;
+	}
 	*v = (struct wl_value){0};
-	return read_name(v, in, reason);
+	if (memchr(in.p, '.', in.len) != NULL || in.p[0] >= 0x80 || in.p[0] == '=') {
+		const enum ht_rc rc = read_name(v, in, reason);
+		if (rc != HT_BAD)
+			return rc;
+	}
+	const char *const guess = guess_bare(in);
+	return guess != NULL ? bad(reason, guess) : HT_BAD;
 }
 
 static const struct {
@@ -308,6 +371,12 @@ static enum ht_rc take_regex(struct wl_value *v, struct ht_span *s, char reason[
 		return bad(reason, "a regular expression without its second slash");
 	if (n - 1 > HT_WATCHLIST_REGEX_LEN_MAX)
 		return bad(reason, "a regular expression of more than 512 bytes");
+	for (size_t i = 1; i < n; i++)
+		if (s->p[i] >= 0x80)
+			return bad(
+				reason, "an expression finds names with A-labels (xn--...): a "
+					"character beyond ASCII is never there"
+			);
 	v->field = WL_REGEX;
 	v->where = WL_ANY;
 	v->len = (uint16_t)n;
@@ -567,15 +636,21 @@ static bool at_end(struct ht_span s) {
 	return s.len == 0 || s.p[0] == '#';
 }
 
-// take_rest takes label and severity.
+// take_rest takes label and severity. The word of a severity that stands alone is one.
 static enum ht_rc take_rest(struct entry *e, uint8_t *room, struct ht_span s, char reason[200]) {
 	s = skip_blank(s);
 	if (at_end(s))
 		return HT_OK;
+	const bool quoted = s.p[0] == '"';
 	const enum ht_rc rc = take_label(&e->label, room, &s, reason);
 	s = skip_blank(s);
-	if (rc != HT_OK || at_end(s))
+	if (rc != HT_OK)
 		return rc;
+	if (at_end(s)) {
+		if (!quoted && take_severity(&e->severity, e->label))
+			e->label.len = 0;
+		return HT_OK;
+	}
 	if (!take_severity(&e->severity, take_until(&s, " \t")))
 		return bad(
 			reason,
@@ -637,6 +712,8 @@ static enum ht_rc read_csv(struct wl_load *l, struct ht_span line) {
 		return HT_OK;
 	}
 	e.label = skip_blank(skip(line, 1));
+	if (e.label.len >= 2 && e.label.p[0] == '"' && e.label.p[e.label.len - 1] == '"')
+		e.label = HT_SPAN(e.label.p + 1, e.label.len - 2);
 	return add_entry(l, &e);
 }
 

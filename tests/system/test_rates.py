@@ -196,11 +196,12 @@ class Fingerprints(unittest.TestCase):
     def test_it_is_no_output(self):
         self.told("tls13-hello.pcap", 2, ["-o", "json:" + self.store])
 
-    def test_it_cannot_be_saved(self):
+    def test_its_folder_is_missing(self):
         self.store = os.path.join(self.folder.name, "none", "store")
         self.configure()
-        self.told("tls13-hello.pcap", 1)
-        self.assertIn("No such file or directory", self.stderr)
+        for args in ([], ["--check"]):
+            self.assertEqual(self.told("tls13-hello.pcap", 1, args), ([], []))
+            self.assertIn("no store can be made there: No such file or directory", self.stderr)
 
     def test_without_events_it_still_learns(self):
         p, records = run(["--records", "hello", "--fingerprints", self.store, "-r", os.path.join(PCAPS, "tls13-hello.pcap")])

@@ -284,6 +284,10 @@ class Replay(LiveTest):
         table = run(*args, "-o", "table").stdout.decode()
         self.assertIn("a\\x20list:port:443 +1", table)
         self.assertRegex(table, "EVENT +watchlist +warning")
+        p = run(*args, "-o", "json:" + path)
+        self.assertEqual((p.returncode, b"is a watchlist to read" in p.stderr), (2, True), p.stderr)
+        with open(path) as f:
+            self.assertIn("port:443", f.read())
 
 
 class Check(LiveTest):

@@ -981,6 +981,7 @@ static void wrong_keys_are_told(void **state) {
 	expect_wrong("c2s_bytes", "c2s_bytes" NUMBER);
 	expect_wrong("flow_part", "flow_part" NUMBER);
 	expect_wrong("sequence", "sequence" NUMBER);
+	expect_wrong("matches", "matches: cannot be part of a key: a list of what watchlists say");
 	expect_wrong("severity", "severity: cannot be part of a key: flow records do not have it");
 	expect_wrong("flows", "flows: cannot be part of a key: flow records do not have it");
 	expect_wrong("sni/24", "sni/24: only addresses have a prefix");

@@ -1528,6 +1528,45 @@ static void table_rows(void **state) {
 		80, &r,
 		"01:02:03 192.0.2.1       198.51.100.7:443      TLS     -              incomplet" E
 	);
+	// What a watchlist said has the room behind the word, and comes first where that is little.
+	uint8_t list[64];
+	const struct ht_match m
+		= {HT_SPAN_STR("bad"), HT_SPAN_STR("example.com"), HT_SPAN_EMPTY,
+		   HT_SPAN_STR("critical")};
+	hello(&r);
+	ht_set(&r, record, "event");
+	ht_set(&r, kind, "watchlist");
+	ht_set(&r, severity, "critical");
+	ht_set(&r, matches,
+	       HT_SPAN(list, (size_t)(ht_match_put(list, list + sizeof(list), &m) - list)));
+	expect_row(
+		80, &r,
+		"01:02:03 192.0.2.1       198.51.100.7:443      EVENT   watchlist bad:example.co" E
+	);
+	expect_cell(100, &r, 55, "watchlist bad:example.com critical");
+	expect_cell(0, &r, 72, "watchlist                        critical bad:example.com");
+	// Of a flood, whose it is and how much; a network with its bits.
+	r = (struct ht_record){.ts = r.ts, .has = HT_HAS(ts)};
+	ht_set(&r, record, "event");
+	ht_set(&r, kind, "flood");
+	ht_set(&r, severity, "warning");
+	ht_set(&r, flood_state, "start");
+	ht_set(&r, rate, 30000);
+	ht_set(&r, rate_peak, 31000);
+	ht_set(&r, sni, HT_SPAN_STR("www.example.com"));
+	expect_row(
+		80, &r,
+		"01:02:03 -               www.example.com       EVENT   flood start 30000/s peak" E
+	);
+	r.has &= ~HT_HAS(sni);
+	ht_set(&r, flood_state, "end");
+	static const uint8_t network[16] = {[10] = 0xff, 0xff, 192, 0, 2, 0};
+	ht_set(&r, src_ip, network);
+	ht_set(&r, src_prefix, 24);
+	expect_row(
+		80, &r,
+		"01:02:03 192.0.2.0/24    -                     EVENT   flood end   peak 31000/s" E
+	);
 	hello(&r);
 	ht_set(&r, sni, HT_SPAN_STR("a\x1b[31m\xc2\x9b\xe2\x80\xae"));
 	char *text = row(200, &r);

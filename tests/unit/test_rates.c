@@ -972,6 +972,8 @@ static void in_a_file(void **state) {
 	unlink(aside);
 	// A folder that is gone: said once, by either way.
 	rmdir(folder);
+	assert_int_equal(ht_rates_load(run->r, err, sizeof(err)), HT_ERROR);
+	assert_non_null(strstr(err, "no store can be made there"));
 	ht_rates_save(run->r);
 	const char *error = NULL;
 	for (unsigned i = 0; error == NULL && i < 5000; i++) {

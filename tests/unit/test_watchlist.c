@@ -629,7 +629,8 @@ static void test_labels_and_severities(void **state) {
 		= load_good("example.com\na.example c2 critical\nb.example \"two \\\"words\\\" # "
 			    "\\\\\" INFO # why\n"
 			    "c.example - warning\nd.example # only a comment\n  e.example\t\tx\t\n"
-		);
+			    "f.example Critical # alone\ng.example \"critical\"\n"
+			    "h.example critical info\n");
 	static const struct {
 		const char *sni, *label, *severity;
 	} cases[] = {
@@ -639,6 +640,9 @@ static void test_labels_and_severities(void **state) {
 		{"c.example", NULL, "warning"},
 		{"d.example", NULL, "notice"},
 		{"e.example", "x", "notice"},
+		{"f.example", NULL, "critical"},
+		{"g.example", "critical", "notice"},
+		{"h.example", "critical", "info"},
 	};
 	for (unsigned i = 0; i < HT_ARRAY_LEN(cases); i++) {
 		struct ht_watchlist_match m;
@@ -913,14 +917,20 @@ static void test_sslbl_csv(void **state) {
 		"# abuse.ch SSLBL\r\n# ja3_md5,Firstseen,Lastseen,Listingreason\r\n"
 		"ja3_md5,Firstseen,Lastseen,Listingreason\r\n" JA3
 		",2017-07-14 18:08:15,2019-07-27 20:42:54,Some Trojan, v2\r\n"
+		"4ab3f133e797b65e7fc4b00f1afcc1de,2018-01-01 00:00:00,2018-01-01 00:00:00,\"A, "
+		"B\"\r\n"
 		"e7d705a3286e19ea42f587b344ee6865,2018-01-01 00:00:00,2018-01-01 00:00:00,\r\n"
 	);
-	assert_int_equal(rep.entries[HT_WATCHLIST_JA3], 2);
+	assert_int_equal(rep.entries[HT_WATCHLIST_JA3], 3);
 	struct ht_watchlist_match m;
 	const struct ht_watchlist_query q = {.ja3 = HT_SPAN_STR(JA3)};
 	assert_int_equal(ht_watchlist_match(w, 0, &q, &m, 1, counters), 1);
 	assert_string_equal(m.label, "Some Trojan, v2");
 	assert_string_equal(m.entry, JA3);
+	const struct ht_watchlist_query quoted
+		= {.ja3 = HT_SPAN_STR("4ab3f133e797b65e7fc4b00f1afcc1de")};
+	assert_int_equal(ht_watchlist_match(w, 0, &quoted, &m, 1, counters), 1);
+	assert_string_equal(m.label, "A, B");
 	ht_watchlists_free(w);
 	w = load(JA3 ",2017-07-14 18:08:15\n");
 	assert_int_equal(rep.num, 1);
@@ -970,14 +980,22 @@ static void test_wrong_lines(void **state) {
 		{"exa mple.com x", "without a dot"},
 		{"word", "without a dot"},
 		{"foo.*.com", "character '*'"},
-		{"https://example.com/", "character ':'"},
+		{"https://example.com/", "a URL"},
+		{"192.0.2.1:443", "dst_ip:ADDRESS & port:PORT"},
+		{"example.com:443", "character ':'"},
+		{"foo:example.com", "no such kind of entry"},
+		{"ja3s=0123456789abcdef0123456789abcdef", "no such kind of entry"},
+		{"0123456789abcdef0123456789abcdef", "ja3:MD5"},
+		{"0123456789abcdef0123456789abcdef01234567", "not by SHA-1"},
+		{"t13d1516h2_8daaf6152771_e5627efa2ab1", "ja4:A_B_C"},
 		{"example.com/path", "character '/'"},
 		{"192.0.2.256", "last label is a number"},
 		{"ip:192.0.2.256", "not an address"},
-		{"192.0.2.0/33", "character '/'"},
-		{"ip:192.0.2.0/33", "length of a prefix"},
-		{"ip:192.0.2.0/", "length of a prefix"},
-		{"ip:2001:db8::/129", "length of a prefix"},
+		{"192.0.2.0/33", "IPv4 has 0 to 32 bits"},
+		{"2001:db8::/129", "IPv6 has 0 to 128 bits"},
+		{"ip:192.0.2.0/33", "0 to 32 bits"},
+		{"ip:192.0.2.0/", "0 to 32 bits"},
+		{"ip:2001:db8::/129", "0 to 128 bits"},
 		{"ip:2001:db8::1::", "not an address"},
 		{"port:0", "1 to 65535"},
 		{"port:65536", "1 to 65535"},
@@ -990,6 +1008,9 @@ static void test_wrong_lines(void **state) {
 		{"ja4:*_*_*", "any JA4"},
 		{"cert:0011", "64 hex digits"},
 		{"alpn:\\xg0", "two hex digits"},
+		{"/b\xc3\xbc"
+		 "cher/",
+		 "beyond ASCII"},
 		{"a.example &", "without a value"},
 		{"a.example & & b.example", "without a value"},
 		{"a.example label wrong", "severity"},
