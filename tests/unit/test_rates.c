@@ -865,6 +865,25 @@ static void what_was_learned_is_known_in_the_next_run(void **state) {
 	end(next);
 }
 
+// A client that offers "HTTP" has a JA4 with HP in it. It must not cost what else was learned.
+static void capitals_of_a_protocol_are_kept(void **state) {
+	(void)state;
+	struct run *const run = new_prints(), *const next = new_prints();
+	char err[200] = "";
+	begin(run);
+	begin(next);
+	struct hello *const h = print(50, 1, T0);
+	memcpy(h->ja4 + 8, "HP", 2);
+	add(run, h);
+	struct ht_span bytes = pack(run);
+	assert_int_equal(ht_rates_unpack(next->r, bytes, err, sizeof(err)), HT_OK);
+	assert_string_equal(err, "");
+	assert_int_equal(next->r->prints.in_use, 1);
+	free((void *)bytes.p);
+	end(run);
+	end(next);
+}
+
 static void a_smaller_table_keeps_the_largest(void **state) {
 	(void)state;
 	struct run *const run = new_prints();
@@ -1014,6 +1033,7 @@ int main(void) {
 		cmocka_unit_test(both_kinds),
 		cmocka_unit_test(made_up_ones_do_not_push_out_others),
 		cmocka_unit_test(what_was_learned_is_known_in_the_next_run),
+		cmocka_unit_test(capitals_of_a_protocol_are_kept),
 		cmocka_unit_test(a_smaller_table_keeps_the_largest),
 		cmocka_unit_test(whatever_is_wrong_with_it_is_found),
 		cmocka_unit_test(in_a_file),
