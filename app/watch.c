@@ -21,6 +21,41 @@ static struct ht_span text(const char *s) {
 	return s != NULL ? HT_SPAN(s, strlen(s)) : HT_SPAN_EMPTY;
 }
 
+static struct ht_match match_of(const struct ht_watchlist_match *v) {
+	return (struct ht_match){text(v->list), text(v->entry), text(v->label), text(v->severity)};
+}
+
+#define NUM_SEVERITIES 4
+
+static unsigned severity_of(const struct ht_watchlist_match *v) {
+	static const char *const rising[NUM_SEVERITIES] = {"info", "notice", "warning", "critical"};
+	unsigned i = NUM_SEVERITIES - 1;
+	while (i > 0 && strcmp(v->severity, rising[i]) != 0)
+		i--;
+	return i;
+}
+
+_Static_assert(HT_MATCHES_MAX <= 64, "a bit each");
+
+// choose tells which matches fit, as bits: the most severe ones first. They are put where they will
+// be written in any case, which says how much room each takes.
+static uint64_t
+choose(uint8_t *out, const uint8_t *end, const struct ht_watchlist_match *v, unsigned num) {
+	uint64_t chosen = 0;
+	for (unsigned severity = NUM_SEVERITIES; severity-- > 0;)
+		for (unsigned i = 0; i < num; i++) {
+			if (severity_of(&v[i]) != severity)
+				continue;
+			const struct ht_match m = match_of(&v[i]);
+			uint8_t *const next = ht_match_put(out, end, &m);
+			if (next == NULL)
+				continue;
+			out = next;
+			chosen |= UINT64_C(1) << i;
+		}
+	return chosen;
+}
+
 // put writes matches at `out` and returns the end. What does not fit is left out, and counted.
 static uint8_t *
 put(struct watch *w,
@@ -28,14 +63,10 @@ put(struct watch *w,
     const uint8_t *end,
     const struct ht_watchlist_match *v,
     unsigned num) {
+	const uint64_t chosen = num > 1 ? choose(out, end, v, num) : 1;
 	for (unsigned i = 0; i < num; i++) {
-		const struct ht_match m = {
-			text(v[i].list),
-			text(v[i].entry),
-			text(v[i].label),
-			text(v[i].severity),
-		};
-		uint8_t *const next = ht_match_put(out, end, &m);
+		const struct ht_match m = match_of(&v[i]);
+		uint8_t *const next = chosen >> i & 1 ? ht_match_put(out, end, &m) : NULL;
 		if (next != NULL)
 			out = next;
 		else
@@ -45,13 +76,11 @@ put(struct watch *w,
 }
 
 static const char *worst(const struct ht_watchlist_match *v, unsigned num) {
-	static const char *const rising[] = {"info", "notice", "warning", "critical"};
 	unsigned found = 0;
-	for (unsigned i = 0; i < num; i++)
-		for (unsigned k = found + 1; k < HT_ARRAY_LEN(rising); k++)
-			if (strcmp(v[i].severity, rising[k]) == 0)
-				found = k;
-	return rising[found];
+	for (unsigned i = 1; i < num; i++)
+		if (severity_of(&v[i]) > severity_of(&v[found]))
+			found = i;
+	return v[found].severity;
 }
 
 // The event has of the record what events may have.
