@@ -1121,6 +1121,31 @@ static void test_caps(void **state) {
 	free(many);
 }
 
+#if HT_HAVE_HYPERSCAN
+// What makes a bracket something else would hide the repeats behind it, which take minutes.
+static void test_no_hidden_repeats(void **state) {
+	(void)state;
+	static const char *const hidden[] = {
+		"/(?#[)(\\d.{200}\\w.{200}){8}(?#])a/\n",
+		"/\\Q[\\E(\\d.{200}\\w.{200}){8}\\Q]\\Ea/\n",
+		"/[a\\Q]\\E(\\d.{200}\\w.{200}){8}]/\n",
+		"/\\c[(\\d.{200}\\w.{200}){8}\\c]a/\n",
+		"/(?ix)(\\d.{200}\\w.{200}){8}/\n",
+		"/(?i-x:a)b/\n",
+	};
+	static const char *const open[] = {
+		"/\\\\Qa/\n", "/(?:a|b)c/\n", "/(?i)ab/\n", "/(?i:ab)x/\n", "/\\(?a#/\n",
+	};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(hidden); i++) {
+		ht_watchlists_free(load(hidden[i]));
+		assert_int_equal(rep.num, 1);
+		assert_non_null(strstr(rep.errors[0].reason, "with a comment"));
+	}
+	for (unsigned i = 0; i < HT_ARRAY_LEN(open); i++)
+		ht_watchlists_free(load_good(open[i]));
+}
+#endif
+
 static void test_more_matches_than_room(void **state) {
 	(void)state;
 	char text[8192], *end = text;
@@ -1399,6 +1424,9 @@ int main(void) {
 		    cmocka_unit_test(test_cut_anywhere),
 		    cmocka_unit_test(test_errors_are_bounded),
 		    cmocka_unit_test(test_caps),
+#if HT_HAVE_HYPERSCAN
+		    cmocka_unit_test(test_no_hidden_repeats),
+#endif
 		    cmocka_unit_test(test_more_matches_than_room),
 		    cmocka_unit_test(test_noise_does_not_hide),
 		    cmocka_unit_test(test_alpn_of_any_length),
