@@ -1037,6 +1037,14 @@ static void in_a_file(void **state) {
 	assert_null(ht_rates_save_error(run->r));
 	assert_int_equal(ht_rates_save_now(run->r, err, sizeof(err)), HT_ERROR);
 	assert_int_equal(counted(run, HT_RATES_SAVE_FAILED), 2);
+	// One that failed, and has not been told when the next one begins, is told all the same.
+	ht_rates_save(run->r);
+	while (!atomic_load(&run->r->saver.done))
+		usleep(1000);
+	ht_rates_save(run->r);
+	error = ht_rates_save_error(run->r);
+	assert_non_null(error);
+	assert_non_null(strstr(error, "No such file"));
 	end(run);
 }
 
