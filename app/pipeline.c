@@ -112,7 +112,10 @@ static bool open_rates(struct pipeline *p) {
 
 bool pipeline_open(struct pipeline *p, const struct options *o, struct sinks *sinks) {
 	*p = (struct pipeline){.sinks = sinks, .o = o};
-	return open_certificates(p) && open_aggregate(p) && open_rates(p);
+	if (open_certificates(p) && open_aggregate(p) && open_rates(p))
+		return true;
+	pipeline_close(p);
+	return false;
 }
 
 void pipeline_close(struct pipeline *p) {

@@ -21,6 +21,32 @@ static struct ht_span text(const char *s) {
 	return s != NULL ? HT_SPAN(s, strlen(s)) : HT_SPAN_EMPTY;
 }
 
+static struct ht_match match_of(const struct ht_watchlist_match *v) {
+	return (struct ht_match
+	){text(v->list), text(v->entry), text(v->label), text(ht_severities[v->severity])};
+}
+
+_Static_assert(HT_MATCHES_MAX <= 64, "a bit each");
+
+// choose tells which matches fit, as bits: the most severe ones first. They are put where they will
+// be written in any case, which says how much room each takes.
+static uint64_t
+choose(uint8_t *out, const uint8_t *end, const struct ht_watchlist_match *v, unsigned num) {
+	uint64_t chosen = 0;
+	for (unsigned severity = HT_NUM_SEVERITIES; severity-- > 0;)
+		for (unsigned i = 0; i < num; i++) {
+			if (v[i].severity != severity)
+				continue;
+			const struct ht_match m = match_of(&v[i]);
+			uint8_t *const next = ht_match_put(out, end, &m);
+			if (next == NULL)
+				continue;
+			out = next;
+			chosen |= UINT64_C(1) << i;
+		}
+	return chosen;
+}
+
 // put writes matches at `out` and returns the end. What does not fit is left out, and counted.
 static uint8_t *
 put(struct watch *w,
@@ -28,14 +54,10 @@ put(struct watch *w,
     const uint8_t *end,
     const struct ht_watchlist_match *v,
     unsigned num) {
+	const uint64_t chosen = num > 1 ? choose(out, end, v, num) : 1;
 	for (unsigned i = 0; i < num; i++) {
-		const struct ht_match m = {
-			text(v[i].list),
-			text(v[i].entry),
-			text(v[i].label),
-			text(ht_severities[v[i].severity]),
-		};
-		uint8_t *const next = ht_match_put(out, end, &m);
+		const struct ht_match m = match_of(&v[i]);
+		uint8_t *const next = chosen >> i & 1 ? ht_match_put(out, end, &m) : NULL;
 		if (next != NULL)
 			out = next;
 		else

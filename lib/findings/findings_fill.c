@@ -4,8 +4,8 @@
 
 #include "findings_int.h"
 
-#define SHARES_MAX 64u // of a hello, compared with its groups
-#define GROUPS_MAX 256u
+#define SHARES_MAX 16u // of a hello, compared with its groups one by one
+#define GROUPS_MAX 64u
 
 enum { EXTENSION_PSK = 41 };
 
@@ -148,19 +148,25 @@ static uint64_t of_source(const struct source *s, const struct ht_record *r) {
 
 // --- predicates ---------------------------------------------------------------------------------
 
-// Looks at all pairs, of the first ones.
-static bool extension_is_twice(struct ht_span s) {
-	uint16_t before[128];
-	unsigned num = 0;
+// Which numbers a list has, a bit each: for lists of any length, which senders choose.
+struct listed {
+	uint64_t bits[1024];
+};
+
+// list_one returns whether it was there before.
+static bool list_one(struct listed *l, uint16_t v) {
+	const uint64_t bit = UINT64_C(1) << v % 64;
+	const bool before = (l->bits[v / 64] & bit) != 0;
+	l->bits[v / 64] |= bit;
+	return before;
+}
+
+static __attribute__((noinline)) bool extension_is_twice(struct ht_span s) {
+	struct listed listed = {0};
 	for (size_t i = 0; i + 1 < s.len; i += 2) {
 		const uint16_t type = ht_be16(s.p + i);
-		if (ht_is_grease(type))
-			continue;
-		for (unsigned k = 0; k < num; k++)
-			if (before[k] == type)
-				return true;
-		if (num < HT_ARRAY_LEN(before))
-			before[num++] = type;
+		if (!ht_is_grease(type) && list_one(&listed, type))
+			return true;
 	}
 	return false;
 }
@@ -187,10 +193,23 @@ static bool psk_not_last(struct ht_span s) {
 	return false;
 }
 
+static __attribute__((noinline)) bool
+share_of_many_without_group(struct ht_span shares, struct ht_span groups) {
+	struct listed listed = {0};
+	for (size_t i = 0; i + 1 < groups.len; i += 2)
+		(void)list_one(&listed, ht_be16(groups.p + i));
+	for (size_t i = 0; i + 1 < shares.len; i += 2) {
+		const uint16_t share = ht_be16(shares.p + i);
+		if (!ht_is_grease(share) && !list_one(&listed, share))
+			return true;
+	}
+	return false;
+}
+
 // Groups in the order of the shares are found at once.
 static bool share_without_group(struct ht_span shares, struct ht_span groups) {
 	if (shares.len > 2 * SHARES_MAX || groups.len > 2 * GROUPS_MAX)
-		return false;
+		return share_of_many_without_group(shares, groups);
 	for (size_t i = 0; i + 1 < shares.len; i += 2) {
 		const uint16_t share = ht_be16(shares.p + i);
 		size_t k = 0;

@@ -199,8 +199,12 @@ static void settle(struct ht_rates *r) {
 	struct saver *const s = &r->saver;
 	free(s->bytes);
 	s->bytes = NULL;
-	s->failed = s->error[0] != '\0';
-	count(r, s->failed ? HT_RATES_SAVE_FAILED : HT_RATES_SAVED);
+	const bool failed = s->error[0] != '\0';
+	// The next one may be on its way before this is told.
+	if (failed)
+		memcpy(s->told, s->error, sizeof(s->told));
+	s->failed |= failed;
+	count(r, failed ? HT_RATES_SAVE_FAILED : HT_RATES_SAVED);
 }
 
 static void reap(struct ht_rates *r, bool wait) {
@@ -235,9 +239,9 @@ enum ht_rc ht_rates_save_now(struct ht_rates *r, char *err, size_t err_len) {
 	if (copy(r))
 		(void)!write_file(r->p.store, s->bytes, s->len, s->error, sizeof(s->error));
 	settle(r);
-	if (!s->failed)
-		return HT_OK;
 	s->failed = false;
+	if (s->error[0] == '\0')
+		return HT_OK;
 	snprintf(err, err_len, "%s", s->error);
 	return HT_ERROR;
 }
@@ -247,5 +251,5 @@ const char *ht_rates_save_error(struct ht_rates *r) {
 	reap(r, false);
 	const bool failed = s->failed;
 	s->failed = false;
-	return failed ? s->error : NULL;
+	return failed ? s->told : NULL;
 }

@@ -177,6 +177,12 @@ static uint32_t client_of(const struct ht_rates *r, const struct ht_record *h) {
 	)XXH3_64bits_withSecret(from.p, from.len, r->client_secret, sizeof(r->client_secret));
 }
 
+// A slot's counter: of the ten before 1970, too, each has another one than those behind them.
+static unsigned in_window(int64_t slot) {
+	const int64_t in = slot % WINDOW;
+	return (unsigned)(in < 0 ? in + WINDOW : in);
+}
+
 // Counts a hello in a slot's counter. It returns the flood it is part of, or NULL.
 static struct flood *count_key(struct ht_rates *r, const struct look *l, unsigned in) {
 	struct table *const t = l->t;
@@ -254,7 +260,7 @@ void floods_add(struct ht_rates *r, const struct ht_record *h, int64_t slot) {
 	struct flood *floods[NUM_BY];
 	unsigned num_floods = 0;
 	for (unsigned i = 0; i < num; i++) {
-		floods[num_floods] = count_key(r, &looks[i], (unsigned)((uint64_t)slot % WINDOW));
+		floods[num_floods] = count_key(r, &looks[i], in_window(slot));
 		num_floods += floods[num_floods] != NULL;
 	}
 	const uint32_t client = num_floods > 0 ? client_of(r, h) : 0;
@@ -266,8 +272,12 @@ void floods_add(struct ht_rates *r, const struct ht_record *h, int64_t slot) {
 
 // --- telling ------------------------------------------------------------------------------------
 
+// The first and the last slot that times have begin and end outside of them.
 static int64_t begin_of(int64_t slot) {
-	return slot * SLOT_NS;
+	int64_t ts;
+	if (__builtin_mul_overflow(slot, SLOT_NS, &ts))
+		return slot < 0 ? INT64_MIN : INT64_MAX;
+	return ts;
 }
 
 static void put_key(struct ht_rates *r, struct ht_record *out, const struct table *t, uint32_t at) {
@@ -305,7 +315,7 @@ tell(struct ht_rates *r, struct table *t, uint32_t at, const char *state, int64_
 	if (ended) {
 		const int64_t end = begin_of(f->last + 1);
 		ht_set(out, end, end < ts ? end : ts);
-		ht_set(out, duration_us, (uint64_t)(out->end - out->start) / 1000);
+		ht_set(out, duration_us, ((uint64_t)out->end - (uint64_t)out->start) / 1000);
 	}
 	f->told_at = r->slot;
 	f->told_peak = f->peak;
@@ -335,10 +345,10 @@ static void follow(struct ht_rates *r, struct table *t, struct key *k, int32_t *
 	t->free_flood = f->next_free;
 	*f = (struct flood){.last = r->slot, .below_since = INT64_MAX, .state = FLOOD_HELD};
 	for (f->start = r->slot - WINDOW + 1; f->start < r->slot; f->start++)
-		if ((uint64_t)k->count[(uint64_t)f->start % WINDOW] * SLOTS_PER_S >= t->threshold)
+		if ((uint64_t)k->count[in_window(f->start)] * SLOTS_PER_S >= t->threshold)
 			break;
 	for (int64_t s = f->start; s <= r->slot; s++)
-		f->hellos += k->count[(uint64_t)s % WINDOW];
+		f->hellos += k->count[in_window(s)];
 	k->flood = number;
 	k->carry = 0;
 	*weight = PINNED;
@@ -385,7 +395,7 @@ static void look_at(struct ht_rates *r, struct table *t, uint32_t at, int32_t *w
 			return;
 	}
 	struct flood *const f = &t->floods[k->flood - 1];
-	const uint32_t in_slot = k->count[(uint64_t)r->slot % WINDOW];
+	const uint32_t in_slot = k->count[in_window(r->slot)];
 	f->peak = k->total > f->peak ? k->total : f->peak;
 	if ((uint64_t)in_slot * SLOTS_PER_S >= t->end_threshold)
 		f->last = r->slot;
@@ -412,7 +422,7 @@ static void forget(struct table *t, uint32_t set, unsigned way) {
 // goes with it.
 static void age(struct ht_rates *r, struct table *t, uint32_t set, unsigned way) {
 	struct key *const k = &t->keys[set * WAYS + way];
-	uint32_t *const oldest = &k->count[(uint64_t)(r->slot + 1) % WINDOW];
+	uint32_t *const oldest = &k->count[in_window(r->slot + 1)];
 	k->total -= *oldest;
 	*oldest = 0;
 	if (k->flood != 0)

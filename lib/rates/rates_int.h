@@ -163,7 +163,8 @@ struct saver {
 	uint8_t *bytes;
 	size_t len;
 	char error[512]; // empty: none. The thread's until `done`
-	bool failed; // there is an error to be told
+	char told[512]; // what was wrong with one that is done
+	bool failed; // that is to be told
 };
 
 struct ht_rates {

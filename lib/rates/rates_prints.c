@@ -190,8 +190,10 @@ static bool is_rare(const struct ht_rates *r, const struct print *p) {
 
 static void
 look_at_rare(struct ht_rates *r, struct print *p, const struct ht_record *h, int64_t last) {
-	if (p->told != INT64_MIN
-	    && !ht_older_than(h->ts, p->told, r->p.rare_interval_s * HT_NS_PER_S))
+	const int64_t interval = r->p.rare_interval_s * HT_NS_PER_S;
+	// A clock that was wrong then, and years ahead, does not silence it for as long.
+	if (p->told != INT64_MIN && !ht_older_than(h->ts, p->told, interval)
+	    && !ht_older_than(p->told, h->ts, interval))
 		return;
 	count(r, HT_RATES_RARE);
 	if (may_tell(r, h->ts)) {

@@ -45,10 +45,11 @@ void ht_rates_pack(const struct ht_rates *r, uint8_t *out) {
 	memcpy(p, &sum, sizeof(sum));
 }
 
+// JA4 has two characters of the first protocol as the client sent them: capitals, too.
 static bool is_word(const char *text, size_t len) {
 	for (size_t i = 0; i < len; i++)
-		if (!(text[i] >= 'a' && text[i] <= 'z') && !(text[i] >= '0' && text[i] <= '9')
-		    && text[i] != '_')
+		if (!(text[i] >= 'a' && text[i] <= 'z') && !(text[i] >= 'A' && text[i] <= 'Z')
+		    && !(text[i] >= '0' && text[i] <= '9') && text[i] != '_')
 			return false;
 	return true;
 }

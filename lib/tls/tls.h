@@ -78,7 +78,8 @@ struct ht_hello {
 //   HT_OK    all of it is right
 //   HT_MORE  it is right as far as it goes, and ends too early (a cut message)
 //   HT_BAD   a length contradicts what is around it
-//   HT_LIMIT more extensions, key shares or transport parameters than the caps
+//   HT_LIMIT more extensions, key shares or transport parameters than the caps: what stands behind
+//            them is read all the same
 enum ht_rc ht_hello_parse(struct ht_hello *out, enum ht_hello_kind kind, struct ht_span body);
 
 // ht_hello_version tells the highest version offered, GREASE apart: supported_versions where

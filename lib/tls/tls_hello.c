@@ -261,7 +261,9 @@ static void read_waiting(struct ht_hello *h, struct waiting *w) {
 	w->contents = 0;
 }
 
-// The headers of the extensions, to the end or to what is not right (HT_BAD, HT_LIMIT).
+// The headers of the extensions, to the end or to what is not right (HT_BAD). HT_LIMIT: there are
+// more than are listed. Those behind them are read like the others: servers do so, too, and a
+// server name there is one.
 static enum ht_rc read_headers(struct ht_hello *h, struct waiting *w, struct ht_reader block) {
 	uint32_t seen = HT_SEEN_EXTENSIONS;
 	uint16_t num = 0;
@@ -271,14 +273,13 @@ static enum ht_rc read_headers(struct ht_hello *h, struct waiting *w, struct ht_
 		uint16_t type;
 		struct ht_reader ext;
 		if (!ht_u16(&block, &type) || !ht_vec16(&block, &ext)) {
-			rc = HT_BAD;
+			rc = rc == HT_OK ? HT_BAD : rc;
 			break;
 		}
-		if (num == HT_HELLO_MAX_EXTENSIONS) {
+		if (num < HT_HELLO_MAX_EXTENSIONS)
+			memcpy(h->extensions + 2 * num++, at, 2);
+		else
 			rc = HT_LIMIT;
-			break;
-		}
-		memcpy(h->extensions + 2 * num++, at, 2);
 		const struct known *k = known_of(type);
 		seen |= k->seen;
 		// The same once more: among these the order counts.
@@ -300,7 +301,7 @@ static enum ht_rc read_extensions(struct ht_hello *h, struct ht_reader block, bo
 	enum ht_rc rc = read_headers(h, &w, block);
 	read_waiting(h, &w);
 	if (rc != HT_OK)
-		return rc == HT_BAD && cut ? HT_MORE : rc;
+		return cut ? HT_MORE : rc;
 	return w.worst != HT_OK ? w.worst : cut ? HT_MORE : HT_OK;
 }
 

@@ -40,7 +40,9 @@ enum ht_watchlist_kind {
 #define HT_WATCHLIST_CONDITIONS_MAX 8u // of an entry
 #define HT_WATCHLIST_SAME_MAX 256u // entries that hang on the same name, address ...
 #define HT_WATCHLIST_MATCHES_MAX 64u // of a hello
-#define HT_WATCHLIST_ALPN_MAX 64u // protocols of a hello that are looked at
+#define HT_WATCHLIST_ALPN_MAX 256u // different protocols of a hello that lists have
+// Bytes of a hello's protocols that are gone through for conditions of combined entries.
+#define HT_WATCHLIST_ALPN_BYTES_MAX (1024u * 1024)
 #define HT_WATCHLIST_ERRORS_MAX 64u // kept in a report
 #define HT_WATCHLIST_CACHED_MAX 8u // databases kept in the cache's folder
 
@@ -144,7 +146,7 @@ struct ht_watchlist_match {
 	X(MATCHED, "matched", "of them, those that matched an entry or more") \
 	X(MATCHES, "matches", "entries matched") \
 	X(MATCHES_CUT, "matches_cut", "entries matched and left out, since a hello had too many") \
-	X(ALPN_CUT, "alpn_cut", "hellos of whose protocols only the first 64 were looked at") \
+	X(ALPN_CUT, "alpn_cut", "hellos that had too many protocols: not all were looked at") \
 	X(SCANS_FAILED, "scans_failed", "server names that Hyperscan did not scan")
 
 enum ht_watchlist_counter {
@@ -156,10 +158,10 @@ enum ht_watchlist_counter {
 
 extern const struct ht_counter ht_watchlist_counters[HT_WATCHLIST_NUM_CTRS];
 
-// ht_watchlist_match writes what matches, by list and line, at most `max` (and
-// HT_WATCHLIST_MATCHES_MAX), the first ones, and returns how many. `worker` is below the set's
-// `workers`, and no two threads use one at a time. `counters` is the worker's block. No allocation,
-// no lock, no system call.
+// ht_watchlist_match writes what matches, by list and line, at most `max` (and of more than
+// HT_WATCHLIST_MATCHES_MAX the most severe ones), the first ones, and returns how many. `worker` is
+// below the set's `workers`, and no two threads use one at a time. `counters` is the worker's
+// block. No allocation, no lock, no system call.
 unsigned ht_watchlist_match(
 	const struct ht_watchlists *w,
 	unsigned worker,

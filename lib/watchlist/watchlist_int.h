@@ -77,6 +77,8 @@ struct wl_database; // of Hyperscan
 struct wl_scratch {
 	uint32_t found[HT_WATCHLIST_MATCHES_MAX]; // entries, rising
 	unsigned num_found, cut;
+	uint32_t alpn_left; // bytes that conditions may still go through
+	bool alpn_cut; // not all protocols were looked at
 	uint32_t num_hits;
 	uint32_t *hits; // numbers of expressions
 	uint64_t *hit; // a bit an expression

@@ -14,7 +14,7 @@ struct look {
 	struct wl_scratch *s;
 	const struct ht_watchlist_query *q;
 	struct ht_span name;
-	struct ht_span alpn; // of which at most HT_WATCHLIST_ALPN_MAX names
+	struct ht_span alpn;
 	uint8_t ja3[16];
 	bool has_ja3, has_ja4;
 };
@@ -30,19 +30,27 @@ static bool name_holds(const struct look *l, const struct wl_condition *c, const
 	return (c->where & WL_BELOW) != 0 && name.p[name.len - c->len - 1] == '.';
 }
 
-// take_alpn takes the next name; an empty span at the end.
-static struct ht_span take_alpn(struct ht_span *alpn) {
+// take_alpn takes the next name; false at the end. An empty one is forbidden (RFC 7301 3.1) and
+// hides none behind it.
+static bool take_alpn(struct ht_span *alpn, struct ht_span *name) {
 	const size_t n = alpn->len > 0 ? alpn->p[0] : 0;
 	if (n + 1 > alpn->len)
-		return HT_SPAN_EMPTY;
-	const struct ht_span name = HT_SPAN(alpn->p + 1, n);
-	*alpn = HT_SPAN(name.p + n, alpn->len - n - 1);
-	return name;
+		return false;
+	*name = HT_SPAN(alpn->p + 1, n);
+	*alpn = HT_SPAN(name->p + n, alpn->len - n - 1);
+	return true;
 }
 
+// All names are looked at for as many conditions as there is room for: lists of 64 KiB and sets
+// with many such entries do not add up.
 static bool alpn_holds(const struct look *l, struct ht_span want) {
 	struct ht_span alpn = l->alpn, name;
-	while ((name = take_alpn(&alpn)).len > 0)
+	if (alpn.len > l->s->alpn_left) {
+		l->s->alpn_cut = true;
+		return false;
+	}
+	l->s->alpn_left -= (uint32_t)alpn.len;
+	while (take_alpn(&alpn, &name))
 		if (ht_span_eq(name, want))
 			return true;
 	return false;
@@ -126,8 +134,26 @@ static bool condition_holds(const struct look *l, const struct wl_condition *c) 
 
 // --- entries ------------------------------------------------------------------------------------
 
-// found keeps the first entries, in order.
-static void found(struct wl_scratch *s, uint32_t entry) {
+// drop_one makes room for an entry: the last one of the least severity goes. False: that is the
+// entry itself. Whoever sends a hello may add to it what matches entries of little weight.
+static bool drop_one(const struct ht_watchlists *w, struct wl_scratch *s, uint32_t entry) {
+	const struct wl_entry *const e = w->entries;
+	unsigned least = 0;
+	for (unsigned i = 1; i < s->num_found; i++)
+		if (e[s->found[i]].severity <= e[s->found[least]].severity)
+			least = i;
+	const uint32_t out = s->found[least];
+	if (e[entry].severity < e[out].severity
+	    || (e[entry].severity == e[out].severity && entry > out))
+		return false;
+	s->num_found--;
+	memmove(s->found + least, s->found + least + 1,
+		(s->num_found - least) * sizeof(s->found[0]));
+	return true;
+}
+
+// found keeps the most severe entries, of these the first ones, in order.
+static void found(const struct ht_watchlists *w, struct wl_scratch *s, uint32_t entry) {
 	unsigned at = s->num_found;
 	while (at > 0 && s->found[at - 1] > entry)
 		at--;
@@ -135,9 +161,10 @@ static void found(struct wl_scratch *s, uint32_t entry) {
 		return;
 	if (s->num_found == HT_WATCHLIST_MATCHES_MAX) {
 		s->cut++;
-		if (at == s->num_found)
+		if (!drop_one(w, s, entry))
 			return;
-		s->num_found--;
+		for (at = s->num_found; at > 0 && s->found[at - 1] > entry;)
+			at--;
 	}
 	memmove(s->found + at + 1, s->found + at, (s->num_found - at) * sizeof(s->found[0]));
 	s->found[at] = entry;
@@ -155,7 +182,7 @@ static void look_key(const struct look *l, uint32_t key, uint8_t where) {
 	const struct wl_entry *entries = l->w->entries;
 	for (uint32_t i = l->w->keys[key].first; i != WL_NONE; i = entries[i].next)
 		if ((entries[i].where & where) != 0 && more_holds(l, &entries[i]))
-			found(l->s, i);
+			found(l->w, l->s, i);
 }
 
 static void
@@ -220,10 +247,26 @@ static void look_regexes(const struct look *l) {
 		look_key(l, l->w->regexes[l->s->hits[i]].key, WL_ANY);
 }
 
+// Each name once: a hello may have the same one thousands of times.
 static void look_alpn(const struct look *l) {
 	struct ht_span alpn = l->alpn, name;
-	while ((name = take_alpn(&alpn)).len > 0)
-		look_up(l, WL_ALPN, 0, name, WL_ANY);
+	uint32_t before[HT_WATCHLIST_ALPN_MAX];
+	unsigned num = 0;
+	while (take_alpn(&alpn, &name)) {
+		const uint32_t key
+			= wl_find(l->w, wl_hash(l->w, WL_ALPN, 0, name), WL_ALPN, 0, name);
+		unsigned i = 0;
+		while (key != WL_NONE && i < num && before[i] != key)
+			i++;
+		if (key == WL_NONE || i < num)
+			continue;
+		if (num == HT_WATCHLIST_ALPN_MAX) {
+			l->s->alpn_cut = true;
+			return;
+		}
+		before[num++] = key;
+		look_key(l, key, WL_ANY);
+	}
 }
 
 static void look_ja4(const struct look *l) {
@@ -281,19 +324,8 @@ static bool read_ja3(uint8_t out[16], struct ht_span hex) {
 	return true;
 }
 
-// cut_alpn counts the names.
-static struct ht_span cut_alpn(struct ht_span alpn, uint64_t *counters) {
-	struct ht_span rest = alpn;
-	unsigned n = 0;
-	while (n < HT_WATCHLIST_ALPN_MAX && take_alpn(&rest).len > 0)
-		n++;
-	if (n == HT_WATCHLIST_ALPN_MAX && rest.len > 0)
-		ht_stats_count(&counters[HT_WATCHLIST_CTR_ALPN_CUT], 1);
-	return HT_SPAN(alpn.p, alpn.len - rest.len);
-}
-
 // prepare reads what the set's conditions look at.
-static void prepare(struct look *l, uint64_t *counters) {
+static void prepare(struct look *l) {
 	const struct ht_watchlist_query *q = l->q;
 	l->name = HT_SPAN_EMPTY;
 	l->alpn = HT_SPAN_EMPTY;
@@ -302,7 +334,7 @@ static void prepare(struct look *l, uint64_t *counters) {
 	if (q->sni.len > 0 && (has(l, WL_NAME) || has(l, WL_REGEX)))
 		l->name = HT_SPAN(l->s->folded, wl_fold(l->w->locale, l->s->folded, q->sni));
 	if (q->alpn.len > 0 && has(l, WL_ALPN))
-		l->alpn = cut_alpn(q->alpn, counters);
+		l->alpn = q->alpn;
 }
 
 // No condition tells more than a certificate: entries that have one hang on it.
@@ -361,8 +393,12 @@ unsigned ht_watchlist_match(
 		return 0;
 	l.s->num_found = 0;
 	l.s->cut = 0;
-	prepare(&l, counters);
+	l.s->alpn_left = HT_WATCHLIST_ALPN_BYTES_MAX;
+	l.s->alpn_cut = false;
+	prepare(&l);
 	look_all(&l, counters);
+	if (l.s->alpn_cut)
+		ht_stats_count(&counters[HT_WATCHLIST_CTR_ALPN_CUT], 1);
 	const unsigned num = l.s->num_found < max ? l.s->num_found : max;
 	for (unsigned i = 0; i < num; i++)
 		out[i] = tell(w, l.s->found[i]);

@@ -112,9 +112,31 @@ static const char *weigh_one(struct weigh *w, const char *p) {
 	return p + 1;
 }
 
+// has_other_reading finds what makes brackets and braces stand for something else: comments, (?x),
+// \Q and \cX. No name needs them, and they would hide repeats from the one who weighs.
+static bool has_other_reading(const char *p) {
+	for (; *p != '\0'; p++) {
+		if (p[0] == '\\' && p[1] != '\0') {
+			if (strchr("QEc", p[1]) != NULL)
+				return true;
+			p++;
+		} else if (p[0] == '(' && p[1] == '?') {
+			const char *const flags = p + 2;
+			const size_t n = strspn(flags, "^-abcdefghijklmnopqrstuvwxyz");
+			if (flags[0] == '#' || memchr(flags, 'x', n) != NULL)
+				return true;
+		}
+	}
+	return false;
+}
+
 static enum ht_rc weigh(uint16_t *weight, const char *pattern, char reason[200]) {
 	struct weigh w = {0};
 	uint64_t sum = 0;
+	if (has_other_reading(pattern)) {
+		snprintf(reason, 200, "a regular expression with a comment, (?x), \\Q or \\c");
+		return HT_BAD;
+	}
 	for (const char *p = pattern; p != NULL && *p != '\0';)
 		if ((p = weigh_one(&w, p)) == NULL)
 			sum = UINT32_MAX;

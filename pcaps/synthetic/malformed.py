@@ -179,6 +179,17 @@ def _():
     )
 
 
+@case("many-extensions-before-name.pcap", "As many, and the server name behind them, where servers find it.")
+def _():
+    return file(
+        w.hello_body(
+            session_id=SID,
+            ciphers=w.CIPHERS_12,
+            exts=[(0x3000 + i, b"") for i in range(1000)] + [w.sni("behind.example.com")],
+        )
+    )
+
+
 @case("many-ciphers.pcap", "Two thousand cipher suites.")
 def _():
     return file(w.hello_body(session_id=SID, ciphers=range(0x2000, 0x2000 + 2000), exts=[w.sni("ciphers.example.com")]))

@@ -185,6 +185,12 @@ class Fingerprints(unittest.TestCase):
         self.assertEqual(len(events), 1)
         self.assertTrue(os.path.exists(self.store + ".damaged"))
 
+    def test_what_is_no_file_is_no_store(self):
+        for self.store in ("/dev/full", self.folder.name):
+            p, _ = run(["--fingerprints", self.store, "-r", os.path.join(PCAPS, "tls13-hello.pcap")])
+            self.assertEqual(p.returncode, 1)
+            self.assertEqual(p.stderr, f"hellotap: {self.store}: no file of fingerprints\n")
+
     def test_what_is_no_store_is_left_alone(self):
         with open(self.store, "w", encoding="utf-8") as f:
             f.write("something else")

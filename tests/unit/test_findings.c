@@ -1091,6 +1091,39 @@ static void incomplete(void **state) {
 	}
 }
 
+// What contradicts stands behind all that is looked at one by one.
+static void long_lists_hide_nothing(void **state) {
+	(void)state;
+	struct ht_policy *twice = good("finding f notice when extension_twice"),
+			 *share = good("finding f notice when share_without_group");
+	static struct hello h;
+	static uint8_t list[2 * 512], groups[2 * 512];
+	for (unsigned num = 1; num <= 512; num += num < 300 ? 1 : 53) {
+		for (unsigned i = 0; i < num; i++) {
+			ht_put_be16(list + 2 * i, (uint16_t)(0x4000 + 3 * i));
+			ht_put_be16(groups + 2 * (num - 1 - i), (uint16_t)(0x4000 + 3 * i));
+		}
+		known_hello(&h);
+		ht_set(&h.r, extensions, HT_SPAN(list, 2 * num));
+		ht_set(&h.r, key_share_groups, HT_SPAN(list, 2 * num));
+		ht_set(&h.r, groups, HT_SPAN(groups, 2 * num));
+		assert_false(found(twice, &h.r, "f"));
+		assert_false(found(share, &h.r, "f"));
+		h.r.groups.len -= 2; // the first share's
+		assert_true(found(share, &h.r, "f"));
+		h.r.groups = HT_SPAN(groups + 2, 2 * num - 2); // the last share's
+		assert_true(found(share, &h.r, "f"));
+		if (num > 1) {
+			memcpy(list + 2 * num - 2, list + 2 * num - 4, 2);
+			assert_true(found(twice, &h.r, "f"));
+			memset(list + 2 * num - 4, 0x0a, 4); // GREASE
+			assert_false(found(twice, &h.r, "f"));
+		}
+	}
+	ht_policy_free(twice);
+	ht_policy_free(share);
+}
+
 // Other records, and no policy.
 static void left_alone(void **state) {
 	(void)state;
@@ -1405,12 +1438,19 @@ static void cut(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(shipped_policy), cmocka_unit_test(each_cipher),
-		cmocka_unit_test(server_names),	  cmocka_unit_test(random_policies),
-		cmocka_unit_test(conditions),	  cmocka_unit_test(incomplete),
-		cmocka_unit_test(left_alone),	  cmocka_unit_test(statements),
-		cmocka_unit_test(faults),	  cmocka_unit_test(more_faults),
-		cmocka_unit_test(caps),		  cmocka_unit_test(cut),
+		cmocka_unit_test(shipped_policy),
+		cmocka_unit_test(each_cipher),
+		cmocka_unit_test(server_names),
+		cmocka_unit_test(random_policies),
+		cmocka_unit_test(conditions),
+		cmocka_unit_test(incomplete),
+		cmocka_unit_test(long_lists_hide_nothing),
+		cmocka_unit_test(left_alone),
+		cmocka_unit_test(statements),
+		cmocka_unit_test(faults),
+		cmocka_unit_test(more_faults),
+		cmocka_unit_test(caps),
+		cmocka_unit_test(cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -619,6 +619,26 @@ static void a_wrong_time_is_one_frame(void **state) {
 	end(run);
 }
 
+// The first and the last second that times have, and the one around 1970, where slots change sign.
+static void at_the_ends_of_time(void **state) {
+	(void)state;
+	static const int64_t begins[] = {INT64_MIN, -500 * MS, -1, 0, INT64_MAX - 2000 * MS};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(begins); i++) {
+		struct run *const run = new_run();
+		begin(run);
+		for (int64_t k = 0; k < 100000; k++)
+			add(run, hello((uint32_t)k % 1000 * 256, 1,
+				       begins[i] + k * (HT_NS_PER_S / 50000)));
+		ht_rates_tick(run->r, 1000);
+		ht_rates_finish(run->r);
+		assert_int_equal(run->num, 2);
+		assert_in_range(run->told[1].hellos, 95000, 100000); // not its first slot
+		assert_true(run->told[0].ts - begins[i] <= 1200 * MS);
+		assert_true(run->told[0].ts <= run->told[1].ts);
+		end(run);
+	}
+}
+
 static void the_clock_is_set(void **state) {
 	(void)state;
 	struct run *const run = new_run();
@@ -779,6 +799,21 @@ static void rare_ones_once_an_interval(void **state) {
 	end(run);
 }
 
+// A clock that was years ahead when a rare one was told does not silence it since.
+static void a_wrong_time_does_not_silence(void **state) {
+	(void)state;
+	struct run *const run = new_prints();
+	begin(run);
+	const int64_t t = learn(run, T0);
+	add(run, print(50, 5, INT64_MAX - HT_NS_PER_S)); // told, as new
+	assert_int_equal(run->num, 1);
+	add(run, print(50, 5, t));
+	add(run, print(50, 5, t + 1));
+	assert_int_equal(run->num, 2);
+	assert_int_equal(told_kind(run, "rare_fingerprint"), 1);
+	end(run);
+}
+
 static void rare_by_share(void **state) {
 	(void)state;
 	struct run *const run = new_prints();
@@ -861,6 +896,25 @@ static void what_was_learned_is_known_in_the_next_run(void **state) {
 	assert_int_equal(next->told[1].hellos, 2);
 	free((void *)bytes.p);
 	free((void *)again.p);
+	end(run);
+	end(next);
+}
+
+// A client that offers "HTTP" has a JA4 with HP in it. It must not cost what else was learned.
+static void capitals_of_a_protocol_are_kept(void **state) {
+	(void)state;
+	struct run *const run = new_prints(), *const next = new_prints();
+	char err[200] = "";
+	begin(run);
+	begin(next);
+	struct hello *const h = print(50, 1, T0);
+	memcpy(h->ja4 + 8, "HP", 2);
+	add(run, h);
+	struct ht_span bytes = pack(run);
+	assert_int_equal(ht_rates_unpack(next->r, bytes, err, sizeof(err)), HT_OK);
+	assert_string_equal(err, "");
+	assert_int_equal(next->r->prints.in_use, 1);
+	free((void *)bytes.p);
 	end(run);
 	end(next);
 }
@@ -985,6 +1039,14 @@ static void in_a_file(void **state) {
 	assert_null(ht_rates_save_error(run->r));
 	assert_int_equal(ht_rates_save_now(run->r, err, sizeof(err)), HT_ERROR);
 	assert_int_equal(counted(run, HT_RATES_SAVE_FAILED), 2);
+	// One that failed, and has not been told when the next one begins, is told all the same.
+	ht_rates_save(run->r);
+	while (!atomic_load(&run->r->saver.done))
+		usleep(1000);
+	ht_rates_save(run->r);
+	error = ht_rates_save_error(run->r);
+	assert_non_null(error);
+	assert_non_null(strstr(error, "No such file"));
 	end(run);
 }
 
@@ -1006,16 +1068,19 @@ int main(void) {
 		cmocka_unit_test(floods_keep_their_places),
 		cmocka_unit_test(a_little_out_of_order),
 		cmocka_unit_test(a_wrong_time_is_one_frame),
+		cmocka_unit_test(at_the_ends_of_time),
 		cmocka_unit_test(the_clock_is_set),
 		cmocka_unit_test(what_is_told_late_counts_as_it_comes),
 		cmocka_unit_test(new_ones_after_learning),
 		cmocka_unit_test(it_takes_time_and_hellos_to_learn),
 		cmocka_unit_test(so_many_in_a_minute),
 		cmocka_unit_test(rare_ones_once_an_interval),
+		cmocka_unit_test(a_wrong_time_does_not_silence),
 		cmocka_unit_test(rare_by_share),
 		cmocka_unit_test(both_kinds),
 		cmocka_unit_test(made_up_ones_do_not_push_out_others),
 		cmocka_unit_test(what_was_learned_is_known_in_the_next_run),
+		cmocka_unit_test(capitals_of_a_protocol_are_kept),
 		cmocka_unit_test(a_smaller_table_keeps_the_largest),
 		cmocka_unit_test(whatever_is_wrong_with_it_is_found),
 		cmocka_unit_test(in_a_file),

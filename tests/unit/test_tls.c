@@ -397,6 +397,24 @@ static void number_of_extensions(void **state) {
 	}
 }
 
+// A server reads what stands behind all that is listed here, so it is read, whole and cut.
+static void name_behind_many_extensions(void **state) {
+	(void)state;
+	struct ht_hello h;
+	size_t at;
+	begin_block("1301", &at);
+	for (unsigned k = 0; k < HT_HELLO_MAX_EXTENSIONS + 100; k++)
+		hb_ext(&hb, (uint16_t)(0x2000 + k), "");
+	hb_sni(&hb, "a.example");
+	hb_close(&hb, at, 2);
+	const struct ht_span all = hb_span(&hb);
+	assert_int_equal(parse(&h, HT_HELLO_TLS, all), HT_LIMIT);
+	assert_int_equal(h.num_extensions, HT_HELLO_MAX_EXTENSIONS);
+	assert_int_equal(h.sni.len, 9);
+	assert_int_equal(parse(&h, HT_HELLO_TLS, HT_SPAN(all.p, all.len - 1)), HT_MORE);
+	assert_int_equal(h.seen & HT_SEEN_SNI, 0);
+}
+
 static void number_of_key_shares(void **state) {
 	(void)state;
 	for (unsigned num = HT_HELLO_MAX_KEY_SHARES; num <= HT_HELLO_MAX_KEY_SHARES + 1; num++) {
@@ -1608,6 +1626,7 @@ int main(void) {
 		CASE(extension_table),
 		CASE(duplicate_extensions),
 		CASE(number_of_extensions),
+		CASE(name_behind_many_extensions),
 		CASE(number_of_key_shares),
 		CASE(quic_parameter_ids),
 		CASE(last_fault_counts),

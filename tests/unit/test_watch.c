@@ -221,6 +221,26 @@ static void more_than_a_record_has(void **state) {
 	stop(w);
 }
 
+// Entries of little weight, which a sender can choose to match, take no room from others.
+static void long_ones_do_not_hide_a_severe_one(void **state) {
+	(void)state;
+	static char text[128 * 1024], label[600];
+	struct ht_record r;
+	char *to = text;
+	memset(label, 'x', sizeof(label) - 1);
+	for (unsigned i = 1; i <= 32; i++)
+		to += sprintf(to, "src_ip:192.0.2.1/%u \"%s\" info\n", i, label);
+	sprintf(to, "dst_ip:198.51.100.1 \"%s\" critical\n", label);
+	struct watch *w = start(text);
+	hello(&r);
+	const struct ht_record *const e = watch_hello(w, &r);
+	assert_non_null(e);
+	assert_string_equal(e->severity, "critical");
+	assert_non_null(strstr(entries(&r), "dst_ip:198.51.100.1"));
+	assert_int_equal(w->ctr[HT_WATCHLIST_CTR_MATCHES_CUT], 33 - number(&r));
+	stop(w);
+}
+
 // What a flow has of its hello is all it has room for: the event tells the certificate's.
 static void a_full_flow(void **state) {
 	(void)state;
@@ -251,6 +271,7 @@ int main(void) {
 		cmocka_unit_test(a_bare_hello),
 		cmocka_unit_test(a_certificate_adds_to_a_flow),
 		cmocka_unit_test(more_than_a_record_has),
+		cmocka_unit_test(long_ones_do_not_hide_a_severe_one),
 		cmocka_unit_test(a_full_flow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1142,6 +1142,31 @@ static void test_caps(void **state) {
 	free(many);
 }
 
+#if HT_HAVE_HYPERSCAN
+// What makes a bracket something else would hide the repeats behind it, which take minutes.
+static void test_no_hidden_repeats(void **state) {
+	(void)state;
+	static const char *const hidden[] = {
+		"/(?#[)(\\d.{200}\\w.{200}){8}(?#])a/\n",
+		"/\\Q[\\E(\\d.{200}\\w.{200}){8}\\Q]\\Ea/\n",
+		"/[a\\Q]\\E(\\d.{200}\\w.{200}){8}]/\n",
+		"/\\c[(\\d.{200}\\w.{200}){8}\\c]a/\n",
+		"/(?ix)(\\d.{200}\\w.{200}){8}/\n",
+		"/(?i-x:a)b/\n",
+	};
+	static const char *const open[] = {
+		"/\\\\Qa/\n", "/(?:a|b)c/\n", "/(?i)ab/\n", "/(?i:ab)x/\n", "/\\(?a#/\n",
+	};
+	for (unsigned i = 0; i < HT_ARRAY_LEN(hidden); i++) {
+		ht_watchlists_free(load(hidden[i]));
+		assert_int_equal(rep.num, 1);
+		assert_non_null(strstr(rep.errors[0].reason, "with a comment"));
+	}
+	for (unsigned i = 0; i < HT_ARRAY_LEN(open); i++)
+		ht_watchlists_free(load_good(open[i]));
+}
+#endif
+
 static void test_more_matches_than_room(void **state) {
 	(void)state;
 	char text[8192], *end = text;
@@ -1163,13 +1188,82 @@ static void test_more_matches_than_room(void **state) {
 	assert_int_equal(counters[HT_WATCHLIST_CTR_QUERIES], 3);
 	assert_int_equal(counters[HT_WATCHLIST_CTR_MATCHED], 3);
 	ht_watchlists_free(w);
-	w = load_good("alpn:h2\nalpn:last\n");
-	uint8_t alpn[3 * HT_WATCHLIST_ALPN_MAX + 5];
-	for (unsigned i = 0; i < HT_WATCHLIST_ALPN_MAX; i++)
-		memcpy(alpn + 3 * i, "\x02h2", 3);
-	memcpy(alpn + 3 * HT_WATCHLIST_ALPN_MAX, "\x04last", 5);
-	assert_string_equal(Q(.alpn = HT_SPAN(alpn, sizeof(alpn))), "alpn:h2");
+}
+
+// A hello that matches more entries of little weight than are told is told with the one that
+// counts, wherever that stands.
+static void test_noise_does_not_hide(void **state) {
+	(void)state;
+	for (unsigned at = 0; at <= 100; at += 50) {
+		char text[8192], *end = text;
+		for (unsigned i = 0; i <= 100; i++)
+			end += i == at ? sprintf(end, "evil.example bad critical\n")
+				       : sprintf(end, "alpn:p%02x noise info\n", i);
+		struct ht_watchlists *w = load_good(text);
+		uint8_t alpn[101 * 4];
+		for (unsigned i = 0; i <= 100; i++) {
+			char name[8];
+			sprintf(name, "\x03p%02x", i & 0xff);
+			memcpy(alpn + 4 * i, name, 4);
+		}
+		struct ht_watchlist_match m[HT_WATCHLIST_MATCHES_MAX];
+		const struct ht_watchlist_query q
+			= {.sni = HT_SPAN_STR("evil.example"), .alpn = HT_SPAN(alpn, sizeof(alpn))};
+		memset(counters, 0, sizeof(counters));
+		assert_int_equal(
+			ht_watchlist_match(w, 0, &q, m, HT_WATCHLIST_MATCHES_MAX, counters),
+			HT_WATCHLIST_MATCHES_MAX
+		);
+		unsigned critical = 0, before = 0;
+		for (unsigned i = 0; i < HT_WATCHLIST_MATCHES_MAX; i++) {
+			critical += strcmp(m[i].severity, "critical") == 0;
+			before += critical == 0;
+		}
+		assert_int_equal(critical, 1);
+		assert_int_equal(before, at < 63 ? at : 63); // the order is the list's
+		assert_int_equal(counters[HT_WATCHLIST_CTR_MATCHES_CUT], 101 - 64);
+		ht_watchlists_free(w);
+	}
+}
+
+// Neither many protocols nor an empty one hide what a server may choose.
+static void test_alpn_of_any_length(void **state) {
+	(void)state;
+	struct ht_watchlists *w
+		= load_good("alpn:h2\nalpn:last\nevil.example & alpn:last & alpn:h2\n");
+	static uint8_t alpn[65535];
+	size_t len = 0;
+	alpn[len++] = 0;
+	while (len + 3 + 5 <= sizeof(alpn)) {
+		memcpy(alpn + len, "\x02h2", 3);
+		len += 3;
+	}
+	memcpy(alpn + len, "\x04last", 5);
+	const struct ht_span all = HT_SPAN(alpn, len + 5), evil = HT_SPAN_STR("evil.example");
+	memset(counters, 0, sizeof(counters));
+	assert_string_equal(
+		Q(.alpn = all, .sni = evil), "alpn:h2 alpn:last evil.example & alpn:last & alpn:h2"
+	);
+	assert_int_equal(counters[HT_WATCHLIST_CTR_ALPN_CUT], 0);
+	assert_int_equal(counters[HT_WATCHLIST_CTR_MATCHES_CUT], 0);
+	ht_watchlists_free(w);
+	// More than there is time for is told.
+	char text[8192], *end = text;
+	for (unsigned i = 0; i < 100; i++)
+		end += sprintf(end, "evil.example & alpn:none%u\n", i);
+	w = load_good(text);
+	assert_string_equal(Q(.alpn = all, .sni = evil), "");
 	assert_int_equal(counters[HT_WATCHLIST_CTR_ALPN_CUT], 1);
+	ht_watchlists_free(w);
+	end = text;
+	for (unsigned i = 0; i <= HT_WATCHLIST_ALPN_MAX; i++) {
+		end += sprintf(end, "alpn:p%03x\n", i);
+		memcpy(alpn + 5 * i, "\x04p", 2);
+		memcpy(alpn + 5 * i + 2, end - 4, 3);
+	}
+	w = load_good(text);
+	assert_string_not_equal(Q(.alpn = HT_SPAN(alpn, 5 * (HT_WATCHLIST_ALPN_MAX + 1))), "");
+	assert_int_equal(counters[HT_WATCHLIST_CTR_ALPN_CUT], 2);
 	ht_watchlists_free(w);
 }
 
@@ -1351,7 +1445,12 @@ int main(void) {
 		    cmocka_unit_test(test_cut_anywhere),
 		    cmocka_unit_test(test_errors_are_bounded),
 		    cmocka_unit_test(test_caps),
+#if HT_HAVE_HYPERSCAN
+		    cmocka_unit_test(test_no_hidden_repeats),
+#endif
 		    cmocka_unit_test(test_more_matches_than_room),
+		    cmocka_unit_test(test_noise_does_not_hide),
+		    cmocka_unit_test(test_alpn_of_any_length),
 		    cmocka_unit_test(test_files),
 		    cmocka_unit_test(test_swap_under_load),
 		    cmocka_unit_test(test_worker_that_holds_on),
