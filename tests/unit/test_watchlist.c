@@ -1216,7 +1216,7 @@ static void test_noise_does_not_hide(void **state) {
 		);
 		unsigned critical = 0, before = 0;
 		for (unsigned i = 0; i < HT_WATCHLIST_MATCHES_MAX; i++) {
-			critical += strcmp(m[i].severity, "critical") == 0;
+			critical += m[i].severity == HT_SEVERITY_CRITICAL;
 			before += critical == 0;
 		}
 		assert_int_equal(critical, 1);
