@@ -60,7 +60,8 @@ def replay(t, frames):
     return comparable(p.stdout), json.loads(p.stderr)
 
 
-# The pools of four workers fit into the guest's 256 MiB of huge pages as long as each has less than 2^14 frames.
+# The pools of four workers fit into the guest's 256 MiB of huge pages as long as each has less than 2^14 frames. An inbox
+# holds all that is handed to one worker: on a busy machine it may have its turn on the guest's one CPU last.
 def config(idle, steering, more_ports):
     return f"""
 dpdk:
@@ -68,7 +69,7 @@ dpdk:
     - device: "{NIC_ADDRESS}"
       rx_descriptors: 1024
 {"".join(f"    - {{device: {d}, rx_descriptors: 64}}{chr(10)}" for d in more_ports)}
-  inbox_frames: 2048
+  inbox_frames: 3072
   idle: {idle}
 workers:
   count: {WORKERS}
