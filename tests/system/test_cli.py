@@ -601,7 +601,8 @@ class Check(unittest.TestCase):
         with open(self.path("c.yaml"), "w") as f:
             f.write("interfaces: [lo]\n" + text)
         there = sorted(os.walk(self.dir))
-        p = run("-c", self.path("c.yaml"), "--check", *args)
+        # LeakSanitizer may not look at a process that has become another user.
+        p = run("-c", self.path("c.yaml"), "--check", *args, env={"ASAN_OPTIONS": "detect_leaks=0"} if "user:" in text else None)
         self.assertEqual(sorted(os.walk(self.dir)), there)
         # LINE:COLUMN: what
         return p.returncode, [line.removeprefix(self.path("c.yaml") + ":") for line in p.stderr.decode().splitlines()]
