@@ -3,6 +3,7 @@
 // too, finds the old one or the new one.
 
 #include "rates_int.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,18 +27,6 @@ static enum ht_rc fail(char *err, size_t err_len, const char *path, const char *
 
 // --- reading ------------------------------------------------------------------------------------
 
-static bool read_whole(int fd, uint8_t *to, size_t len) {
-	for (size_t at = 0; at < len;) {
-		const ssize_t n = read(fd, to + at, len - at);
-		if (n == 0)
-			errno = EIO; // it has become shorter
-		if (n == 0 || (n < 0 && errno != EINTR))
-			return false;
-		at += n > 0 ? (size_t)n : 0;
-	}
-	return true;
-}
-
 // All bytes of a file: free `out`.
 static enum ht_rc
 read_file(const char *path, uint8_t **out, size_t *len, char *err, size_t err_len) {
@@ -55,7 +44,7 @@ read_file(const char *path, uint8_t **out, size_t *len, char *err, size_t err_le
 	} else {
 		*len = (size_t)st.st_size;
 		*out = malloc(*len + 1);
-		if (*out == NULL || !read_whole(fd, *out, *len))
+		if (*out == NULL || !ht_read_whole(fd, *out, *len))
 			rc = fail(err, err_len, path, "");
 	}
 	close(fd);
@@ -115,17 +104,6 @@ enum ht_rc ht_rates_load(struct ht_rates *r, char *err, size_t err_len) {
 
 // --- writing ------------------------------------------------------------------------------------
 
-static bool write_whole(int fd, const uint8_t *p, size_t len) {
-	while (len > 0) {
-		const ssize_t n = write(fd, p, len);
-		if (n < 0 && errno != EINTR)
-			return false;
-		p += n > 0 ? n : 0;
-		len -= n > 0 ? (size_t)n : 0;
-	}
-	return fsync(fd) == 0;
-}
-
 // The new name is on the disk when its folder is.
 static void sync_folder(const char *path) {
 	char copy[PATH_MAX];
@@ -151,7 +129,7 @@ write_file(const char *path, const uint8_t *p, size_t len, char *err, size_t err
 	const int fd = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return fail(err, err_len, new, "");
-	bool ok = write_whole(fd, p, len);
+	bool ok = ht_write_whole(fd, p, len) && fsync(fd) == 0;
 	const int why = errno;
 	ok = close(fd) == 0 && ok;
 	if (ok && rename(new, path) == 0) {

@@ -5,6 +5,7 @@
 // what it is given.
 
 #include "watchlist_int.h"
+#include "whole.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -60,16 +61,6 @@ static enum ht_rc open_folder(int *fd, const char *folder, char note[200]) {
 	return fail(note, folder, "", "others can write to it: not used");
 }
 
-static bool read_whole(int fd, uint8_t *to, size_t len) {
-	for (size_t at = 0; at < len;) {
-		const ssize_t n = read(fd, to + at, len - at);
-		if (n <= 0 && !(n < 0 && errno == EINTR))
-			return false;
-		at += n > 0 ? (size_t)n : 0;
-	}
-	return true;
-}
-
 // check_file finds the database in a file's bytes.
 static const char *
 check_file(const uint8_t *file, size_t len, struct ht_span what, struct ht_span *bytes) {
@@ -99,7 +90,7 @@ static const char *load_file(int fd, struct ht_span what, void **block, struct h
 	uint8_t *file = malloc((size_t)st.st_size + 1);
 	if (file == NULL)
 		return "no memory";
-	const char *why = read_whole(fd, file, (size_t)st.st_size)
+	const char *why = ht_read_whole(fd, file, (size_t)st.st_size)
 				  ? check_file(file, (size_t)st.st_size, what, bytes)
 				  : "it cannot be read";
 	*block = file;
@@ -131,16 +122,6 @@ enum ht_rc wl_cache_load(
 
 // --- writing ------------------------------------------------------------------------------------
 
-static bool write_whole(int fd, const void *p, size_t len) {
-	for (size_t at = 0; at < len;) {
-		const ssize_t n = write(fd, (const uint8_t *)p + at, len - at);
-		if (n < 0 && errno != EINTR)
-			return false;
-		at += n > 0 ? (size_t)n : 0;
-	}
-	return true;
-}
-
 static bool write_file(int fd, struct ht_span what, struct ht_span bytes) {
 	struct head h = {.what_len = what.len, .bytes_len = bytes.len};
 	uint8_t *rest = malloc(what.len + bytes.len);
@@ -150,8 +131,8 @@ static bool write_file(int fd, struct ht_span what, struct ht_span bytes) {
 	memcpy(rest, what.p, what.len);
 	memcpy(rest + what.len, bytes.p, bytes.len);
 	make_sum(h.sum, &h, rest, what.len + bytes.len);
-	const bool good
-		= write_whole(fd, &h, sizeof(h)) && write_whole(fd, rest, what.len + bytes.len);
+	const bool good = ht_write_whole(fd, &h, sizeof(h))
+			  && ht_write_whole(fd, rest, what.len + bytes.len);
 	free(rest);
 	return good;
 }
