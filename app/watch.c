@@ -73,18 +73,7 @@ static const char *worst(const struct ht_watchlist_match *v, unsigned num) {
 	return ht_severities[found];
 }
 
-// The event has of the record what events may have: few of its values, and a record is some kB.
-static void copy_fields(struct ht_record *e, const struct ht_record *r) {
-	e->has = 0;
-	if (r->has & HT_HAS(ts))
-		e->ts_is_ns = r->ts_is_ns;
-#define F(id, number, type, kinds, help) \
-	if ((HT_KINDS_##kinds & HT_KIND_EVENT) && (r->has & HT_HAS(id))) \
-		ht_set(e, id, r->id);
-	HT_RECORD_FIELDS(F)
-#undef F
-}
-
+// The event has of the record what events may have.
 static struct ht_record *event_of(
 	struct watch *w,
 	const struct ht_record *r,
@@ -95,7 +84,7 @@ static struct ht_record *event_of(
 	struct ht_record *const e = &w->event;
 	if (!w->events)
 		return NULL;
-	copy_fields(e, r);
+	ht_record_copy(e, r, ht_kind_fields(HT_KIND_EVENT));
 	ht_set(e, record, ht_kind_names[HT_KIND_BIT_EVENT]);
 	ht_set(e, kind, "watchlist");
 	ht_set(e, severity, severity);

@@ -146,8 +146,7 @@ tell(struct ht_rates *r, struct print *p, const struct ht_record *h, const char 
 	struct ht_record *const out = &r->out;
 	const struct ht_span text = HT_SPAN(p->text, p->len);
 	const bool is_new = kind[0] == 'n';
-	*out = *h;
-	out->has &= HELLO_FIELDS;
+	ht_record_copy(out, h, HELLO_FIELDS);
 	ht_set(out, record, ht_kind_names[HT_KIND_BIT_EVENT]);
 	ht_set(out, kind, kind);
 	ht_set(out, severity, "notice");

@@ -46,12 +46,17 @@ unsigned ht_kind_of(struct ht_span name) {
 	return 0;
 }
 
-ht_fieldset ht_kind_fields(unsigned kinds) {
-	ht_fieldset set = 0;
-	for (unsigned i = 0; i < HT_NUM_FIELDS; i++)
-		if (ht_fields[i].kinds & kinds)
-			set |= (ht_fieldset)1 << i;
-	return set;
+void ht_record_copy(struct ht_record *out, const struct ht_record *r, ht_fieldset fields) {
+	out->has = r->has & fields;
+	if (out->has & HT_HAS(ts))
+		out->ts_is_ns = r->ts_is_ns;
+	if (out->has & HT_HAS(ciphers))
+		out->ciphers_are_24_bit = r->ciphers_are_24_bit;
+#define F(id, number, type, kinds, help) \
+	if (out->has & HT_HAS(id)) \
+		out->id = r->id;
+	HT_RECORD_FIELDS(F)
+#undef F
 }
 
 const struct ht_field *ht_field_of(const char *name) {

@@ -357,7 +357,17 @@ unsigned ht_kind_of(struct ht_span name);
 
 // ht_kind_fields is every field that a record of one of these kinds may have, but for the key of an
 // aggregate.
-ht_fieldset ht_kind_fields(unsigned kinds);
+static inline ht_fieldset ht_kind_fields(unsigned kinds) {
+	ht_fieldset set = 0;
+#define F(id, number, type, of, help) set |= HT_KINDS_##of & kinds ? HT_HAS(id) : 0;
+	HT_RECORD_FIELDS(F)
+#undef F
+	return set;
+}
+
+// ht_record_copy gives *out the fields of *r that are among these, and no others. It borrows what
+// *r borrows. A record is some kB: what few fields are copied for is not to copy all of it.
+void ht_record_copy(struct ht_record *out, const struct ht_record *r, ht_fieldset fields);
 
 // ht_field_of is the field of this name, or NULL.
 const struct ht_field *ht_field_of(const char *name);

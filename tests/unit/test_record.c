@@ -97,6 +97,25 @@ static void set_gives_a_value_and_no_other(void **state) {
 	assert_true(HT_HAS(sequence) == (ht_fieldset)1 << (HT_NUM_FIELDS - 1));
 }
 
+static void a_copy_has_what_was_asked_for(void **state) {
+	(void)state;
+	struct ht_record r, copy;
+	memset(&copy, 0x5a, sizeof(copy));
+	r.has = 0;
+	ht_set(&r, ts, 77);
+	r.ts_is_ns = true;
+	ht_set(&r, dst_port, 443);
+	ht_set(&r, src_port, 444);
+	ht_set(&r, sni, HT_SPAN_STR("example.com"));
+	ht_record_copy(&copy, &r, HT_HAS(ts) | HT_HAS(dst_port) | HT_HAS(sni) | HT_HAS(ja4));
+	assert_true(copy.has == (HT_HAS(ts) | HT_HAS(dst_port) | HT_HAS(sni)));
+	assert_int_equal(copy.ts, 77);
+	assert_true(copy.ts_is_ns);
+	assert_int_equal(copy.dst_port, 443);
+	assert_ptr_equal(copy.sni.p, r.sni.p);
+	assert_int_not_equal(copy.src_port, 444);
+}
+
 // Keys that readers of the output rely on (the order is part of it).
 static void the_order_is_the_documented_one(void **state) {
 	(void)state;
@@ -425,6 +444,7 @@ int main(void) {
 		cmocka_unit_test(numbers_are_unique_and_stay),
 		cmocka_unit_test(kinds_have_their_fields),
 		cmocka_unit_test(set_gives_a_value_and_no_other),
+		cmocka_unit_test(a_copy_has_what_was_asked_for),
 		cmocka_unit_test(the_order_is_the_documented_one),
 		cmocka_unit_test(each_field_crosses_alone),
 		cmocka_unit_test(all_fields_cross_together),
