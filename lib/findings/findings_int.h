@@ -27,8 +27,7 @@ enum { WORD_HAS_LOW, WORD_HAS_HIGH, WORD_PREDICATES, WORD_FIELDS };
 	  "pre_shared_key is not the last extension (RFC 8446 4.2.11)") \
 	P(SHARE_WITHOUT_GROUP, share_without_group, \
 	  "a key share is of a group that supported_groups has not, GREASE apart (RFC 8446 " \
-	  "4.2.8); " \
-	  "looked at are 64 shares and 256 groups")
+	  "4.2.8)")
 
 enum {
 #define P(id, name, help) PREDICATE_##id,

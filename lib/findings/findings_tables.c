@@ -48,18 +48,54 @@ static void at_fact(struct build *b, const struct fact *f) {
 	b->skipping = false;
 }
 
-// Facts of each number of 16 bits, by way of the ranges.
-static void spread(const struct build *b, uint64_t *facts, unsigned source) {
+#define PAGE 256u
+
+// Pages of a source's numbers: facts that all of a page have, and whether some have others, too.
+struct pages {
+	uint64_t all[NUMBERS / PAGE];
+	bool cut[NUMBERS / PAGE];
+};
+
+static void lay(const struct build *b, struct pages *out, unsigned source) {
+	memset(out, 0, sizeof(*out));
 	for (uint32_t i = 0; i < b->num_facts; i++) {
 		const struct fact *f = &b->fact[i];
-		if (!of_source(f, source))
-			continue;
-		for (uint32_t k = 0; k < f->items.num; k++) {
+		for (uint32_t k = 0; of_source(f, source) && k < f->items.num; k++) {
 			const struct range r = b->range[f->items.first + k];
-			for (uint32_t v = r.first; v <= r.last && v < NUMBERS; v++)
-				facts[v] |= (uint64_t)1 << f->bit;
+			for (uint32_t page = r.first / PAGE;
+			     page <= r.last / PAGE && page < NUMBERS / PAGE; page++)
+				if (r.first <= PAGE * page && r.last >= PAGE * page + PAGE - 1)
+					out->all[page] |= (uint64_t)1 << f->bit;
+				else
+					out->cut[page] = true;
 		}
 	}
+	// RFC 8701: 0x0a0a, 0x1a1a ... 0xfafa
+	for (unsigned page = 0xa; page < NUMBERS / PAGE; page += 0x10)
+		out->cut[page] |= b->policy->source[source].kind == KIND_U16S;
+}
+
+// The facts of a page's numbers; of one that is not cut, those of the first alone.
+static void
+spread(const struct build *b,
+       const struct pages *pages,
+       uint64_t facts[PAGE],
+       unsigned source,
+       unsigned page) {
+	const uint32_t begin = PAGE * page, end = begin + PAGE - 1;
+	for (unsigned low = 0; low < (pages->cut[page] ? PAGE : 1); low++)
+		facts[low] = pages->all[page];
+	for (uint32_t i = 0; pages->cut[page] && i < b->num_facts; i++) {
+		const struct fact *f = &b->fact[i];
+		for (uint32_t k = 0; of_source(f, source) && k < f->items.num; k++) {
+			const struct range r = b->range[f->items.first + k];
+			uint32_t v = r.first > begin ? r.first : begin;
+			for (; v <= r.last && v <= end; v++)
+				facts[v - begin] |= (uint64_t)1 << f->bit;
+		}
+	}
+	if (b->policy->source[source].kind == KIND_U16S && page % 0x10 == 0xa)
+		facts[page] = 0;
 }
 
 // The class of these facts, a new one if need be. HT_POLICY_CLASSES_MAX: there are too many.
@@ -73,21 +109,39 @@ static unsigned class_of(struct numbers *n, unsigned *num, uint64_t facts) {
 }
 
 // False: there are too many classes.
-static bool make_pages(struct numbers *n, const uint64_t *facts) {
+static bool make_page(
+	struct numbers *n,
+	unsigned *num_classes,
+	uint8_t page[PAGE],
+	const uint64_t facts[PAGE],
+	bool alike
+) {
+	unsigned class = 0;
+	for (unsigned low = 0; low < (alike ? 1 : PAGE); low++) {
+		if (*num_classes == 0 || n->facts[class] != facts[low])
+			class = class_of(n, num_classes, facts[low]);
+		if (class == HT_POLICY_CLASSES_MAX)
+			return false;
+		page[low] = (uint8_t) class;
+	}
+	if (alike)
+		memset(page, (int)class, PAGE);
+	return true;
+}
+
+// False: there are too many classes.
+static bool make_pages(const struct build *b, struct numbers *n, unsigned source) {
 	unsigned num_classes = 0, num_pages = 0;
-	for (unsigned high = 0; high < 256; high++) {
+	uint64_t facts[PAGE];
+	struct pages pages;
+	lay(b, &pages, source);
+	for (unsigned high = 0; high < NUMBERS / PAGE; high++) {
 		uint8_t *const page = n->classes[num_pages];
-		unsigned class = 0;
-		for (unsigned low = 0; low < 256; low++) {
-			const uint64_t f = facts[256 * high + low];
-			if (num_classes == 0 || n->facts[class] != f)
-				class = class_of(n, &num_classes, f);
-			if (class == HT_POLICY_CLASSES_MAX)
-				return false;
-			page[low] = (uint8_t) class;
-		}
+		spread(b, &pages, facts, source, high);
+		if (!make_page(n, &num_classes, page, facts, !pages.cut[high]))
+			return false;
 		unsigned same = 0;
-		while (memcmp(n->classes[same], page, 256) != 0)
+		while (memcmp(n->classes[same], page, PAGE) != 0)
 			same++; // it is found at num_pages at the latest
 		n->page[high] = (uint8_t)same;
 		num_pages += same == num_pages;
@@ -122,18 +176,14 @@ static const struct fact *last_fact(const struct build *b, unsigned source) {
 	return last;
 }
 
-static void make_numbers(struct build *b, unsigned source, uint64_t *facts) {
+static void make_numbers(struct build *b, unsigned source) {
 	struct source *s = &b->policy->source[source];
 	struct numbers *n = s->numbers = calloc(1, sizeof(*n));
 	if (n == NULL || (n->classes = calloc(256, 256)) == NULL || !make_high(b, n, source)) {
 		b->no_memory = true;
 		return;
 	}
-	memset(facts, 0, NUMBERS * sizeof(facts[0]));
-	spread(b, facts, source);
-	for (uint32_t v = 0x0a0a; s->kind == KIND_U16S && v < NUMBERS; v += 0x1010)
-		facts[v] = 0; // RFC 8701
-	if (!make_pages(n, facts)) {
+	if (!make_pages(b, n, source)) {
 		const struct fact *f = last_fact(b, source);
 		at_fact(b, f);
 		complain(
@@ -289,15 +339,12 @@ static void make_terms(struct build *b) {
 
 void policy_tables(struct build *b) {
 	struct ht_policy *p = b->policy;
-	uint64_t *facts = malloc(NUMBERS * sizeof(facts[0]));
 	place_facts(b);
-	b->no_memory = facts == NULL;
 	for (unsigned i = 0; i < p->num_sources && !b->no_memory; i++)
 		if (kind_is_text((enum kind)p->source[i].kind) && p->source[i].kind != KIND_VERSION)
 			make_texts(b, i);
 		else
-			make_numbers(b, i, facts);
-	free(facts);
+			make_numbers(b, i);
 	b->skipping = false;
 	if (!b->no_memory && b->rep->num == 0)
 		make_terms(b);
