@@ -224,6 +224,14 @@ print_services(const struct options *o, void (*print)(const struct ht_services *
 	return EXIT_DONE;
 }
 
+// Whether a record that is wanted tells findings: that of a hello, of its flow, or an aggregate by
+// them.
+static bool wants_findings(const struct options *o) {
+	return (o->kinds & (HT_KIND_HELLO | HT_KIND_FLOW))
+	       || ((o->kinds & HT_KIND_AGGREGATE)
+		   && (ht_aggregate_fields(&o->aggregate) & HT_HAS(findings)));
+}
+
 static int
 print_findings(const struct options *o, void (*print)(const struct ht_policy *p, FILE *out)) {
 	struct ht_policy *policy;
@@ -294,7 +302,7 @@ int main(int argc, char **argv) {
 	} else if (load_services(&services, &o, &status)) {
 		o.sensor.services = services;
 		if (load_policy(&policy, &o, &status)) {
-			o.policy = policy;
+			o.policy = wants_findings(&o) ? policy : NULL;
 			status = run(&o);
 			ht_policy_free(policy);
 		}

@@ -113,7 +113,7 @@ struct options {
 	bool quiet;
 	struct ht_sensor_params sensor;
 	struct findings_options findings;
-	const struct ht_policy *policy; // that is in force, or NULL; main has loaded it
+	const struct ht_policy *policy; // in force; NULL: none, or no record tells findings
 	struct ht_aggregate_params aggregate; // but for secret and emit
 	struct ht_rates_params rates; // but for secret and emit
 	struct metrics_options metrics;
