@@ -116,12 +116,6 @@ bool engine_start(struct engine *e) {
 	return true;
 }
 
-static void watch_lists(struct engine *e, struct watch *w, unsigned number) {
-	w->slot = lists_slot(e->lists);
-	w->number = number;
-	w->events = e->o->kinds & HT_KIND_EVENT;
-}
-
 // What takes rights comes first; files are opened when they are gone, so that they are the user's.
 static bool set_up(struct engine *e, enum ht_rc *status) {
 	struct options *const o = e->o;
@@ -150,8 +144,8 @@ static bool set_up(struct engine *e, enum ht_rc *status) {
 	    || !pipeline_open(&e->exporter.pipeline, o, k))
 		return false;
 	for (unsigned i = 0; i < e->num_workers; i++)
-		watch_lists(e, &e->workers[i].watch, i);
-	watch_lists(e, &e->exporter.pipeline.watch, e->num_workers);
+		lists_watch(e->lists, &e->workers[i].watch, i);
+	lists_watch(e->lists, &e->exporter.pipeline.watch, e->num_workers);
 	return true;
 }
 

@@ -48,6 +48,7 @@ struct lists {
 	struct ht_watchlist_slot *slot;
 	unsigned threads;
 	bool flows; // are there, and so certificates
+	bool events; // are wanted
 	uint64_t ctr[NUM_LISTS_COUNTERS], gauge[NUM_LISTS_GAUGES];
 	struct job *last; // that was told; its stamps are what files are compared with
 	struct stamp *looked; // at the last look
@@ -266,6 +267,7 @@ bool lists_open(struct lists **out, const struct options *o, unsigned threads) {
 	}
 	l->threads = threads;
 	l->flows = o->sensor.flows != HT_FLOWS_NONE;
+	l->events = o->kinds & HT_KIND_EVENT;
 	l->last = j;
 	struct ht_watchlists *set = job_load(j);
 	if (j->loaded == HT_OK)
@@ -376,8 +378,12 @@ void lists_turn(struct lists *l, const struct options *o, lists_say *say, void *
 		lists_reload(l, o);
 }
 
-struct ht_watchlist_slot *lists_slot(struct lists *l) {
-	return l != NULL ? l->slot : NULL;
+void lists_watch(const struct lists *l, struct watch *w, unsigned thread) {
+	if (l == NULL)
+		return;
+	w->slot = l->slot;
+	w->number = thread;
+	w->events = l->events;
 }
 
 const uint64_t *lists_counts(const struct lists *l) {

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "options.h"
-#include "watchlist.h"
+#include "watch.h"
 
 #include <stdio.h>
 
@@ -52,8 +52,8 @@ HT_MUST_USE bool lists_open(struct lists **out, const struct options *o, unsigne
 // freed. All threads that match have ended. NULL is allowed.
 bool lists_close(struct lists *l);
 
-// lists_slot is where threads have the set from.
-struct ht_watchlist_slot *lists_slot(struct lists *l);
+// lists_watch sets up what a thread matches with, before it begins; threads are numbered from 0.
+void lists_watch(const struct lists *l, struct watch *w, unsigned thread);
 
 const uint64_t *lists_counts(const struct lists *l); // by others too, by atomic loads
 const uint64_t *lists_in_force(const struct lists *l); // likewise

@@ -62,9 +62,7 @@ static int replay(const struct options *o) {
 		sinks_free(&sinks);
 		return EXIT_FAILED;
 	}
-	pipeline.watch.slot = lists_slot(lists);
-	pipeline.watch.number = REPLAY_THREADS - 1;
-	pipeline.watch.events = o->kinds & HT_KIND_EVENT;
+	lists_watch(lists, &pipeline.watch, REPLAY_THREADS - 1);
 	summary_begin(&sum, !o->quiet && isatty(STDERR_FILENO));
 	sinks.say = summary_say;
 	sinks.say_ctx = &sum;

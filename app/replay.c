@@ -95,11 +95,8 @@ bool replay_run(
 ) {
 	static struct way way; // with all that it is on its way as
 	struct ht_sensor_params p = o->sensor;
-	way = (struct way){
-		.policy = o->policy,
-		.pipeline = pipeline,
-		.watch = {.slot = lists_slot(lists), .events = o->kinds & HT_KIND_EVENT},
-	};
+	way = (struct way){.policy = o->policy, .pipeline = pipeline};
+	lists_watch(lists, &way.watch, 0);
 	p.emit = emit;
 	p.user = &way;
 	struct ht_sensor *sensor = ht_sensor_new(&p);

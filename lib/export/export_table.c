@@ -285,7 +285,7 @@ static void find_notes(struct notes *n, const struct ht_record *r, bool tight) {
 static void put_notes(struct line *l, const struct table *t, const struct ht_record *r) {
 	struct notes n;
 	// What stands in no other column of this record leaves its room to the notes.
-	const bool lone = is_event(r) && !shows_hello(r);
+	const bool lone = !shows_hello(r);
 	const bool tight = is_tight(t, r);
 	const size_t word
 		= r->has & HT_HAS(flood_state) ? strlen("flood start") : strlen("watchlist");
