@@ -2,6 +2,7 @@
 // What is wrong in a file, said so that a person can mend it.
 
 #include "config_int.h"
+#include "guess.h"
 
 #include <stdarg.h>
 
@@ -91,62 +92,19 @@ void ht_option_values(
 
 #define NAME_MAX_LEN 32 // of what is compared
 
-static char plain_char(char c) {
-	return c == '-' || c == ' ' ? '_' : c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-// How many characters differ: one more, less, another or two changed about count 1 (optimal string
-// alignment). Large and small letters, "-" and "_" are the same.
-static unsigned distance(const char *a, size_t num_a, const char *b, size_t num_b) {
-	unsigned rows[3][NAME_MAX_LEN + 1], *before = rows[0], *above = rows[1], *row = rows[2];
-	for (unsigned k = 0; k <= num_b; k++)
-		above[k] = k;
-	for (size_t i = 1; i <= num_a; i++) {
-		row[0] = (unsigned)i;
-		for (size_t k = 1; k <= num_b; k++) {
-			const char x = plain_char(a[i - 1]), y = plain_char(b[k - 1]);
-			unsigned d = above[k - 1] + (x != y);
-			d = above[k] + 1 < d ? above[k] + 1 : d;
-			d = row[k - 1] + 1 < d ? row[k - 1] + 1 : d;
-			if (i > 1 && k > 1 && x == plain_char(b[k - 2]) && y == plain_char(a[i - 2])
-			    && before[k - 2] + 1 < d)
-				d = before[k - 2] + 1;
-			row[k] = d;
-		}
-		unsigned *reuse = before;
-		before = above;
-		above = row;
-		row = reuse;
-	}
-	return above[num_b];
-}
-
-// Keeps the name that is nearest to what was written, if it is near at all.
-struct guess {
-	const char *text;
-	size_t len;
-	const char *name; // NULL: none yet
-	unsigned distance;
-};
-
-static void consider(struct guess *g, const char *name) {
-	const size_t num = strlen(name), longer = num > g->len ? num : g->len;
-	if (longer > NAME_MAX_LEN || g->len == 0)
-		return;
-	const unsigned d = distance(g->text, g->len, name, num);
-	const unsigned near = longer < 3 ? 0 : longer < 5 ? 1 : (unsigned)longer / 3;
-	if (d <= near && (g->name == NULL || d < g->distance)) {
-		g->name = name;
-		g->distance = d;
-	}
+static void consider(struct ht_guess *g, const char *name) {
+	const size_t num = strlen(name), longer = num > g->word.len ? num : g->word.len;
+	if (longer <= NAME_MAX_LEN && g->word.len > 0)
+		ht_guess_consider(g, name, longer < 3 ? 0 : longer < 5 ? 1 : (unsigned)longer / 3);
 }
 
 const char *ht_option_near(const struct ht_option_table *t, struct ht_span name) {
-	struct guess g = {(const char *)name.p, name.len};
+	struct ht_guess g = {name};
 	for (unsigned i = 0; i < t->num; i++)
 		consider(&g, t->options[i].name);
-	for (unsigned i = 0; i < t->num && g.name == NULL && g.len >= 3; i++)
-		if (strncasecmp(t->options[i].name, g.text, g.len) == 0) // its beginning
+	for (unsigned i = 0; i < t->num && g.name == NULL && name.len >= 3; i++)
+		if (strncasecmp(t->options[i].name, (const char *)name.p, name.len)
+		    == 0) // its beginning
 			g.name = t->options[i].name;
 	return g.name;
 }
@@ -196,7 +154,7 @@ static void add_hint(
 	static const char *const booleans[] = {"yes", "no", "on", "off", "true", "false", "y", "n"};
 	if (n->kind != HT_NODE_SCALAR)
 		return;
-	struct guess g = {n->text, n->len};
+	struct ht_guess g = {HT_SPAN(n->text, n->len)};
 	if (ht_node_is_null(n)) {
 		if (type == HT_OPTION_TEXT)
 			add(t, " (the empty text is \"\")");

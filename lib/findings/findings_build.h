@@ -4,6 +4,7 @@
 #pragma once
 
 #include "findings_int.h"
+#include "guess.h"
 
 #include <stdarg.h>
 
@@ -113,13 +114,8 @@ struct build {
 __attribute__((format(printf, 3, 4))) void
 complain(struct build *b, const struct token *at, const char *format, ...);
 
-// A name that somebody may have had in mind.
-struct guess {
-	struct ht_span word;
-	const char *name;
-	unsigned distance;
-};
-void guess_consider(struct guess *g, const char *name);
+// guess_consider is ht_guess_consider with what is near here.
+void guess_consider(struct ht_guess *g, const char *name);
 
 // --- steps --------------------------------------------------------------------------------------
 

@@ -142,7 +142,7 @@ static void take_range(struct build *b) {
 
 static const struct set *set_of(struct build *b) {
 	const struct ht_span name = HT_SPAN(b->token.s.p + 1, b->token.s.len - 1);
-	struct guess g = {name};
+	struct ht_guess g = {name};
 	for (unsigned i = 0; i < b->num_sets; i++) {
 		const struct set *s = &b->set[i];
 		if (ht_span_eq(name, HT_SPAN(s->name, strlen(s->name))))
@@ -421,7 +421,7 @@ static void ranks(struct build *b, const struct token *at, struct items *items) 
 		const struct text_item *t = &b->text[in.first + i];
 		const uint32_t rank
 			= t->open_front || t->open_back ? 0 : version_rank(t->s, t->len);
-		struct guess g = {HT_SPAN(t->s, t->len)};
+		struct ht_guess g = {HT_SPAN(t->s, t->len)};
 		for (unsigned k = 0; k < HT_ARRAY_LEN(versions); k++)
 			guess_consider(&g, versions[k]);
 		if (rank != 0)
@@ -449,7 +449,7 @@ static const struct {
 
 static void
 check_word(struct build *b, const struct token *at, unsigned which, const struct text_item *t) {
-	struct guess g = {HT_SPAN(t->s, t->len)};
+	struct ht_guess g = {HT_SPAN(t->s, t->len)};
 	char all[128];
 	size_t len = 0;
 	for (unsigned i = 0; closed[which].words[i] != NULL; i++) {
@@ -600,7 +600,7 @@ static const char *const predicate_names[NUM_PREDICATES] = {
 };
 
 static void unknown_word(struct build *b, bool predicates) {
-	struct guess g = {b->token.s};
+	struct ht_guess g = {b->token.s};
 	bool hidden;
 	for (unsigned i = 0; field_name(i) != NULL; i++)
 		if (field_kind(i, &hidden) != KIND_NONE || !hidden)
@@ -748,7 +748,7 @@ static void take_help(struct build *b, struct ht_finding *f) {
 }
 
 static enum ht_severity take_severity(struct build *b) {
-	struct guess g = {b->token.s};
+	struct ht_guess g = {b->token.s};
 	for (unsigned i = 0; i < HT_NUM_SEVERITIES; i++) {
 		if (take_word(b, ht_severities[i]))
 			return (enum ht_severity)i;
@@ -822,7 +822,7 @@ static void drop_statement(struct build *b) {
 		return expected(b, "the name of a finding");
 	const unsigned i = finding_of(b, &b->token);
 	if (i == p->num_findings) {
-		struct guess g = {b->token.s};
+		struct ht_guess g = {b->token.s};
 		for (unsigned k = 0; k < p->num_findings; k++)
 			guess_consider(&g, p->finding[k].name);
 		if (g.name != NULL)

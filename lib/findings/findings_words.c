@@ -153,33 +153,6 @@ void complain(struct build *b, const struct token *at, const char *format, ...) 
 			*p = '?';
 }
 
-// The number of letters to change, add or take away (Levenshtein), for words of some 40 at most.
-static unsigned distance(struct ht_span a, struct ht_span c) {
-	unsigned row[48];
-	if (a.len >= HT_ARRAY_LEN(row) || c.len >= HT_ARRAY_LEN(row))
-		return UINT32_MAX;
-	for (unsigned k = 0; k <= c.len; k++)
-		row[k] = k;
-	for (size_t i = 0; i < a.len; i++) {
-		unsigned corner = row[0];
-		row[0] = (unsigned)i + 1;
-		for (size_t k = 0; k < c.len; k++) {
-			unsigned best = corner + (a.p[i] != c.p[k]);
-			corner = row[k + 1];
-			if (row[k] + 1 < best)
-				best = row[k] + 1;
-			if (corner + 1 < best)
-				best = corner + 1;
-			row[k + 1] = best;
-		}
-	}
-	return row[c.len];
-}
-
-void guess_consider(struct guess *g, const char *name) {
-	const unsigned d = distance(g->word, HT_SPAN(name, strlen(name)));
-	if (d <= 1 + g->word.len / 4 && (g->name == NULL || d < g->distance)) {
-		g->name = name;
-		g->distance = d;
-	}
+void guess_consider(struct ht_guess *g, const char *name) {
+	ht_guess_consider(g, name, 1 + (unsigned)g->word.len / 4);
 }
