@@ -117,10 +117,50 @@ complain(struct build *b, const struct token *at, const char *format, ...);
 // guess_consider is ht_guess_consider with what is near here.
 void guess_consider(struct ht_guess *g, const char *name);
 
+// --- what statements are made of (findings_items.c) ----------------------------------------------
+
+// What of a word is quoted in a message.
+#define QUOTED(t) (int)((t)->s.len < 40 ? (t)->s.len : 40), (const char *)(t)->s.p
+
+void advance(struct build *b);
+bool token_is(const struct token *t, enum token_type type, const char *s);
+bool at_word(const struct build *b, const char *s);
+bool at_sign(const struct build *b, const char *s);
+
+// take_word and take_sign go on to what is behind it, if it is there.
+bool take_word(struct build *b, const char *s);
+bool take_sign(struct build *b, const char *s);
+
+// expected complains of what stands there. no_such does of a name; `meant` is what was most likely
+// to stand there, with this sign before it, or NULL.
+void expected(struct build *b, const char *what);
+void no_such(
+	struct build *b, const char *what, const char *where, const char *sign, const char *meant
+);
+
+// keep copies bytes behind those that are kept, with a zero behind them.
+const char *keep(struct build *b, const void *p, size_t len);
+
+// unquote writes the bytes between the quotes and returns their number: \" \\ \* and \xNN are one.
+// `*open_front` and so on: there is a bare * at that side, which is not among them (NULL: a * is
+// itself).
+size_t
+unquote(struct build *b, uint8_t *out, const struct token *t, bool *open_front, bool *open_back);
+
+void add_range(struct build *b, const struct token *at, uint32_t first, uint32_t last);
+
+// take_items takes one item, or all that follow; take_operand @NAME, { items }, or one item. False:
+// a fault was told.
+bool take_items(struct build *b, struct items *out, bool all);
+bool take_operand(struct build *b, struct items *out);
+
 // --- steps --------------------------------------------------------------------------------------
 
 // policy_read reads the text into sets, facts and conditions.
 void policy_read(struct build *b, struct ht_span text);
+
+// policy_condition reads a condition: a node, or NO_NODE.
+uint16_t policy_condition(struct build *b);
 
 // policy_terms writes the conditions out as terms.
 void policy_terms(struct build *b);
