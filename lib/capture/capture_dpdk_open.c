@@ -32,6 +32,18 @@ static int socket_of(const struct ht_dpdk *d, unsigned worker) {
 	return SOCKET_ID_ANY;
 }
 
+// Without hugepages memory is there when it is first written, and mbufs that go round for long are
+// written late: a frame would wait for its page, and the program grow for minutes.
+static void touch_pages(
+	struct rte_mempool *pool, void *unused, struct rte_mempool_memhdr *mem, unsigned index
+) {
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	volatile uint8_t *at = mem->addr;
+	(void)pool, (void)unused, (void)index;
+	for (size_t i = 0; i < mem->len; i += page)
+		at[i] = at[i];
+}
+
 static enum ht_rc worker_new(struct ht_dpdk *d, unsigned i, char *err, size_t err_len) {
 	char name[32];
 	struct worker *w = aligned_alloc(64, sizeof(*w));
@@ -57,6 +69,8 @@ static enum ht_rc worker_new(struct ht_dpdk *d, unsigned i, char *err, size_t er
 		);
 		return HT_ERROR;
 	}
+	if (!d->huge)
+		rte_mempool_mem_iter(w->pool, touch_pages, NULL);
 	if (d->hands_over) {
 		snprintf(name, sizeof(name), "inbox_%u", i);
 		w->inbox = rte_ring_create(
