@@ -145,12 +145,12 @@ class Capture:
         sources = [answer.get("bytes", "")] + [source["bytes"] for source in answer.get("ds", ())]
         return answer["tree"], [base64.b64decode(source) for source in sources]
 
-    def conversations(self, proto):
-        """[(addresses and ports of A, of B, frames and bytes from A to B, from B to A)]"""
-        for tap in self.ask("tap", tap0="conv:" + proto)["taps"]:
+    def conversations(self):
+        """(tcp or udp, address and port of A, of B, frames and bytes from A to B, from B to A) of each"""
+        for tap in self.ask("tap", tap0="conv:TCP", tap1="conv:UDP")["taps"]:
             for c in tap["convs"]:
                 ends = (c["saddr"], int(c["sport"])), (c["daddr"], int(c["dport"]))
-                yield *ends, (c["txf"], c["txb"]), (c["rxf"], c["rxb"])
+                yield tap["proto"].lower(), *ends, (c["txf"], c["txb"]), (c["rxf"], c["rxb"])
 
 
 class Sharks:

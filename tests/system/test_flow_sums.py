@@ -84,13 +84,12 @@ def theirs(sharks, capture):
     """(proto, from, to) -> [frames, bytes]"""
     sums = collections.defaultdict(lambda: [0, 0])
     with sharks.read(capture) as c:
-        for proto in ("tcp", "udp"):
-            for a, b, there, back in c.conversations(proto.upper()):
-                for key, (frames, size) in (((proto, a, b), there), ((proto, b, a), back)):
-                    if frames > 0:
-                        # Connections with the same ports are conversations of their own to Wireshark.
-                        sums[key][0] += frames
-                        sums[key][1] += size
+        for proto, a, b, there, back in c.conversations():
+            for key, (frames, size) in (((proto, a, b), there), ((proto, b, a), back)):
+                if frames > 0:
+                    # Connections with the same ports are conversations of their own to Wireshark.
+                    sums[key][0] += frames
+                    sums[key][1] += size
     return sums
 
 
