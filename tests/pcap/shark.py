@@ -159,13 +159,14 @@ class Sharks:
     def __init__(self):
         self.folder = tempfile.TemporaryDirectory()
         self.lock = threading.Lock()
-        self.running = {}
+        self.shells = []
+        self.running = {}  # how captures are read -> where one listens who does
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        for _, shell in self.running.values():
+        for shell in self.shells:
             shell.stdin.close()
             shell.wait()
         self.folder.cleanup()
@@ -187,11 +188,12 @@ class Sharks:
             start_new_session=True,
             env={**os.environ, "XDG_CONFIG_HOME": home},
         )
+        self.shells.append(shell)
         for _ in range(600):
             try:
                 with socket.socket(socket.AF_UNIX) as s:
                     s.connect(address)
-                    return address, shell
+                    return address
             except OSError:
                 time.sleep(0.05)
         raise Broken("sharkd does not begin")
@@ -206,4 +208,4 @@ class Sharks:
         with self.lock:
             if way not in self.running:
                 self.running[way] = self.begin(len(self.running), entries, preferences)
-        return Capture(self.running[way][0], path)
+        return Capture(self.running[way], path)
