@@ -15,7 +15,7 @@
 #include <hs.h>
 #include <stdlib.h>
 
-#define WEIGHT_MAX 4096u // characters, repeats written out
+#define WEIGHT_MAX 512u // characters, repeats written out: more can take minutes to compile
 #define DEPTH_MAX 32u
 
 // --- before compiling ---------------------------------------------------------------------------

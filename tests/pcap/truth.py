@@ -10,7 +10,7 @@ Compared are sni, alpn, legacy_version, versions, ciphers, extensions, groups, k
 point_formats and ja3 of complete hellos, as sets a capture: which frame completed a hello and how often it was
 sent again is for the goldens. Differences that are known stand in truth-known.tsv with their reason.
 
-Exit status: 0 nothing unexplained, 1 differences, 77 no tshark here.
+Exit status: 0 nothing unexplained, 1 differences, 77 no sharkd (shark.py) here.
 """
 
 import argparse
@@ -19,60 +19,14 @@ import fnmatch
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
+
+import shark
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PCAPS = os.path.join(HERE, "..", "..", "pcaps")
 SKIP = 77
-SUFFIX = re.compile(r"\.pcap(ng)?(\.gz|\.zst)?$")
-
-# What tshark has to be told to read a capture.
-TSHARK_ARGS = [
-    ("encap-vxlan-8472", ["-d", "udp.port==8472,vxlan"]),
-    ("encap-mpls-ethernet", ["-d", "mpls.label==1007,pwethnocw"]),
-    ("encap-mpls-ethernet-mac-02", ["-d", "mpls.label==1007,pwethnocw"]),
-    ("encap-l2tpv3-ip", ["-d", "l2tp.pw_type==0,eth", "-o", "l2tp.cookie_size:None", "-o", "l2tp.l2_specific:None"]),
-    (
-        "encap-l2tpv3-ip-cookie",
-        [
-            "-d",
-            "l2tp.pw_type==0,eth",
-            "-o",
-            "l2tp.cookie_size:8 Byte Cookie",
-            "-o",
-            "l2tp.l2_specific:Default L2-Specific",
-        ],
-    ),
-    (
-        "encap-l2tpv3-udp",
-        ["-d", "l2tp.pw_type==0,eth", "-o", "l2tp.cookie_size:4 Byte Cookie", "-o", "l2tp.l2_specific:None"],
-    ),
-    ("*irc", ["-d", "tcp.port==6667,tls"]),
-    ("via-http-upgrade", ["-d", "tcp.port==631,tls"]),
-    ("via-rdp", ["-d", "tcp.port==3389,tls"]),
-    ("via-tds8", ["-d", "tcp.port==1433,tls"]),
-    ("via-postgresql-direct", ["-d", "tcp.port==5432,tls"]),
-    (
-        "ports",
-        [
-            "-d",
-            "tcp.port==5432,tls",
-            "-d",
-            "tcp.port==31337,tls",
-            "-d",
-            "tcp.port==6443,tls",
-            "-d",
-            "tcp.port==8883,tls",
-            "-d",
-            "tcp.port==5061,tls",
-            "-d",
-            "tcp.port==3269,tls",
-        ],
-    ),
-]
-
 # Our field, tshark's field behind "tls.handshake." or "dtls.handshake.", how its text becomes our value.
 FIELDS = [
     ("sni", "extensions_server_name", "text"),
@@ -87,12 +41,10 @@ FIELDS = [
     ("point_formats", "extensions_ec_point_format", "numbers"),
     ("ja3", "ja3", "text"),
 ]
-SEPARATOR = "\x1f"
 PLAIN = re.compile(r"^[0-9A-Za-z./_-]*$")
 
 
-def convert(text, kind):
-    values = text.split(SEPARATOR) if text else []
+def convert(values, kind):
     if kind == "text":
         return values[0] if values else None
     if kind == "number":
@@ -100,44 +52,17 @@ def convert(text, kind):
     return tuple(int(v, 0) for v in values) if kind == "numbers" else tuple(values)
 
 
-def tshark_hellos(path, name):
-    args = ["tshark", "-n", "-r", path, "-o", "tcp.reassemble_out_of_order:TRUE"]
-    for pattern, more in TSHARK_ARGS:
-        if fnmatch.fnmatchcase(name, pattern):
-            args += more
-    args += [
-        "-Y",
-        "tls.handshake.type == 1 || dtls.handshake.type == 1",
-        "-T",
-        "fields",
-        "-E",
-        "occurrence=a",
-        "-E",
-        "aggregator=" + SEPARATOR,
-        "-E",
-        "separator=/t",
-        "-e",
-        "tls.handshake.random",
-        "-e",
-        "dtls.handshake.random",
-    ]
-    for layer in ("tls", "dtls"):
-        for _, field, _ in FIELDS:
-            args += ["-e", "%s.handshake.%s" % (layer, field)]
-    out = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace").stdout
+def tshark_hellos(sharks, path):
     hellos = set()
-    for line in out.splitlines():
-        cells = line.split("\t")
-        if len(cells) != 2 + 2 * len(FIELDS):
-            continue  # a tab inside of a name
-        randoms = (cells[0] or cells[1]).split(SEPARATOR)
-        if randoms == [""]:
-            continue  # a fragment, or SSLv2
-        if len(randoms) > 1:
-            hellos.add(("several hellos in a frame",))
-            continue
-        part = cells[2 : 2 + len(FIELDS)] if cells[0] else cells[2 + len(FIELDS) :]
-        hellos.add(tuple(convert(t, kind) for t, (_, _, kind) in zip(part, FIELDS)))
+    with sharks.read(path) as capture:
+        for number in capture.frames("tls.handshake.type == 1 || dtls.handshake.type == 1"):
+            tree, _ = capture.tree(number)
+            for layer in ("tls.handshake", "dtls.handshake"):
+                names = ["%s.%s" % (layer, field) for _, field, _ in FIELDS]
+                for part in shark.parts(tree, layer + ".type"):
+                    values = shark.fields([part], {layer + ".type", layer + ".random", *names})
+                    if values[layer + ".type"] == ["1"] and values[layer + ".random"]:  # else a fragment, or SSLv2
+                        hellos.add(tuple(convert(values[n], kind) for n, (_, _, kind) in zip(names, FIELDS)))
     return hellos
 
 
@@ -157,8 +82,6 @@ def our_hellos(text):
 
 def comparable(hello):
     """A hello without what the two write in different ways."""
-    if len(hello) != len(FIELDS):
-        return hello
     h = dict(zip((f[0] for f in FIELDS), hello))
     # Names that are not plain ASCII are escaped by one and replaced by the other.
     h["sni"] = h["sni"] or ""
@@ -174,11 +97,7 @@ def comparable(hello):
 
 def describe(hello, others):
     """What of a hello differs from the nearest one of the other side."""
-    if len(hello) != len(FIELDS):
-        return hello[0]
-    near = max(
-        (o for o in others if len(o) == len(FIELDS)), default=None, key=lambda o: sum(a == b for a, b in zip(o, hello))
-    )
+    near = max(others, default=None, key=lambda o: sum(a == b for a, b in zip(o, hello)))
     if near is None:
         return "sni %s" % (hello[0] or "-")
     return "; ".join("%s %r against %r" % (f[0], a, b) for f, a, b in zip(FIELDS, hello, near) if a != b)
@@ -218,21 +137,22 @@ def main():
     p.add_argument("-v", action="store_true", help="name the captures that agree, too")
     p.add_argument("captures", nargs="*")
     a = p.parse_args()
-    if shutil.which("tshark") is None:
-        print("SKIP: no tshark here")
+    if not shark.here():
+        print("SKIP: no sharkd here")
         return SKIP
-    captures = a.captures or sorted(os.path.join(PCAPS, f) for f in os.listdir(PCAPS) if SUFFIX.search(f))
+    captures = a.captures or sorted(os.path.join(PCAPS, f) for f in os.listdir(PCAPS) if shark.SUFFIX.search(f))
     if not captures or (a.jsonl and len(captures) != 1):
         p.error("--jsonl goes with one capture" if a.jsonl else "no captures in " + PCAPS)
     known, same, explained, bad, total = known_differences(), 0, 0, 0, 0
-    names = [SUFFIX.sub("", os.path.basename(c)) for c in captures]
 
-    def read(path, name):
-        theirs = {comparable(h) for h in tshark_hellos(path, name)}
+    def read(path):
+        name = shark.name_of(path)
+        theirs = {comparable(h) for h in tshark_hellos(sharks, path)}
         return name, theirs, {comparable(h) for h in our_hellos(records_of(a, path, name))}
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # the work is tshark's
-        results = list(pool.map(read, captures, names))
+    # The work is sharkd's.
+    with shark.Sharks() as sharks, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(read, captures))
     for name, theirs, ours in results:
         total += len(ours & theirs)
         if ours == theirs:

@@ -5,32 +5,29 @@
     test_flow_sums.py PROGRAM TABLE [--quick] [CAPTURE...]
 
 Of each capture (without names: all in pcaps/ and, where they are there, in ../shared/corpus) the records
-of `--records flow --flows all` are summed up by addresses, ports and direction, and compared with `tshark -q -z
-conv,tcp -z conv,udp`. A conversation of tshark's is one of any TCP or UDP header in a frame, ours are of the innermost
-one: the datagrams of a tunnel are in tshark's table, too, so on a tunnel's port it may have more. From 10,000 bytes on
-tshark tells thousands alone. Other differences stand in TABLE (NAME<tab>REASON), and all that stands there must be one.
+of `--records flow --flows all` are summed up by addresses, ports and direction, and compared with Wireshark's
+conversations (../pcap/shark.py), packet by packet and byte by byte. A conversation of tshark's is one of any TCP or UDP
+header in a frame, ours are of the innermost one: the datagrams of a tunnel are in tshark's table, too, so on a tunnel's
+port it may have more. Other differences stand in TABLE (NAME<tab>REASON), and all that stands there must be one.
 
 The aggregates of the same run have the ends of a connection for their key and room for 16 of them; the smallest are in
 `other`. Over all windows they have the flows, hellos, packets and bytes of all flow records.
 
-Exit status: 0 nothing unexplained, 1 differences, 77 no tshark here.
+Exit status: 0 nothing unexplained, 1 differences, 77 no sharkd here.
 """
 
 import argparse
 import collections
 import concurrent.futures
-import fnmatch
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "pcap"))
-import truth  # noqa: E402
+import shark  # noqa: E402
 
 # HT_UDP_TUNNELS of lib/packet/packet_int.h.
 TUNNELS = {1701, 2152, 3544, 4789, 4790, 5072, 5247, 6081, 6635, 8472, 37008}
@@ -40,9 +37,6 @@ QUICK = [
     "hello-20k", "ipv4-fragments", "ipv6-fragments", "ports", "sni-odd", "via-smtp",
 ]  # fmt: skip
 MERGED = [n for n in QUICK if not n.startswith("encap")]
-UNITS = {"bytes": 1, "kB": 1000, "MB": 10**6, "GB": 10**9}
-LINE = re.compile(r"^(\S+):(\d+)\s+<->\s+(\S+):(\d+)\s+(\d+) (\d+) (\w+)\s+(\d+) (\d+) (\w+)\s")
-
 
 COUNTS = [f"{way}_{what}" for way in ("c2s", "s2c") for what in ("packets", "bytes", "ip_bytes")]
 COUNTS += ["hellos", "incomplete_hellos"]
@@ -86,43 +80,32 @@ def ours(program, capture, config):
     return dict(sums), wrong, sum("other" in r for r in aggregates)
 
 
-def theirs(capture, name):
-    """(proto, from, to) -> [frames, bytes, unit]"""
-    args = [a for pattern, more in truth.TSHARK_ARGS if fnmatch.fnmatch(name, pattern) for a in more]
-    out = subprocess.run(
-        ["tshark", "-n", "-r", capture, "-q", "-z", "conv,tcp", "-z", "conv,udp", *args], capture_output=True, text=True
-    )
-    sums, proto = {}, None
-    for line in out.stdout.splitlines():
-        if line.endswith(" Conversations"):
-            proto = line.split()[0].lower()
-        m = LINE.match(line)
-        if m is None:
-            continue
-        a, b = (m[1], int(m[2])), (m[3], int(m[4]))
-        for key, frames, amount, unit in (((proto, b, a), m[5], m[6], m[7]), ((proto, a, b), m[8], m[9], m[10])):
-            if int(frames) > 0:
-                # Connections with the same ports are conversations of their own to tshark.
-                total = sums.setdefault(key, [0, 0, 1])
-                total[0] += int(frames)
-                total[1] += int(amount) * UNITS[unit]
-                total[2] = total[2] + UNITS[unit] - 1
+def theirs(sharks, capture):
+    """(proto, from, to) -> [frames, bytes]"""
+    sums = collections.defaultdict(lambda: [0, 0])
+    with sharks.read(capture) as c:
+        for proto, a, b, there, back in c.conversations():
+            for key, (frames, size) in (((proto, a, b), there), ((proto, b, a), back)):
+                if frames > 0:
+                    # Connections with the same ports are conversations of their own to Wireshark.
+                    sums[key][0] += frames
+                    sums[key][1] += size
     return sums
 
 
-def compare(program, capture, config):
-    name = truth.SUFFIX.sub("", os.path.basename(capture))
+def compare(sharks, program, capture, config):
+    name = shark.name_of(capture)
     mine, differences, others = ours(program, capture, config)
-    tshark = theirs(capture, name)
+    tshark = theirs(sharks, capture)
     for key in sorted(mine.keys() | tshark.keys()):
         text = "%s %s -> %s" % (key[0], "%s:%d" % key[1], "%s:%d" % key[2])
         if key not in tshark:
             differences.append("%s: %d packets, none to tshark" % (text, mine[key][0]))
             continue
-        frames, amount, unit = tshark[key]
+        frames, amount = tshark[key]
         packets, size = mine.get(key, (0, 0))
         outer = key[0] == "udp" and {key[1][1], key[2][1]} & TUNNELS
-        if not (packets == frames and amount <= size < amount + unit or outer and packets < frames):
+        if not (packets == frames and size == amount or outer and packets < frames):
             differences.append("%s: %d packets, %d bytes, tshark has %d, %d" % (text, packets, size, frames, amount))
     return name, differences, len(mine), others
 
@@ -135,16 +118,16 @@ def captures(quick):
         folders.append(os.path.join(project, "..", "shared", "corpus"))
     for folder in folders:
         for where, _, names in os.walk(folder):
-            found += [os.path.join(where, n) for n in names if truth.SUFFIX.search(n)]
+            found += [os.path.join(where, n) for n in names if shark.SUFFIX.search(n)]
     if quick:
-        found = [f for f in found if truth.SUFFIX.sub("", os.path.basename(f)) in QUICK]
+        found = [f for f in found if shark.name_of(f) in QUICK]
     return sorted(found)
 
 
 def merged(names, folder):
     """One capture of several: in none of the others is a window with more flows than there is room for."""
     path = os.path.join(folder, "merged.pcap")
-    few = [n for n in names if truth.SUFFIX.sub("", os.path.basename(n)) in MERGED]
+    few = [n for n in names if shark.name_of(n) in MERGED]
     subprocess.run(["mergecap", "-F", "pcap", "-w", path, *few], check=True, capture_output=True)
     return path
 
@@ -156,20 +139,24 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("captures", nargs="*")
     args = parser.parse_args()
-    if shutil.which("tshark") is None:
-        print("no tshark here")
+    if not shark.here():
+        print("no sharkd here")
         return 77
     with open(args.table, encoding="utf-8") as f:
         explained = dict(line.rstrip("\n").split("\t") for line in f if not line.startswith("#"))
     names = args.captures or captures(args.quick)
     bad = flows = different = others = 0
-    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        shark.Sharks() as sharks,
+        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
         config = os.path.join(folder, "config.yaml")
         with open(config, "w", encoding="utf-8") as f:
             json.dump(CONFIG, f)  # JSON is YAML
         if not args.captures:
             names.append(merged(names, folder))
-        for name, differences, num, other in pool.map(lambda c: compare(args.program, c, config), names):
+        for name, differences, num, other in pool.map(lambda c: compare(sharks, args.program, c, config), names):
             flows += num
             others += other
             different += bool(differences)
