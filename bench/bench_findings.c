@@ -5,14 +5,15 @@
 // A record is unpacked where the sensor would make it, so that its bytes are as near as they are
 // there; then the same without looking at it, and the difference counts.
 
+#include "bench.h"
 #include "capture.h"
 #include "findings.h"
 #include "sensor.h"
-#include "slices.h"
 
 #include <string.h>
 
 #define NUM 8192 // hellos that are kept
+#define SLICES 300
 #define SLICE 1024 // hellos a slice
 #define FRAMES 256
 
