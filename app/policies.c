@@ -2,24 +2,12 @@
 
 #include "policies.h"
 
+#include "whole.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 // --- reading ------------------------------------------------------------------------------------
-
-static bool read_file(const char *path, uint8_t *text, size_t *len) {
-	FILE *f = fopen(path, "rb");
-	if (f == NULL) {
-		fprintf(stderr, "hellotap: %s: %s\n", path, strerror(errno));
-		return false;
-	}
-	*len = fread(text, 1, HT_POLICY_BYTES_MAX + 1, f);
-	const bool ok = !ferror(f);
-	if (!ok)
-		fprintf(stderr, "hellotap: %s: %s\n", path, strerror(errno));
-	fclose(f);
-	return ok;
-}
 
 static void say(const char *path, const struct ht_policy_report *rep) {
 	for (unsigned i = 0; i < rep->num; i++) {
@@ -44,7 +32,8 @@ enum ht_rc policy_load(struct ht_policy **out, const char *name) {
 		return HT_OK;
 	if (policy_is_file(name)) {
 		text = malloc(HT_POLICY_BYTES_MAX + 1);
-		if (text != NULL && !read_file(name, text, &all.len)) {
+		if (text != NULL && !ht_read_file(name, text, HT_POLICY_BYTES_MAX + 1, &all.len)) {
+			fprintf(stderr, "hellotap: %s: %s\n", name, strerror(errno));
 			free(text);
 			return HT_ERROR;
 		}

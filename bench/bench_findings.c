@@ -9,6 +9,7 @@
 #include "capture.h"
 #include "findings.h"
 #include "sensor.h"
+#include "whole.h"
 
 #include <string.h>
 
@@ -60,10 +61,8 @@ static void load(struct bench *b, const char *file) {
 	static struct ht_policy_report rep;
 	struct ht_span all = ht_policy_default();
 	if (file != NULL) {
-		FILE *f = fopen(file, "rb");
-		need(f != NULL, "no such policy");
-		all = HT_SPAN(text, fread(text, 1, sizeof(text), f));
-		fclose(f);
+		need(ht_read_file(file, text, sizeof(text), &all.len), "no such policy");
+		all.p = text;
 	}
 	const double start = now();
 	need(ht_policy_parse(&b->policy, all, &rep) == HT_OK, "the policy is wrong");

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "watchlist_int.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,17 +47,9 @@ read_all(struct wl_load *l, int fd, const char *file, uint64_t size, uint8_t **t
 	*text = malloc(size + 1);
 	if (*text == NULL)
 		return refuse(l, file, "no memory");
-	while (*len <= size) {
-		const ssize_t n = read(fd, *text + *len, size + 1 - *len);
-		if (n == 0)
-			return HT_OK;
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return refuse(l, file, strerror(errno));
-		*len += (size_t)n;
-	}
-	return refuse(l, file, "it grows while it is read");
+	if (!ht_read_most(fd, *text, size + 1, len))
+		return refuse(l, file, strerror(errno));
+	return *len <= size ? HT_OK : refuse(l, file, "it grows while it is read");
 }
 
 static enum ht_rc read_file(struct wl_load *l, const char *file, uint8_t **text, size_t *len) {
