@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "clock.h"
+#include "path.h"
 #include "watchlist_int.h"
 #include "whole.h"
 
@@ -75,8 +76,7 @@ static enum ht_rc read_file(struct wl_load *l, const char *file, uint8_t **text,
 // add_list: the list of a file is called like it.
 static enum ht_rc add_list(struct wl_load *l, const char *file) {
 	static const char *const endings[] = {".txt", ".csv", ".list", ".hosts"};
-	const char *slash = strrchr(file, '/');
-	const char *name = slash != NULL ? slash + 1 : file;
+	const char *const name = ht_path_name(file);
 	size_t len = strlen(name);
 	for (unsigned i = 0; i < HT_ARRAY_LEN(endings); i++) {
 		const size_t n = strlen(endings[i]);

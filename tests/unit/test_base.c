@@ -5,6 +5,7 @@
 #include "arena.h"
 #include "base.h"
 #include "numtext.h"
+#include "path.h"
 #include "t.h"
 #include "whole.h"
 
@@ -246,6 +247,28 @@ static void files_in_pieces(void **state) {
 	assert_int_equal(status, 0);
 }
 
+static void paths(void **state) {
+	(void)state;
+	static const struct {
+		const char *path, *folder, *name;
+	} cases[] = {
+		{"a", ".", "a"},	  {"./a", "./", "a"}, {"/a", "/", "a"},
+		{"/a/b.c", "/a/", "b.c"}, {"a/", "a/", ""},   {"", ".", ""},
+	};
+	char folder[PATH_MAX], longest[PATH_MAX + 2];
+	for (size_t i = 0; i < HT_ARRAY_LEN(cases); i++) {
+		assert_true(ht_path_folder(cases[i].path, folder));
+		assert_string_equal(folder, cases[i].folder);
+		assert_string_equal(ht_path_name(cases[i].path), cases[i].name);
+	}
+	for (size_t len = PATH_MAX - 1; len <= PATH_MAX; len++) {
+		memset(longest, 'a', len - 1);
+		strcpy(longest + len - 1, "/b");
+		assert_int_equal(ht_path_folder(longest, folder), len < PATH_MAX);
+	}
+	assert_int_equal(errno, ENAMETOOLONG);
+}
+
 static void arena_sizes(void **state) {
 	(void)state;
 	static const struct {
@@ -403,6 +426,7 @@ int main(void) {
 		cmocka_unit_test(grease),
 		cmocka_unit_test(files),
 		cmocka_unit_test(files_in_pieces),
+		cmocka_unit_test(paths),
 		cmocka_unit_test(arena_sizes),
 		cmocka_unit_test(arena_capacity_is_rounded_up),
 		cmocka_unit_test(arena_full_and_whole_again),
