@@ -59,6 +59,14 @@ static void hex(void **state) {
 	}
 }
 
+static void letters(void **state) {
+	(void)state;
+	for (unsigned c = 0; c < 256; c++) {
+		assert_int_equal(ht_lower((uint8_t)c), c < 128 ? tolower((int)c) : (int)c);
+		assert_int_equal(ht_is_alnum((uint8_t)c), c < 128 && isalnum((int)c) != 0);
+	}
+}
+
 static void unhex(void **state) {
 	(void)state;
 	for (unsigned a = 0; a < 256; a++)
@@ -417,6 +425,7 @@ static void arena_against_a_model(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hex),
+		cmocka_unit_test(letters),
 		cmocka_unit_test(unhex),
 		cmocka_unit_test(decimal),
 		cmocka_unit_test(number_text),
