@@ -114,8 +114,8 @@ struct options {
 	struct ht_sensor_params sensor;
 	struct findings_options findings;
 	const struct ht_policy *policy; // in force; NULL: none, or no record tells findings
-	struct ht_aggregate_params aggregate; // but for secret and emit
-	struct ht_rates_params rates; // but for secret and emit
+	struct ht_aggregate_params aggregate; // but for emit
+	struct ht_rates_params rates; // but for emit
 	struct metrics_options metrics;
 	struct service_options service;
 	struct watchlists_options watchlists;
