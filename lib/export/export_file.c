@@ -79,11 +79,10 @@ static enum ht_rc probe_folder(const char *path, char *err, size_t err_len) {
 	char folder[PATH_MAX];
 	struct stat st;
 	if (!ht_path_folder(path, folder) || stat(folder, &st) != 0)
-		snprintf(err, err_len, "to: folder of %s: %s", path, strerror(errno));
+		snprintf(err, err_len, "folder of %s: %s", path, strerror(errno));
 	else if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0)
 		snprintf(
-			err, err_len, "to: folder of %s: cannot write there: %s", path,
-			strerror(errno)
+			err, err_len, "folder of %s: cannot write there: %s", path, strerror(errno)
 		);
 	else
 		return HT_OK;
@@ -103,7 +102,7 @@ static enum ht_rc probe(const struct ht_sink_options *o, char *err, size_t err_l
 	// A link to what is not there yet is left to open.
 	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 || errno == ENOENT)
 		return HT_OK;
-	snprintf(err, err_len, "to: %s: %s", path, strerror(errno));
+	snprintf(err, err_len, "cannot write %s: %s", path, strerror(errno));
 	return HT_ERROR;
 }
 
