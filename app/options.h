@@ -168,4 +168,16 @@ static inline bool options_live(const struct options *o) {
 	return o->interfaces.num > 0 || o->dpdk.ports.num > 0;
 }
 
+// The numbers of the sensor's table are options of the program.
+enum {
+#define X(name, def, least, most, help) SENSOR_OPTION_##name,
+	HT_SENSOR_OPTIONS(X)
+#undef X
+		NUM_SENSOR_OPTIONS
+};
+
+// options_spell writes the name of one of them as the command line has it:
+// "max-flows" for max_flows.
+void options_spell(char out[32], const char *name);
+
 void options_help(void);
