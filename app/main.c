@@ -101,16 +101,26 @@ static int live(struct options *o) {
 	return rc == HT_BAD ? EXIT_USAGE : EXIT_FAILED;
 }
 
+// Each key of hashes is drawn by itself: what one of them lets out says nothing of another.
+static bool draw_secrets(struct options *o) {
+	uint64_t *const secrets[] = {o->sensor.secret, o->aggregate.secret, o->rates.secret};
+	const size_t len = sizeof(o->sensor.secret);
+	for (unsigned i = 0; i < HT_ARRAY_LEN(secrets); i++)
+		if (getrandom(secrets[i], len, 0) != (ssize_t)len) {
+			perror("hellotap: getrandom");
+			return false;
+		}
+	return true;
+}
+
 static int run(struct options *o) {
 	char err[256];
 	if (o->service.user != NULL && privileges_begin(err, sizeof(err)) != HT_OK) {
 		fprintf(stderr, "hellotap: %s\n", err);
 		return EXIT_FAILED;
 	}
-	if (getrandom(o->sensor.secret, sizeof(o->sensor.secret), 0) != sizeof(o->sensor.secret)) {
-		perror("hellotap: getrandom");
+	if (!draw_secrets(o))
 		return EXIT_FAILED;
-	}
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	o->run = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;

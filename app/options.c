@@ -43,20 +43,50 @@ enum {
 	OPT_SENSOR
 };
 
-// The numbers of the sensor's table are options of the program.
-enum {
-#define X(name, def, least, most, help) SENSOR_OPTION_##name,
-	HT_SENSOR_OPTIONS(X)
-#undef X
-		NUM_SENSOR_OPTIONS
-};
-
 static const struct ht_option *sensor_option_of(size_t i) {
 	return &ht_sensor_options.options[i];
 }
 
-// The option's spelling: "--max-flows" for max_flows.
-static void spell(char out[32], const char *name) {
+static const char letters[] = ":r:i:c:f:o:qh";
+
+#define NUM_LONGS 32
+
+static struct option longs[NUM_LONGS + NUM_SENSOR_OPTIONS + 1] = {
+	{"config", required_argument, NULL, 'c'},
+	{"check", no_argument, NULL, OPT_CHECK},
+	{"options", optional_argument, NULL, OPT_OPTIONS},
+	{"workers", required_argument, NULL, OPT_WORKERS},
+	{"read", required_argument, NULL, 'r'},
+	{"interface", required_argument, NULL, 'i'},
+	{"snaplen", required_argument, NULL, OPT_SNAPLEN},
+	{"buffer-mib", required_argument, NULL, OPT_BUFFER_MIB},
+	{"immediate", no_argument, NULL, OPT_IMMEDIATE},
+	{"no-promiscuous", no_argument, NULL, OPT_NO_PROMISCUOUS},
+	{"filter", required_argument, NULL, 'f'},
+	{"output", required_argument, NULL, 'o'},
+	{"quiet", no_argument, NULL, 'q'},
+	{"help", no_argument, NULL, 'h'},
+	{"records", required_argument, NULL, OPT_RECORDS},
+	{"flows", required_argument, NULL, OPT_FLOWS},
+	{"aggregate-by", required_argument, NULL, OPT_AGGREGATE_BY},
+	{"window", required_argument, NULL, OPT_WINDOW},
+	{"fields", optional_argument, NULL, OPT_FIELDS},
+	{"ipfix", optional_argument, NULL, OPT_IPFIX},
+	{"counters", optional_argument, NULL, OPT_COUNTERS},
+	{"stats", required_argument, NULL, OPT_STATS},
+	{"sensor-id", required_argument, NULL, OPT_SENSOR_ID},
+	{"flood", required_argument, NULL, OPT_FLOOD},
+	{"fingerprints", required_argument, NULL, OPT_FINGERPRINTS},
+	{"ja4-r", no_argument, NULL, OPT_JA4_R},
+	{"services", required_argument, NULL, OPT_SERVICES},
+	{"services-table", optional_argument, NULL, OPT_SERVICES_TABLE},
+	{"policy", required_argument, NULL, OPT_POLICY},
+	{"findings", optional_argument, NULL, OPT_FINDINGS},
+	{"watchlist", required_argument, NULL, OPT_WATCHLIST},
+	{"version", no_argument, NULL, OPT_VERSION},
+};
+
+void options_spell(char out[32], const char *name) {
 	size_t i = 0;
 	for (; name[i] != '\0' && i < 31; i++)
 		out[i] = name[i] == '_' ? '-' : name[i];
@@ -135,7 +165,7 @@ number(struct options *o,
 static void sensor_option(struct options *o, size_t i, const char *text) {
 	const struct ht_option *d = sensor_option_of(i);
 	char name[32];
-	spell(name, d->name);
+	options_spell(name, d->name);
 	number(o, name, text, d->least, d->most, (uint32_t *)((char *)&o->sensor + d->offset));
 }
 
@@ -200,21 +230,199 @@ static void add(struct options *o, struct list *l, const char *v) {
 		l->v[l->to->num++] = v;
 }
 
-// An option that prints a table, for people or as the document made of it.
-static void print_table(
-	struct options *o, const char *name, const char *how, enum action plain, enum action md
-) {
-	if (how == NULL)
-		o->action = plain;
-	else if (strcmp(how, "md") == 0)
-		o->action = md;
+static struct {
+	struct list inputs, interfaces, outputs, services, watchlists;
+} lists = {
+	.inputs = {.max = MAX_INPUTS, .what = "files to read"},
+	.interfaces = {.max = MAX_INTERFACES, .what = "interfaces"},
+	.outputs = {.max = MAX_SINKS, .what = "outputs"},
+	.services = {.max = MAX_SERVICES, .what = "files of services"},
+	.watchlists = {.max = HT_WATCHLIST_FILES_MAX, .what = "watchlists"},
+};
+
+static void set_lists(struct options *o) {
+	lists.inputs.to = &o->inputs;
+	lists.interfaces.to = &o->interfaces;
+	lists.outputs.to = &o->outputs;
+	lists.services.to = &o->services;
+	lists.watchlists.to = &o->watchlists.files;
+}
+
+// Options that print a table, for people or as the document made of it. One that goes on may have
+// behind it what names the files to print.
+static const struct printed {
+	int option;
+	const char *name;
+	enum action plain, md;
+	bool goes_on;
+} printed[] = {
+	{OPT_OPTIONS, "options", ACTION_OPTIONS, ACTION_OPTIONS_MD, false},
+	{OPT_FIELDS, "fields", ACTION_FIELDS, ACTION_FIELDS_MD, false},
+	{OPT_IPFIX, "ipfix", ACTION_IPFIX, ACTION_IPFIX_MD, false},
+	{OPT_COUNTERS, "counters", ACTION_COUNTERS, ACTION_COUNTERS_MD, false},
+	{OPT_SERVICES_TABLE, "services-table", ACTION_SERVICES, ACTION_SERVICES_MD, true},
+	{OPT_FINDINGS, "findings", ACTION_FINDINGS, ACTION_FINDINGS_MD, true},
+};
+
+// True: there is more to take. For one of those above.
+static bool take_printed(struct options *o, int option) {
+	const struct printed *p = printed;
+	while (p->option != option)
+		p++;
+	if (optarg == NULL)
+		o->action = p->plain;
+	else if (strcmp(optarg, "md") == 0)
+		o->action = p->md;
+	else if (option == OPT_FIELDS && strcmp(optarg, "proto") == 0)
+		o->action = ACTION_FIELDS_PROTO;
 	else
-		usage(o, "--%s=%s: only 'md' is known", name, how);
+		usage(o, "--%s=%s: only 'md' is known", p->name, optarg);
+	return p->goes_on;
+}
+
+// What was given that wants something else, or may be given once.
+struct given {
+	const char *live_only, *aggregate_only; // names of options, or NULL
+	bool config, flows;
+};
+
+// take takes an option; `word` is the argument it stands in, for what is none. False: nothing else
+// is looked at.
+static bool take(struct options *o, struct given *g, int c, const char *word) {
+	switch (c) {
+	case 'r':
+		add(o, &lists.inputs, optarg);
+		break;
+	case 'i':
+		add(o, &lists.interfaces, optarg);
+		o->dpdk.ports.num = 0;
+		break;
+	case 'o':
+		add(o, &lists.outputs, optarg);
+		o->outputs_given = true;
+		o->sinks.num = 0;
+		break;
+	case 'f':
+		o->filter = optarg;
+		break;
+	case 'c': // was read first
+		if (g->config)
+			usage(o, "-c %s: one configuration is all", optarg);
+		g->config = true;
+		break;
+	case OPT_CHECK:
+		o->action = ACTION_CHECK;
+		break;
+	case OPT_WORKERS:
+		number(o, "workers", optarg, 1, MAX_WORKERS, &o->workers.count);
+		break;
+	case 'q':
+		o->quiet = true;
+		break;
+	case 'h':
+		o->action = ACTION_HELP;
+		return false;
+	case OPT_VERSION:
+		o->action = ACTION_VERSION;
+		return false;
+	case OPT_SERVICES:
+		add(o, &lists.services, optarg);
+		break;
+	case OPT_WATCHLIST:
+		add(o, &lists.watchlists, optarg);
+		o->watchlists_given = true;
+		break;
+	case OPT_POLICY:
+		o->findings.policy = optarg;
+		break;
+	case OPT_SNAPLEN:
+		number(o, g->live_only = "snaplen", optarg, HT_CAPTURE_SNAPLEN_MIN,
+		       HT_CAPTURE_SNAPLEN, &o->live.snaplen);
+		break;
+	case OPT_BUFFER_MIB:
+		number(o, g->live_only = "buffer-mib", optarg, 1, HT_CAPTURE_BUFFER_MIB_MAX,
+		       &o->live.buffer_mib);
+		break;
+	case OPT_IMMEDIATE:
+		g->live_only = "immediate";
+		o->live.immediate = true;
+		break;
+	case OPT_NO_PROMISCUOUS:
+		g->live_only = "no-promiscuous";
+		o->live.promiscuous = false;
+		break;
+	case OPT_RECORDS:
+		records(o, optarg);
+		break;
+	case OPT_FLOWS:
+		if (strcmp(optarg, "tls") != 0 && strcmp(optarg, "all") != 0)
+			usage(o, "--flows %s: tls or all was expected", optarg);
+		g->flows = true;
+		o->flows = strcmp(optarg, "all") == 0 ? FLOWS_ALL : FLOWS_TLS;
+		break;
+	case OPT_AGGREGATE_BY:
+		g->aggregate_only = "aggregate-by";
+		aggregate_by(o, optarg);
+		break;
+	case OPT_WINDOW:
+		number(o, g->aggregate_only = "window", optarg, 1, 86400, &o->aggregate.window_s);
+		break;
+	case OPT_STATS:
+		if (strcmp(optarg, "json") != 0)
+			usage(o, "--stats %s: only 'json' is known", optarg);
+		o->stats_json = true;
+		break;
+	case OPT_SENSOR_ID:
+		o->sensor_id = optarg;
+		break;
+	case OPT_FLOOD:
+		number(o, "flood", optarg, 0, 1000000000, &o->rates.flood_dst_hz);
+		o->rates.flood_src_hz = o->rates.flood_sni_hz = o->rates.flood_dst_hz;
+		break;
+	case OPT_FINGERPRINTS:
+		o->rates.store = optarg;
+		break;
+	case OPT_JA4_R:
+		o->sensor.ja4_r = true;
+		break;
+	case ':':
+		usage(o, "%s wants a value", word);
+		break;
+	case '?':
+		if (optopt != 0 && optopt < 256)
+			usage(o, "-%c: no such option", optopt);
+		else
+			usage(o, "%s: no such option", word);
+		break;
+	default:
+		if (c >= OPT_SENSOR)
+			sensor_option(o, (size_t)(c - OPT_SENSOR), optarg);
+		else
+			return take_printed(o, c);
+	}
+	return true;
+}
+
+// What has been given goes together, and something is to be done.
+static void check_given(struct options *o, const struct given *g, const char *rest) {
+	const bool alone = o->action == ACTION_CHECK && o->config == NULL; // there is no run
+	if (rest != NULL)
+		usage(o, "%s: captures are named with -r, interfaces with -i", rest);
+	else if (g->aggregate_only != NULL && !(o->kinds & HT_KIND_AGGREGATE))
+		usage(o, "--%s is for aggregates: --records aggregate", g->aggregate_only);
+	else if (g->flows && !(o->kinds & (HT_KIND_FLOW | HT_KIND_AGGREGATE)))
+		usage(o, "--flows is for flow and aggregate records: --records flow");
+	else if (alone && !o->watchlists_given && !policy_is_file(o->findings.policy))
+		usage(o,
+		      "--check wants a configuration (-c FILE), a --policy or a --watchlist FILE");
+	else if (!alone && (o->action == ACTION_RUN || o->action == ACTION_CHECK))
+		check_run(o, g->live_only);
+	if (o->action == ACTION_RUN && o->inputs.num > 0)
+		check_filter(o);
 }
 
 // The file that -c names, which is read before all else.
-static const char *
-config_of(int argc, char **argv, const char *letters, const struct option *longs) {
+static const char *config_of(int argc, char **argv) {
 	const char *file = NULL;
 	int c;
 	optind = 0; // begin anew
@@ -225,376 +433,44 @@ config_of(int argc, char **argv, const char *letters, const struct option *longs
 	return file;
 }
 
-void options_parse(struct options *o, int argc, char **argv) {
-	static const char letters[] = ":r:i:c:f:o:qh";
-	static struct list inputs = {.max = MAX_INPUTS, .what = "files to read"};
-	static struct list interfaces = {.max = MAX_INTERFACES, .what = "interfaces"};
-	static struct list outputs = {.max = MAX_SINKS, .what = "outputs"};
-	static struct list services = {.max = MAX_SERVICES, .what = "files of services"};
-	static struct list watchlists = {.max = HT_WATCHLIST_FILES_MAX, .what = "watchlists"};
-	static struct option longs[NUM_SENSOR_OPTIONS + 39] = {
-		{"config", required_argument, NULL, 'c'},
-		{"check", no_argument, NULL, OPT_CHECK},
-		{"options", optional_argument, NULL, OPT_OPTIONS},
-		{"workers", required_argument, NULL, OPT_WORKERS},
-		{"read", required_argument, NULL, 'r'},
-		{"interface", required_argument, NULL, 'i'},
-		{"snaplen", required_argument, NULL, OPT_SNAPLEN},
-		{"buffer-mib", required_argument, NULL, OPT_BUFFER_MIB},
-		{"immediate", no_argument, NULL, OPT_IMMEDIATE},
-		{"no-promiscuous", no_argument, NULL, OPT_NO_PROMISCUOUS},
-		{"filter", required_argument, NULL, 'f'},
-		{"output", required_argument, NULL, 'o'},
-		{"quiet", no_argument, NULL, 'q'},
-		{"help", no_argument, NULL, 'h'},
-		{"records", required_argument, NULL, OPT_RECORDS},
-		{"flows", required_argument, NULL, OPT_FLOWS},
-		{"aggregate-by", required_argument, NULL, OPT_AGGREGATE_BY},
-		{"window", required_argument, NULL, OPT_WINDOW},
-		{"fields", optional_argument, NULL, OPT_FIELDS},
-		{"ipfix", optional_argument, NULL, OPT_IPFIX},
-		{"counters", optional_argument, NULL, OPT_COUNTERS},
-		{"stats", required_argument, NULL, OPT_STATS},
-		{"sensor-id", required_argument, NULL, OPT_SENSOR_ID},
-		{"flood", required_argument, NULL, OPT_FLOOD},
-		{"fingerprints", required_argument, NULL, OPT_FINGERPRINTS},
-		{"ja4-r", no_argument, NULL, OPT_JA4_R},
-		{"services", required_argument, NULL, OPT_SERVICES},
-		{"services-table", optional_argument, NULL, OPT_SERVICES_TABLE},
-		{"policy", required_argument, NULL, OPT_POLICY},
-		{"findings", optional_argument, NULL, OPT_FINDINGS},
-		{"watchlist", required_argument, NULL, OPT_WATCHLIST},
-		{"version", no_argument, NULL, OPT_VERSION},
-	};
+// The values of the file are the ones that the command line changes. False: something is wrong with
+// it, which was said.
+static bool load(struct options *o) {
+	if (o->config == NULL)
+		return true;
+	return options_load(o, o->config) == HT_OK
+	       && (!options_can_again(o) || (o->from_file = options_again(o)) != NULL);
+}
+
+static void name_sensor_options(void) {
 	static char names[NUM_SENSOR_OPTIONS][32];
-	unsigned n = 0;
-	while (longs[n].name != NULL)
-		n++;
 	for (size_t i = 0; i < NUM_SENSOR_OPTIONS; i++) {
-		spell(names[i], sensor_option_of(i)->name);
-		longs[n++]
+		options_spell(names[i], sensor_option_of(i)->name);
+		longs[NUM_LONGS + i]
 			= (struct option){names[i], required_argument, NULL, OPT_SENSOR + (int)i};
 	}
+}
 
+void options_parse(struct options *o, int argc, char **argv) {
+	struct given given = {0};
+	int c;
 	memset(o, 0, sizeof(*o));
 	ht_config_defaults(&options_table, o);
 	o->asked = HT_KIND_HELLO | HT_KIND_EVENT;
 	opterr = 0;
-	o->config = config_of(argc, argv, letters, longs);
-	if (o->config != NULL && options_load(o, o->config) != HT_OK) {
+	name_sensor_options();
+	o->config = config_of(argc, argv);
+	if (!load(o)) {
 		o->action = ACTION_USAGE;
 		return;
 	}
-	if (o->config != NULL && options_can_again(o)
-	    && (o->from_file = options_again(o)) == NULL) {
-		o->action = ACTION_USAGE;
-		return;
-	}
-	inputs.to = &o->inputs;
-	interfaces.to = &o->interfaces;
-	outputs.to = &o->outputs;
-	services.to = &o->services;
-	watchlists.to = &o->watchlists.files;
-	const char *live_only = NULL, *aggregate_only = NULL;
-	bool config_seen = false, flows_given = false;
-	int c;
+	set_lists(o);
 	while (o->action != ACTION_USAGE
-	       && (c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
-		switch (c) {
-		case 'r':
-			add(o, &inputs, optarg);
-			break;
-		case 'i':
-			add(o, &interfaces, optarg);
-			o->dpdk.ports.num = 0;
-			break;
-		case 'o':
-			add(o, &outputs, optarg);
-			o->outputs_given = true;
-			o->sinks.num = 0;
-			break;
-		case 'f':
-			o->filter = optarg;
-			break;
-		case 'c': // was read first
-			if (config_seen)
-				usage(o, "-c %s: one configuration is all", optarg);
-			config_seen = true;
-			break;
-		case OPT_CHECK:
-			o->action = ACTION_CHECK;
-			break;
-		case OPT_WORKERS:
-			number(o, "workers", optarg, 1, MAX_WORKERS, &o->workers.count);
-			break;
-		case OPT_OPTIONS:
-			print_table(o, "options", optarg, ACTION_OPTIONS, ACTION_OPTIONS_MD);
+	       && (c = getopt_long(argc, argv, letters, longs, NULL)) != -1)
+		if (!take(o, &given, c, argv[optind - 1]))
 			return;
-		case 'q':
-			o->quiet = true;
-			break;
-		case 'h':
-			o->action = ACTION_HELP;
-			return;
-		case OPT_VERSION:
-			o->action = ACTION_VERSION;
-			return;
-		case OPT_FIELDS:
-			if (optarg != NULL && strcmp(optarg, "proto") == 0)
-				o->action = ACTION_FIELDS_PROTO;
-			else
-				print_table(o, "fields", optarg, ACTION_FIELDS, ACTION_FIELDS_MD);
-			return;
-		case OPT_IPFIX:
-			print_table(o, "ipfix", optarg, ACTION_IPFIX, ACTION_IPFIX_MD);
-			return;
-		case OPT_COUNTERS:
-			print_table(o, "counters", optarg, ACTION_COUNTERS, ACTION_COUNTERS_MD);
-			return;
-		case OPT_SERVICES:
-			add(o, &services, optarg);
-			break;
-		case OPT_WATCHLIST:
-			add(o, &watchlists, optarg);
-			o->watchlists_given = true;
-			break;
-		case OPT_SERVICES_TABLE: // goes on: the files may be named behind it
-			print_table(
-				o, "services-table", optarg, ACTION_SERVICES, ACTION_SERVICES_MD
-			);
-			break;
-		case OPT_POLICY:
-			o->findings.policy = optarg;
-			break;
-		case OPT_FINDINGS: // the policy may be named behind it
-			print_table(o, "findings", optarg, ACTION_FINDINGS, ACTION_FINDINGS_MD);
-			break;
-		case OPT_SNAPLEN:
-			number(o, live_only = "snaplen", optarg, HT_CAPTURE_SNAPLEN_MIN,
-			       HT_CAPTURE_SNAPLEN, &o->live.snaplen);
-			break;
-		case OPT_BUFFER_MIB:
-			number(o, live_only = "buffer-mib", optarg, 1, HT_CAPTURE_BUFFER_MIB_MAX,
-			       &o->live.buffer_mib);
-			break;
-		case OPT_IMMEDIATE:
-			live_only = "immediate";
-			o->live.immediate = true;
-			break;
-		case OPT_NO_PROMISCUOUS:
-			live_only = "no-promiscuous";
-			o->live.promiscuous = false;
-			break;
-		case OPT_RECORDS:
-			records(o, optarg);
-			break;
-		case OPT_FLOWS:
-			if (strcmp(optarg, "tls") != 0 && strcmp(optarg, "all") != 0)
-				usage(o, "--flows %s: tls or all was expected", optarg);
-			flows_given = true;
-			o->flows = strcmp(optarg, "all") == 0 ? FLOWS_ALL : FLOWS_TLS;
-			break;
-		case OPT_AGGREGATE_BY:
-			aggregate_only = "aggregate-by";
-			aggregate_by(o, optarg);
-			break;
-		case OPT_WINDOW:
-			number(o, aggregate_only = "window", optarg, 1, 86400,
-			       &o->aggregate.window_s);
-			break;
-		case OPT_STATS:
-			if (strcmp(optarg, "json") != 0)
-				usage(o, "--stats %s: only 'json' is known", optarg);
-			o->stats_json = true;
-			break;
-		case OPT_SENSOR_ID:
-			o->sensor_id = optarg;
-			break;
-		case OPT_FLOOD:
-			number(o, "flood", optarg, 0, 1000000000, &o->rates.flood_dst_hz);
-			o->rates.flood_src_hz = o->rates.flood_sni_hz = o->rates.flood_dst_hz;
-			break;
-		case OPT_FINGERPRINTS:
-			o->rates.store = optarg;
-			break;
-		case OPT_JA4_R:
-			o->sensor.ja4_r = true;
-			break;
-		case ':':
-			usage(o, "%s wants a value", argv[optind - 1]);
-			break;
-		case '?':
-			if (optopt != 0 && optopt < 256)
-				usage(o, "-%c: no such option", optopt);
-			else
-				usage(o, "%s: no such option", argv[optind - 1]);
-			break;
-		default:
-			sensor_option(o, (size_t)(c - OPT_SENSOR), optarg);
-			break;
-		}
-	}
 	if (o->action == ACTION_USAGE)
 		return;
 	options_kinds(o);
-	if (optind < argc)
-		usage(o, "%s: captures are named with -r, interfaces with -i", argv[optind]);
-	else if (aggregate_only != NULL && !(o->kinds & HT_KIND_AGGREGATE))
-		usage(o, "--%s is for aggregates: --records aggregate", aggregate_only);
-	else if (flows_given && !(o->kinds & (HT_KIND_FLOW | HT_KIND_AGGREGATE)))
-		usage(o, "--flows is for flow and aggregate records: --records flow");
-	else if (o->action == ACTION_CHECK && o->config == NULL && !o->watchlists_given
-		 && !policy_is_file(o->findings.policy))
-		usage(o,
-		      "--check wants a configuration (-c FILE), a --policy or a --watchlist FILE");
-	else if (o->action == ACTION_CHECK && o->config == NULL)
-		return; // there is no run to be checked
-	else if (o->action == ACTION_RUN || o->action == ACTION_CHECK)
-		check_run(o, live_only);
-	if (o->action == ACTION_RUN && o->inputs.num > 0)
-		check_filter(o);
-}
-
-// A line, or more of them, each behind the column of the text.
-static void print_wrapped(const char *text) {
-	enum { COLUMN = 29, WIDTH = 100 - COLUMN };
-	while (strlen(text) > WIDTH) {
-		int n = WIDTH;
-		while (n > 0 && text[n] != ' ')
-			n--;
-		if (n == 0)
-			break;
-		printf("%.*s\n%*s", n, text, COLUMN, "");
-		text += n + 1;
-	}
-	puts(text);
-}
-
-void options_help(void) {
-	fputs("hellotap finds every TLS, DTLS and QUIC ClientHello in a capture or on an interface "
-	      "and says what\n"
-	      "the client offered.\n"
-	      "\n"
-	      "  hellotap -r FILE [-r FILE ...] [-f FILTER] [-o SINK ...]\n"
-	      "  hellotap -i IFACE [-i IFACE ...] [-f FILTER] [-o SINK ...]\n"
-	      "  hellotap -c FILE [--check]\n"
-	      "\n"
-	      "Input\n"
-	      "  -r, --read FILE      a capture: pcap or pcapng, plain, gzip or zstd (told by "
-	      "content);\n"
-	      "                       - is standard input. Several are read one after the other\n"
-	      "  -i, --interface IFACE\n"
-	      "                       capture live, until a signal ends it (SIGINT, SIGTERM); "
-	      "several are\n"
-	      "                       served in turn; 'any' is all. Wants CAP_NET_RAW\n"
-	      "  -c, --config FILE    all of it from a configuration file (YAML), DPDK ports, too; "
-	      "what "
-	      "stands\n"
-	      "                       on the command line counts more. --options prints a file "
-	      "with "
-	      "every\n"
-	      "                       option, its default and what it is for\n"
-	      "      --check          say whether the files of -c and --policy, what they name "
-	      "outside, and all\n"
-	      "                       watchlists are right, and exit\n"
-	      "  -f, --filter 'BPF'   only frames that match (pcap-filter(7)), e.g. 'port 443'\n",
-	      stdout);
-	printf("      --snaplen N      -i: bytes kept of a frame, %u to %u (default: %u)\n"
-	       "      --buffer-mib N   -i: memory the kernel writes frames to, for each interface "
-	       "(default: %u)\n",
-	       HT_CAPTURE_SNAPLEN_MIN, HT_CAPTURE_SNAPLEN, HT_CAPTURE_SNAPLEN,
-	       HT_CAPTURE_BUFFER_MIB);
-	fputs("      --immediate      -i: take frames one by one as they come, not in blocks "
-	      "(20 ms at most)\n"
-	      "      --no-promiscuous -i: only what is for this machine\n"
-	      "      --workers N      -i: engine threads; the kernel gives each its flows "
-	      "(default: "
-	      "1)\n"
-	      "\n"
-	      "Output\n"
-	      "  -o, --output SINK    where records go; several are fed side by side:\n",
-	      stdout);
-	for (const struct ht_link_ops *const *k = ht_link_kinds; *k != NULL; k++)
-		printf("                         %-14s %s\n", (*k)->name, (*k)->help);
-	fputs("                       KIND:PATH writes to a file; without it, to standard output.\n"
-	      "                       Default: table on a terminal, json otherwise. Options stand "
-	      "behind a ?,\n"
-	      "                       with %XX for bytes of a value that would end it:\n"
-	      "                         json:PATH?rotate_mib=100&compress=zstd\n"
-	      "                       --options has them all, as the section 'sinks'\n"
-	      "      --sensor-id NAME name of this sensor, in each record\n"
-	      "      --records LIST   kinds of record: hello, event, flow, aggregate, stats "
-	      "(default:\n"
-	      "                       hello,event); an output may have its own: "
-	      "json:PATH?records=flow\n"
-	      "      --flows tls|all  flow and aggregate records are of TLS, DTLS and QUIC alone, "
-	      "or "
-	      "of every\n"
-	      "                       TCP and UDP flow (default: tls)\n"
-	      "      --aggregate-by LIST\n"
-	      "                       fields that flows are summed up by, e.g. src_ip/24/48,sni "
-	      "(default:\n"
-	      "                       dst_ip,dst_port,transport,protocol,via,sni,alpn_first,"
-	      "tls_version,ja4)\n"
-	      "      --window S       seconds they are summed up over (default: 60)\n"
-	      "      --flood HZ       hellos a second that are a flood, to an address, from a "
-	      "network "
-	      "or for a\n"
-	      "                       name; 0: none is told (default: 20000, 10000, 10000)\n"
-	      "      --fingerprints FILE\n"
-	      "                       remember the fingerprints of this network in FILE, so that "
-	      "new "
-	      "and rare\n"
-	      "                       ones can be told (docs/rates.md)\n"
-	      "      --ja4-r          add the unhashed JA4_r\n"
-	      "      --services FILE  name ports by the lines of FILE, 'PORT[-PORT]/tcp|udp NAME "
-	      "MODE',\n"
-	      "                       over the built-in table; may be given more than once\n"
-	      "      --policy FILE    what is found in a hello, by a policy of your own instead of "
-	      "the built-in\n"
-	      "                       one (docs/findings.md); 'off': no findings\n"
-	      "      --watchlist FILE tell which hellos match an entry of FILE, a domain, "
-	      "expression, address,\n"
-	      "                       fingerprint ... a line (docs/watchlists.md); may be given "
-	      "more than once\n"
-	      "      --stats json     at the end, the whole ledger of counters on standard error\n"
-	      "  -q, --quiet          no progress line and no summary\n"
-	      "      --options[=md]   print the options of a configuration file and exit\n"
-	      "      --fields[=md]    print the table of record fields and exit; --fields=proto: "
-	      "the "
-	      "schema\n"
-	      "                       of records in Protocol Buffers\n"
-	      "      --ipfix[=md]     print which IPFIX element carries which field and exit\n"
-	      "      --counters[=md]  print the counters of the ledger and exit\n"
-	      "      --services-table[=md]\n"
-	      "                       print the table of services by port in force and exit\n"
-	      "      --findings[=md]  print the findings of the policy in force and exit\n"
-	      "      --version        print the version, and what it was built with, and exit\n"
-	      "\n"
-	      "Caps: all state is reserved at start; what does not fit is given up and counted\n",
-	      stdout);
-	for (size_t i = 0; i < NUM_SENSOR_OPTIONS; i++) {
-		const struct ht_option *d = sensor_option_of(i);
-		char name[32];
-		spell(name, d->name);
-		printf("      --%-20s ", name);
-		print_wrapped(d->help);
-		printf("        %-20s   %u to %u, default %u\n", "", d->least, d->most, d->def);
-	}
-	fputs("\n"
-	      "Records go to standard output, everything else to standard error.\n"
-	      "Exit status: 0 done; 1 something failed or was cut short (one line says what), "
-	      "after\n"
-	      "everything that could be read was read; 2 wrong usage.\n"
-	      "\n"
-	      "Examples\n"
-	      "  hellotap -r capture.pcapng                    a table of hellos on the terminal\n"
-	      "  hellotap -r capture.pcap.zst -o json | jq -r '.sni // empty'\n"
-	      "  hellotap -r mail.pcap -o json --records event | jq 'select(.in_clear)'\n"
-	      "  hellotap -r capture.pcap --watchlist bad.txt -o json --records event\n"
-	      "  hellotap -i eth0 -f 'tcp or udp' -o json:hellos.json\n"
-	      "  hellotap -r capture.pcap --records aggregate   who talks to what, minute by "
-	      "minute\n"
-	      "  ssh probe tcpdump -w - | hellotap -r - -f 'port 443' -o csv:hellos.csv\n",
-	      stdout);
+	check_given(o, &given, optind < argc ? argv[optind] : NULL);
 }

@@ -114,8 +114,8 @@ struct options {
 	struct ht_sensor_params sensor;
 	struct findings_options findings;
 	const struct ht_policy *policy; // in force; NULL: none, or no record tells findings
-	struct ht_aggregate_params aggregate; // but for secret and emit
-	struct ht_rates_params rates; // but for secret and emit
+	struct ht_aggregate_params aggregate; // but for emit
+	struct ht_rates_params rates; // but for emit
 	struct metrics_options metrics;
 	struct service_options service;
 	struct watchlists_options watchlists;
@@ -167,5 +167,17 @@ void options_kinds(struct options *o);
 static inline bool options_live(const struct options *o) {
 	return o->interfaces.num > 0 || o->dpdk.ports.num > 0;
 }
+
+// The numbers of the sensor's table are options of the program.
+enum {
+#define X(name, def, least, most, help) SENSOR_OPTION_##name,
+	HT_SENSOR_OPTIONS(X)
+#undef X
+		NUM_SENSOR_OPTIONS
+};
+
+// options_spell writes the name of one of them as the command line has it:
+// "max-flows" for max_flows.
+void options_spell(char out[32], const char *name);
 
 void options_help(void);

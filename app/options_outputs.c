@@ -70,7 +70,7 @@ static void outputs_free(struct outputs *all) {
 		free(all->v[i]);
 }
 
-// Where the option stands that an error begins with; otherwise the first.
+// Where the option stands that an error begins with; otherwise `to`.
 static const void *culprit(const struct ht_sink_options *s, const char *err) {
 	for (unsigned i = 0; i < ht_sink_options_table.num; i++) {
 		const struct ht_option *option = &ht_sink_options_table.options[i];
@@ -81,7 +81,7 @@ static const void *culprit(const struct ht_sink_options *s, const char *err) {
 	return &s->to;
 }
 
-// An error of output i, which begins with the name of the option if it is one's.
+// An error of output i, which begins with the name of the option if it is one's other than `to`.
 static void complain(
 	const struct options *o,
 	struct ht_config_errors *e,
@@ -91,17 +91,16 @@ static void complain(
 ) {
 	const struct ht_sink_options *s = all->v[i];
 	const bool of_to = culprit(s, err) == &s->to;
-	const char *const why = strncmp(err, "to: ", 4) == 0 ? err + 4 : err;
 	if (i >= all->sections)
 		ht_config_complain(
 			e, ht_config_where(o->loaded, culprit(all->where[i], err)),
-			"sinks[%u].%s%s", i - all->sections, of_to ? "to: " : "", why
+			"sinks[%u].%s%s", i - all->sections, of_to ? "to: " : "", err
 		);
 	else
 		ht_config_complain(
 			e, ht_config_where(o->loaded, all->where[i]), "outputs: %s%s%s",
 			ht_link_of(s->to) != NULL ? s->to : "",
-			ht_link_of(s->to) != NULL ? ": " : "", why
+			ht_link_of(s->to) != NULL ? ": " : "", err
 		);
 }
 

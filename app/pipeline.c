@@ -5,7 +5,6 @@
 #include "clock.h"
 
 #include <stdio.h>
-#include <sys/random.h>
 
 #define CERTIFICATES 4096 // of which what was read is kept
 
@@ -46,13 +45,6 @@ uint64_t pipeline_memory(const struct options *o) {
 	       + (wants_rates(o) ? ht_rates_memory(&o->rates) : 0);
 }
 
-static bool draw(uint64_t secret[2]) {
-	if (getrandom(secret, 2 * sizeof(secret[0]), 0) == 2 * sizeof(secret[0]))
-		return true;
-	perror("hellotap: getrandom");
-	return false;
-}
-
 static bool open_certificates(struct pipeline *p) {
 	if (!wants_certificates(p->o))
 		return true;
@@ -68,8 +60,6 @@ static bool open_aggregate(struct pipeline *p) {
 		return true;
 	params.emit = emit;
 	params.user = p;
-	if (!draw(params.secret))
-		return false;
 	p->aggregate = ht_aggregate_new(&params);
 	if (p->aggregate == NULL)
 		fputs("hellotap: no memory to aggregate flows (section aggregate)\n", stderr);
@@ -100,8 +90,6 @@ static bool open_rates(struct pipeline *p) {
 		return true;
 	params.emit = emit;
 	params.user = p;
-	if (!draw(params.secret))
-		return false;
 	p->rates = ht_rates_new(&params);
 	if (p->rates == NULL)
 		fputs("hellotap: no memory to tell floods and fingerprints (section rates)\n",

@@ -2,6 +2,8 @@
 
 #include "services.h"
 
+#include "whole.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 
@@ -9,34 +11,19 @@
 
 // --- reading ------------------------------------------------------------------------------------
 
-static enum ht_rc
-read_file(const char *path, uint8_t text[MAX_BYTES], size_t *len, char *err, size_t err_len) {
-	FILE *f = fopen(path, "rb");
-	if (f == NULL) {
-		snprintf(err, err_len, "%s: %s", path, strerror(errno));
-		return HT_ERROR;
-	}
-	enum ht_rc rc = HT_OK;
-	*len = fread(text, 1, MAX_BYTES, f);
-	if (ferror(f)) {
-		snprintf(err, err_len, "%s: %s", path, strerror(errno));
-		rc = HT_ERROR;
-	} else if (*len == MAX_BYTES) {
-		snprintf(err, err_len, "%s: too long for a table of services", path);
-		rc = HT_BAD;
-	}
-	fclose(f);
-	return rc;
-}
-
 static enum ht_rc add_file(struct ht_services *t, const char *path, char *err, size_t err_len) {
 	static uint8_t text[MAX_BYTES];
 	struct ht_services_error wrong;
 	size_t len;
-	enum ht_rc rc = read_file(path, text, &len, err, err_len);
-	if (rc != HT_OK)
-		return rc;
-	rc = ht_services_parse(t, HT_SPAN(text, len), &wrong);
+	if (!ht_read_file(path, text, sizeof(text), &len)) {
+		snprintf(err, err_len, "%s: %s", path, strerror(errno));
+		return HT_ERROR;
+	}
+	if (len == sizeof(text)) {
+		snprintf(err, err_len, "%s: too long for a table of services", path);
+		return HT_BAD;
+	}
+	const enum ht_rc rc = ht_services_parse(t, HT_SPAN(text, len), &wrong);
 	if (rc != HT_OK)
 		snprintf(err, err_len, "%s:%u: %s", path, wrong.line, wrong.reason);
 	return rc;

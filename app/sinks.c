@@ -100,9 +100,7 @@ static enum ht_rc probe(const struct sinks_list *l) {
 	char err[512];
 	for (unsigned i = 0; i < l->num; i++)
 		if (ht_sink_probe(l->v[i], err, sizeof(err)) != HT_OK) {
-			// "to: " is what stands before it.
-			const char *const why = strncmp(err, "to: ", 4) == 0 ? err + 4 : err;
-			(void)refuse(l->v[i]->to, why);
+			(void)refuse(l->v[i]->to, err);
 			return HT_ERROR;
 		}
 	return HT_OK;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What goes together: an output with what is read and made, and with the other outputs.
 
+#include "path.h"
 #include "policies.h"
 #include "sinks.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -32,11 +32,7 @@ static bool same_file(const char *a, const char *b) {
 // Whether something could be made there: the folder is.
 static bool folder_is_there(const char *path) {
 	char folder[PATH_MAX];
-	const char *const slash = strrchr(path, '/');
-	if (slash == NULL)
-		return true;
-	const int n = snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path) + 1, path);
-	return n < (int)sizeof(folder) && access(folder, F_OK) == 0;
+	return ht_path_folder(path, folder) && access(folder, F_OK) == 0;
 }
 
 // The path that a file will have which is not there yet, without links and dots.

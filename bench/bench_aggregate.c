@@ -4,34 +4,17 @@
 // them, record by record: what no aggregation can do without.
 
 #include "aggregate.h"
+#include "bench.h"
 
 #define XXH_INLINE_ALL
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #define SLICE 100000u
+#define SLICES 30u
 #define TARGET_KEYS 1000000u
 #define TARGET_MIB 512
-
-static uint64_t state = 0x9e3779b97f4a7c15;
-
-static uint64_t rnd(void) {
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
-
-// CPU time: other work on the machine is left out, but for what it does to the caches.
-static double now(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static double resident_mib(void) {
 	long pages = 0, resident = 0;
@@ -113,13 +96,13 @@ static double measure_floor(struct flow *f, uint32_t keys) {
 	double best = 1e18;
 	uint64_t sum = 0;
 	uint8_t key[128];
-	for (unsigned n = 0; n < 30; n++) {
-		const double begun = now();
+	for (unsigned n = 0; n < SLICES; n++) {
+		const double begun = cpu_of_all();
 		for (unsigned i = 0; i < SLICE; i++) {
 			to(f, (uint32_t)(rnd() % keys));
 			sum += floor_of(f, key);
 		}
-		const double took = (now() - begun) / SLICE;
+		const double took = (cpu_of_all() - begun) / SLICE;
 		best = took < best ? took : best;
 	}
 	return sum == 0 ? 0 : best;
@@ -128,19 +111,19 @@ static double measure_floor(struct flow *f, uint32_t keys) {
 // The same without the copy and the hash: what making the records costs.
 static double measure_making(struct flow *f, uint32_t keys) {
 	double best = 1e18;
-	for (unsigned n = 0; n < 30; n++) {
-		const double begun = now();
+	for (unsigned n = 0; n < SLICES; n++) {
+		const double begun = cpu_of_all();
 		for (unsigned i = 0; i < SLICE; i++) {
 			to(f, (uint32_t)(rnd() % keys));
 			__asm__ volatile("" : : "r"(f) : "memory");
 		}
-		const double took = (now() - begun) / SLICE;
+		const double took = (cpu_of_all() - begun) / SLICE;
 		best = took < best ? took : best;
 	}
 	return best;
 }
 
-static int measure(struct flow *f, uint32_t keys, uint32_t max_keys) {
+static void measure(struct flow *f, uint32_t keys, uint32_t max_keys) {
 	uint64_t flows = 0;
 	const struct ht_aggregate_params p = {
 		.window_s = 3600,
@@ -155,36 +138,30 @@ static int measure(struct flow *f, uint32_t keys, uint32_t max_keys) {
 	const double floor_ns = measure_floor(f, keys) - making;
 	const double before = resident_mib();
 	struct ht_aggregate *a = ht_aggregate_new(&p);
-	if (a == NULL) {
-		fputs("bench_aggregate: no memory\n", stderr);
-		return 1;
-	}
-	double begun = now();
+	need(a != NULL, "no memory");
+	double begun = cpu_of_all();
 	for (uint32_t i = 0; i < keys; i++) {
 		to(f, i);
 		ht_aggregate_add(a, &f->r);
 	}
-	const double fresh = (now() - begun) / keys - making;
+	const double fresh = (cpu_of_all() - begun) / keys - making;
 	double best = 1e18, sum = 0;
-	for (unsigned n = 0; keys <= max_keys && n < 30; n++) {
-		begun = now();
+	for (unsigned n = 0; keys <= max_keys && n < SLICES; n++) {
+		begun = cpu_of_all();
 		for (unsigned i = 0; i < SLICE; i++) {
 			to(f, (uint32_t)(rnd() % keys));
 			ht_aggregate_add(a, &f->r);
 		}
-		const double took = (now() - begun) / SLICE - making;
+		const double took = (cpu_of_all() - begun) / SLICE - making;
 		best = took < best ? took : best;
-		sum += took / 30;
+		sum += took / SLICES;
 	}
 	const double resident = resident_mib() - before;
-	begun = now();
+	begun = cpu_of_all();
 	ht_aggregate_finish(a);
-	const double told = now() - begun;
+	const double told = cpu_of_all() - begun;
 	const uint64_t *const c = ht_aggregate_counts(a);
-	if (flows != c[HT_AGGREGATE_RECORDS]) {
-		fputs("bench_aggregate: the sums are not those of the flows\n", stderr);
-		return 1;
-	}
+	need(flows == c[HT_AGGREGATE_RECORDS], "the sums are not those of the flows");
 	printf("aggregate %7u keys, cap %7u: new %.0f ns", keys, max_keys, fresh);
 	if (keys <= max_keys)
 		printf(", there %.0f ns (mean %.0f), %.2f M/s, %.1f x the floor of %.0f ns", best,
@@ -197,15 +174,14 @@ static int measure(struct flow *f, uint32_t keys, uint32_t max_keys) {
 	printf("; %.0f MiB; told in %.0f ms, %.0f ns a record; %" PRIu64 " folded\n", resident,
 	       told / 1e6, told / (double)c[HT_AGGREGATE_TOLD], c[HT_AGGREGATE_FOLDED]);
 	ht_aggregate_free(a);
-	return 0;
 }
 
 int main(void) {
 	static struct flow f;
 	prepare(&f);
-	int rc = measure(&f, 1000, 1 << 20);
-	rc |= measure(&f, 30000, 1 << 20);
-	rc |= measure(&f, TARGET_KEYS, 1 << 20);
-	rc |= measure(&f, 4000000, 1 << 18); // keys without end: all but the cap is folded
-	return rc;
+	measure(&f, 1000, 1 << 20);
+	measure(&f, 30000, 1 << 20);
+	measure(&f, TARGET_KEYS, 1 << 20);
+	measure(&f, 4000000, 1 << 18); // keys without end: all but the cap is folded
+	return 0;
 }

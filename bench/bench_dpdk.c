@@ -19,10 +19,10 @@
 // Ends 1 when the sensor does not find exactly the hellos that were sent, or its ledger does not
 // balance.
 
+#include "bench.h"
 #include "dpdk_source.h"
 #include "ht_config.h"
 #include "sensor.h"
-#include "slices.h"
 #include "watchlist.h"
 
 #include <rte_dev.h>
@@ -127,9 +127,7 @@ static inline uint32_t touch_headers(const uint8_t *p) {
 // Cycles of the TSC for which this thread had a CPU: others may want it, too. (Where nobody does,
 // it is the same as the TSC.)
 static uint64_t cpu_tsc(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)(((double)t.tv_sec + (double)t.tv_nsec * 1e-9) * (double)tsc_hz);
+	return (uint64_t)(cpu_of_thread() * 1e-9 * (double)tsc_hz);
 }
 
 static struct ht_frame frame_of(const uint8_t *p, uint32_t len, int64_t ts) {
@@ -292,10 +290,10 @@ static void match(struct worker *w, const struct ht_record *r) {
 
 // Counts, and looks whether what a whole hello must have is there.
 static void look(void *user, struct ht_record *r) {
-	static const uint64_t all = HT_HAS(ts) | HT_HAS(src_ip) | HT_HAS(dst_port)
-				    | HT_HAS(community_id) | HT_HAS(complete) | HT_HAS(sni)
-				    | HT_HAS(ciphers) | HT_HAS(extensions) | HT_HAS(ja3)
-				    | HT_HAS(ja4);
+	static const ht_fieldset all = HT_HAS(ts) | HT_HAS(src_ip) | HT_HAS(dst_port)
+				       | HT_HAS(community_id) | HT_HAS(complete) | HT_HAS(sni)
+				       | HT_HAS(ciphers) | HT_HAS(extensions) | HT_HAS(ja3)
+				       | HT_HAS(ja4);
 	struct worker *w = user;
 	w->records++;
 	if (w->set != NULL)

@@ -10,13 +10,13 @@
 //
 // Files are in the folder that is given, /dev/shm otherwise; collectors are on the loopback.
 
+#include "bench.h"
 #include "delivery.h"
 #include "export.h"
 #include "ht_config.h"
 #include "ipfix.h"
 #include "kafka.h"
 #include "protobuf.h"
-#include "slices.h"
 
 #include <arpa/inet.h>
 #include <ftw.h>
@@ -32,6 +32,7 @@
 #include <librdkafka/rdkafka_mock.h>
 #endif
 
+#define SLICES 300
 #define SLICE_RECORDS 2000
 #define RECORDS ((uint64_t)SLICES * SLICE_RECORDS)
 
@@ -99,20 +100,6 @@ static void next(struct ht_record *r) {
 	r->ts += 1000; // a new microsecond, port and frame number each time
 	r->frame++;
 	r->src_port = (uint16_t)(r->src_port * 5 + 1);
-}
-
-static double cpu(clockid_t id) {
-	struct timespec t;
-	clock_gettime(id, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static double of_sender(void) {
-	return cpu(CLOCK_THREAD_CPUTIME_ID);
-}
-
-static double of_all(void) {
-	return cpu(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 // --- who reads it -------------------------------------------------------------------------------
@@ -188,10 +175,10 @@ static struct plain plain_open(bool is_socket, size_t record) {
 static double plain_slice(const struct plain *p) {
 	static const char bytes[4096];
 	need(p->record <= sizeof(bytes), "a long record");
-	const double start = of_sender();
+	const double start = cpu_of_thread();
 	for (unsigned i = 0; i < SLICE_RECORDS; i++)
 		(void)fwrite(bytes, p->record, 1, p->f);
-	return (of_sender() - start) / SLICE_RECORDS;
+	return (cpu_of_thread() - start) / SLICE_RECORDS;
 }
 
 static void plain_close(const struct plain *p) {
@@ -265,19 +252,19 @@ static void measure_link(const char *name, const char *spec, bool is_socket, dou
 	const uint64_t warm = settle(ops, l, SLICE_RECORDS).bytes;
 	const struct plain p = plain_open(is_socket, warm / SLICE_RECORDS);
 	double least = 1e18, plain = 1e18, plain_all = 0;
-	const double start = of_all();
+	const double start = cpu_of_all();
 	for (unsigned slice = 0; slice < SLICES; slice++) {
-		const double begun = of_sender();
+		const double begun = cpu_of_thread();
 		for (unsigned i = 0; i < SLICE_RECORDS; i++, next(&r))
 			give(ops, l, &r);
-		const double took = (of_sender() - begun) / SLICE_RECORDS;
+		const double took = (cpu_of_thread() - begun) / SLICE_RECORDS;
 		const double floor = plain_slice(&p);
 		least = took < least ? took : least;
 		plain = floor < plain ? floor : plain;
 		plain_all += floor * SLICE_RECORDS;
 	}
 	const struct ht_settled s = settle(ops, l, RECORDS + SLICE_RECORDS);
-	const double all = of_all() - start - plain_all;
+	const double all = cpu_of_all() - start - plain_all;
 	ops->close(l);
 	plain_close(&p);
 	free(o);
@@ -322,11 +309,11 @@ static void measure_protobuf(void) {
 	const struct plain to = plain_open(false, m.len), p = plain_open(false, m.len);
 	double least = 1e18, plain = 1e18;
 	for (unsigned slice = 0; slice < SLICES; slice++) {
-		const double begun = of_sender();
+		const double begun = cpu_of_thread();
 		for (unsigned i = 0; i < SLICE_RECORDS; i++, next(&r))
 			if (ht_protobuf_encode(pb, &r, &m) == HT_OK)
 				(void)fwrite(m.p, m.len, 1, to.f);
-		const double took = (of_sender() - begun) / SLICE_RECORDS;
+		const double took = (cpu_of_thread() - begun) / SLICE_RECORDS;
 		const double floor = plain_slice(&p);
 		least = took < least ? took : least;
 		plain = floor < plain ? floor : plain;
@@ -405,20 +392,20 @@ static double deliver(const char *spec, uint64_t num, double *all, uint64_t coun
 	struct ht_record r;
 	fill(&r);
 	double least = 1e18;
-	const double start = of_all();
+	const double start = cpu_of_all();
 	struct ht_delivery *const d = delivery(spec);
 	for (uint64_t n = 0; n < num; n += SLICE_RECORDS) {
-		const double begun = of_sender();
+		const double begun = cpu_of_thread();
 		for (unsigned i = 0; i < SLICE_RECORDS; i++, next(&r))
 			ht_delivery_put(d, &r);
 		ht_delivery_flush(d);
-		const double took = (of_sender() - begun) / SLICE_RECORDS;
+		const double took = (cpu_of_thread() - begun) / SLICE_RECORDS;
 		least = took < least ? took : least;
 	}
 	ht_delivery_end(d);
 	while (!ht_delivery_ended(d))
 		usleep(1000);
-	*all = (of_all() - start) / RECORDS;
+	*all = (cpu_of_all() - start) / RECORDS;
 	memcpy(counts, ht_delivery_count(d), HT_DELIVERY_NUM_CTRS * sizeof(counts[0]));
 	need(ht_delivery_balanced(counts) && counts[HT_DELIVERY_LOST] == 0, "records were lost");
 	ht_delivery_free(d);

@@ -5,14 +5,16 @@
 // A record is unpacked where the sensor would make it, so that its bytes are as near as they are
 // there; then the same without looking at it, and the difference counts.
 
+#include "bench.h"
 #include "capture.h"
 #include "findings.h"
 #include "sensor.h"
-#include "slices.h"
+#include "whole.h"
 
 #include <string.h>
 
 #define NUM 8192 // hellos that are kept
+#define SLICES 300
 #define SLICE 1024 // hellos a slice
 #define FRAMES 256
 
@@ -59,10 +61,8 @@ static void load(struct bench *b, const char *file) {
 	static struct ht_policy_report rep;
 	struct ht_span all = ht_policy_default();
 	if (file != NULL) {
-		FILE *f = fopen(file, "rb");
-		need(f != NULL, "no such policy");
-		all = HT_SPAN(text, fread(text, 1, sizeof(text), f));
-		fclose(f);
+		need(ht_read_file(file, text, sizeof(text), &all.len), "no such policy");
+		all.p = text;
 	}
 	const double start = now();
 	need(ht_policy_parse(&b->policy, all, &rep) == HT_OK, "the policy is wrong");

@@ -3,17 +3,18 @@
 // templates. Prints the least and the median of many slices. Usage: bench_micro [TEMPLATES]. What
 // an Initial costs is measured by bench_quic.
 
+#include "bench.h"
 #include "export.h"
 #include "fingerprint_int.h" // JA3 and JA4 one by one, behind the cache
 #include "gen.h"
 #include "queue.h"
 #include "sensor.h"
-#include "slices.h"
 #include "tls.h"
 
 #include <stdlib.h>
 
 #define NUM 2048 // different hellos: more than the cache of fingerprints has slots
+#define SLICES 300
 #define SLICE 256 // hellos a slice
 
 struct bench {

@@ -2,12 +2,10 @@
 // bench_quic: nanoseconds for one client Initial of 1200 bytes, by each back end. No arguments; the
 // smallest of many slices is printed, for 64 connections (in cache) and for 4096.
 
+#include "bench.h"
 #include "quic.h"
 
 #include <openssl/evp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #define DATAGRAM 1200
 #define MAX_CONNS 4096
@@ -28,19 +26,6 @@ struct bench {
 static const uint8_t salt_v1[20]
 	= "\x38\x76\x2c\xf7\xf5\x59\x34\xb3\x4d\x17\x9a\xe6\xa4\xc8\x0c\xad"
 	  "\xcc\xbb\x7f\x0a";
-
-static void need(bool ok, const char *what) {
-	if (ok)
-		return;
-	fprintf(stderr, "bench_quic: %s\n", what);
-	exit(1);
-}
-
-static uint64_t now(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 // The layout of all of them: 18 bytes of header, a packet number of one byte, one CRYPTO frame,
 // PADDING.
@@ -132,19 +117,18 @@ static void full_cached(struct bench *b, size_t n) {
 }
 
 static double measure(struct bench *b, void (*one)(struct bench *, size_t)) {
-	uint64_t best = UINT64_MAX;
+	double best = 1e18;
 	size_t n = 0;
 	for (int s = 0; s < SLICES; s++) {
-		uint64_t t = now();
+		const double begun = now();
 		for (int i = 0; i < SLICE; i++) {
 			one(b, n);
 			n = n + 1 < b->num ? n + 1 : 0;
 		}
-		t = now() - t;
-		if (t < best)
-			best = t;
+		const double took = (now() - begun) / SLICE;
+		best = took < best ? took : best;
 	}
-	return (double)best / SLICE;
+	return best;
 }
 
 static void run(unsigned kernels, size_t num) {
@@ -190,7 +174,7 @@ static void digests(unsigned kernels) {
 		double best[3] = {1e9, 1e9, 1e9};
 		for (int s = 0; s < SLICES; s++)
 			for (int what = 0; what < 3; what++) {
-				uint64_t t = now();
+				const double begun = now();
 				for (int i = 0; i < SLICE; i++) {
 					struct ht_span m = HT_SPAN(in, lens[l]);
 					if (what == 0)
@@ -201,7 +185,7 @@ static void digests(unsigned kernels) {
 						ht_sha256(c, out, m);
 					in[0] ^= out[0];
 				}
-				double ns = (double)(now() - t) / SLICE;
+				double ns = (now() - begun) / SLICE;
 				if (ns < best[what])
 					best[what] = ns;
 			}

@@ -4,7 +4,7 @@
 // that begins with it. Where Hyperscan is there it recognises the same lines, for comparison.
 // Prints the least and the median of many slices.
 
-#include "slices.h"
+#include "bench.h"
 #include "upgrade.h"
 #include "upgrade_int.h" // up_word
 #include "upgrade_verbs.h" // the verbs themselves
@@ -16,6 +16,7 @@
 #include <hs.h>
 #endif
 
+#define SLICES 300
 #define SLICE 500 // connections, or times all lines, a slice
 #define TURNS_MAX 16
 

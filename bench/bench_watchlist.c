@@ -5,12 +5,10 @@
 //
 // Of each slice of look-ups the time is taken, and the median of the slices is printed.
 
+#include "bench.h"
 #include "ht_config.h"
 #include "watchlist.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 #if HT_HAVE_HYPERSCAN
 #include <hs.h>
 #endif
@@ -22,20 +20,6 @@
 
 static char hits[NUM_NAMES][NAME_MAX_LEN], misses[NUM_NAMES][NAME_MAX_LEN];
 static uint64_t counters[HT_WATCHLIST_NUM_CTRS];
-
-static void need(bool ok, const char *what) {
-	if (ok)
-		return;
-	fprintf(stderr, "bench_watchlist: %s\n", what);
-	exit(1);
-}
-
-// The thread's own time: others may want the CPU.
-static uint64_t now(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t mix(uint64_t n) {
 	n = (n + 1) * 0x9e3779b97f4a7c15u;
@@ -63,11 +47,6 @@ static void make_names(unsigned num) {
 	}
 }
 
-static int by_value(const void *a, const void *b) {
-	const double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
 // measure returns ns a look-up.
 static double
 measure(void (*look)(void *ctx, struct ht_span name), void *ctx, char (*names)[NAME_MAX_LEN]) {
@@ -77,10 +56,10 @@ measure(void (*look)(void *ctx, struct ht_span name), void *ctx, char (*names)[N
 	for (unsigned i = 0; i < NUM_NAMES; i++)
 		len[i] = strlen(names[i]);
 	for (unsigned s = 0; s < SLICES; s++) {
-		const uint64_t start = now();
+		const double start = cpu_of_thread();
 		for (unsigned i = 0; i < SLICE; i++, at = (at + 1) % NUM_NAMES)
 			look(ctx, HT_SPAN(names[at], len[at]));
-		slice[s] = (double)(now() - start) / SLICE;
+		slice[s] = (cpu_of_thread() - start) / SLICE;
 	}
 	qsort(slice, SLICES, sizeof(slice[0]), by_value);
 	return slice[SLICES / 2];
@@ -189,11 +168,11 @@ static void run_rival(unsigned num) {
 		flags[i] = HS_FLAG_CASELESS;
 		ids[i] = i;
 	}
-	const uint64_t start = now();
+	const double start = cpu_of_thread();
 	need(hs_compile_lit_multi(v, flags, ids, len, num, HS_MODE_BLOCK, NULL, &r.db, &error)
 		     == HS_SUCCESS,
 	     "Hyperscan does not compile");
-	const uint64_t took = now() - start;
+	const double took = cpu_of_thread() - start;
 	need(hs_alloc_scratch(r.db, &r.scratch) == HS_SUCCESS
 		     && hs_database_size(r.db, &size) == HS_SUCCESS,
 	     "Hyperscan has no scratch");
@@ -203,7 +182,7 @@ static void run_rival(unsigned num) {
 	const double miss = measure(look_rival, &r, misses);
 	char what[64];
 	snprintf(what, sizeof(what), "Hyperscan literals, %u domains", num);
-	print(what, hit, miss, (double)took / 1e6, (double)size / (1 << 20));
+	print(what, hit, miss, took / 1e6, (double)size / (1 << 20));
 	hs_free_scratch(r.scratch);
 	hs_free_database(r.db);
 	free(text);

@@ -2,7 +2,7 @@
 
 #include "dpdk_source.h"
 
-#include "slices.h"
+#include "bench.h"
 
 #include <pcap.h>
 #include <stdio.h>

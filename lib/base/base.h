@@ -80,6 +80,16 @@ static inline bool ht_ip_is_v4(const uint8_t ip[16]) {
 	return memcmp(ip, mapped, sizeof(mapped)) == 0;
 }
 
+// ht_lower makes a capital letter of ASCII a small one, and leaves every other byte alone.
+static inline uint8_t ht_lower(uint8_t c) {
+	return (uint8_t)(c + ((uint8_t)(c - 'A') < 26) * 32);
+}
+
+// ht_is_alnum tells ASCII's letters and digits, whatever the locale.
+static inline bool ht_is_alnum(uint8_t c) {
+	return (uint8_t)(c - '0') < 10 || (uint8_t)((c | 0x20) - 'a') < 26;
+}
+
 // ht_hex writes 2*len lower-case hex digits (no terminator) and returns the end.
 char *ht_hex(char *out, const uint8_t *p, size_t len);
 

@@ -5,7 +5,7 @@
 #define MAX_LEN 47
 
 static char plain_char(char c) {
-	return c == '-' || c == ' ' ? '_' : c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	return c == '-' || c == ' ' ? '_' : (char)ht_lower((uint8_t)c);
 }
 
 static unsigned distance(const char *a, size_t num_a, const char *b, size_t num_b) {

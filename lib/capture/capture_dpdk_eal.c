@@ -2,6 +2,7 @@
 // DPDK's environment (EAL): which devices, which memory, which CPUs.
 
 #include "capture_dpdk_int.h"
+#include "path.h"
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -96,8 +97,7 @@ static bool pci_of_interface(const char *name, char *out, size_t out_len) {
 	if (n <= 0)
 		return false;
 	target[n] = '\0';
-	const char *slash = strrchr(target, '/');
-	snprintf(out, out_len, "%.31s", slash != NULL ? slash + 1 : target);
+	snprintf(out, out_len, "%.31s", ht_path_name(target));
 	return is_pci(out);
 }
 

@@ -6,7 +6,6 @@
 #include <rte_ethdev.h>
 #include <rte_flow.h>
 
-#include <ctype.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -26,7 +25,7 @@ static void xstat_name(char *out, const char *name) {
 		= {"_total", "_created", "_count", "_sum", "_bucket", "_gcount", "_gsum", "_info"};
 	size_t n = 0;
 	for (; n + 1 < RTE_ETH_XSTATS_NAME_SIZE && name[n] != '\0'; n++)
-		out[n] = isalnum((unsigned char)name[n]) ? name[n] : '_';
+		out[n] = ht_is_alnum((uint8_t)name[n]) ? name[n] : '_';
 	out[n] = '\0';
 	for (size_t i = 0; i < HT_ARRAY_LEN(endings); i++) {
 		const size_t len = strlen(endings[i]);

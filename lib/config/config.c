@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "config_int.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -152,19 +153,6 @@ enum ht_rc ht_config_load_text(
 	return rc;
 }
 
-// A byte more than there may be, where there is one.
-static enum ht_rc read_all(int fd, uint8_t *text, size_t *len) {
-	for (*len = 0; *len <= HT_CONFIG_BYTES_MAX;) {
-		ssize_t n = read(fd, text + *len, HT_CONFIG_BYTES_MAX + 1 - *len);
-		if (n == 0)
-			break;
-		if (n < 0 && errno != EINTR)
-			return HT_ERROR;
-		*len += n > 0 ? (size_t)n : 0;
-	}
-	return HT_OK;
-}
-
 enum ht_rc ht_config_load(
 	struct ht_config **out,
 	const char *path,
@@ -178,7 +166,8 @@ enum ht_rc ht_config_load(
 	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	size_t len = 0;
 	enum ht_rc rc;
-	if (text == NULL || fd < 0 || read_all(fd, text, &len) != HT_OK) {
+	// A byte more than there may be, where there is one.
+	if (text == NULL || fd < 0 || !ht_read_most(fd, text, HT_CONFIG_BYTES_MAX + 1, &len)) {
 		const int why = text == NULL ? ENOMEM : errno;
 		*errors = (struct ht_config_errors){.file = name};
 		*out = NULL;

@@ -180,11 +180,11 @@ bool ht_sink_same(const struct ht_sink_options *a, const struct ht_sink_options 
 unsigned ht_sink_records(const struct ht_sink_options *o, unsigned asked);
 
 // ht_sink_check says whether the options of an output are right, without touching anything outside.
-// HT_BAD: `err` says in one line what is wrong.
+// HT_BAD: `err` says in one line what is wrong; it begins with the name of the option where it is
+// one's other than `to`.
 HT_MUST_USE enum ht_rc ht_sink_check(const struct ht_sink_options *o, char *err, size_t err_len);
 
 // ht_sink_probe looks, with options that ht_sink_check found right, at what they name outside:
 // folders, files, keys, the spool, with the rights that the process has. It connects to nobody, and
-// makes and changes nothing. HT_ERROR: `err` says in one line what is wrong; it begins with the
-// name of the option.
+// makes and changes nothing. HT_ERROR: `err` says what is wrong, as above.
 HT_MUST_USE enum ht_rc ht_sink_probe(const struct ht_sink_options *o, char *err, size_t err_len);

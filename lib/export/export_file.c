@@ -5,6 +5,7 @@
 #include "export_file_int.h"
 #include "ht_config.h"
 #include "link.h"
+#include "path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,22 +76,17 @@ static enum ht_rc check(const struct ht_sink_options *o, char *err, size_t err_l
 
 // Whether this user may make files in the folder of a path.
 static enum ht_rc probe_folder(const char *path, char *err, size_t err_len) {
-	const char *const slash = strrchr(path, '/');
-	char *const folder
-		= slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
+	char folder[PATH_MAX];
 	struct stat st;
-	enum ht_rc rc = HT_ERROR;
-	if (folder == NULL || stat(folder, &st) != 0)
-		snprintf(err, err_len, "to: folder of %s: %s", path, strerror(errno));
+	if (!ht_path_folder(path, folder) || stat(folder, &st) != 0)
+		snprintf(err, err_len, "folder of %s: %s", path, strerror(errno));
 	else if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0)
 		snprintf(
-			err, err_len, "to: folder of %s: cannot write there: %s", path,
-			strerror(errno)
+			err, err_len, "folder of %s: cannot write there: %s", path, strerror(errno)
 		);
 	else
-		rc = HT_OK;
-	free(folder);
-	return rc;
+		return HT_OK;
+	return HT_ERROR;
 }
 
 static enum ht_rc probe(const struct ht_sink_options *o, char *err, size_t err_len) {
@@ -106,7 +102,7 @@ static enum ht_rc probe(const struct ht_sink_options *o, char *err, size_t err_l
 	// A link to what is not there yet is left to open.
 	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 || errno == ENOENT)
 		return HT_OK;
-	snprintf(err, err_len, "to: %s: %s", path, strerror(errno));
+	snprintf(err, err_len, "cannot write %s: %s", path, strerror(errno));
 	return HT_ERROR;
 }
 

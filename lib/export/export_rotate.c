@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "export_file_int.h"
+#include "path.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -232,14 +233,9 @@ enum ht_rc file_open(
 		*out = f;
 		return HT_OK;
 	}
-	const char *slash = strrchr(name, '/');
-	const char *const base = slash != NULL ? slash + 1 : name;
 	char folder[PATH_MAX];
-	const int n = slash != NULL
-			      ? snprintf(folder, sizeof(folder), "%.*s", (int)(base - name), name)
-			      : snprintf(folder, sizeof(folder), ".");
 	errno = ENAMETOOLONG;
-	if (n < (int)sizeof(folder) && split(f, base))
+	if (ht_path_folder(name, folder) && split(f, ht_path_name(name)))
 		f->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f->folder < 0 || faccessat(f->folder, ".", W_OK | X_OK, AT_EACCESS) != 0) {
 		snprintf(err, err_len, "%s", strerror(errno));

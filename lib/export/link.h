@@ -30,7 +30,8 @@ struct ht_link_ops {
 	unsigned kinds; // of record that it can carry, a mask of enum ht_kind
 
 	// check looks at the options without touching anything outside: for --check. HT_BAD: `err`
-	// says in one line what is wrong, beginning with the name of the option where it is one's.
+	// says in one line what is wrong, beginning with the name of the option where it is one's
+	// other than `to`.
 	enum ht_rc (*check)(const struct ht_sink_options *o, char *err, size_t err_len);
 
 	// probe looks at what the options name outside: files, folders, keys. It connects to

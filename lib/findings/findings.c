@@ -185,6 +185,10 @@ static void of_connection(struct ht_policy *p) {
 	}
 }
 
+struct ht_span ht_policy_default(void) {
+	return HT_SPAN(findings_default, findings_default_len);
+}
+
 enum ht_rc
 ht_policy_parse(struct ht_policy **out, struct ht_span text, struct ht_policy_report *rep) {
 	*out = NULL;

@@ -51,15 +51,11 @@ static uint64_t of_u8s(const struct numbers *n, struct ht_span s) {
 	return facts;
 }
 
-static uint8_t lower(uint8_t c) {
-	return (uint8_t)(c + ((uint8_t)(c - 'A') < 26) * 32);
-}
-
 static bool same(const uint8_t *p, const char *text, size_t len, bool fold) {
 	if (!fold)
 		return memcmp(p, text, len) == 0;
 	for (size_t i = 0; i < len; i++)
-		if (lower(p[i]) != lower((uint8_t)text[i]))
+		if (ht_lower(p[i]) != ht_lower((uint8_t)text[i]))
 			return false;
 	return true;
 }

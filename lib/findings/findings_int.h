@@ -163,3 +163,8 @@ struct ht_policy {
 
 bool sni_is_ip(struct ht_span name);
 bool sni_is_invalid(struct ht_span name);
+
+// --- the built-in policy (made of policies/default.policy) --------------------------------------
+
+extern const uint8_t findings_default[];
+extern const size_t findings_default_len;

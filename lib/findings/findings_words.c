@@ -6,8 +6,7 @@
 #include <stdio.h>
 
 static bool is_name(uint8_t c) {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
-	       || c == '_';
+	return ht_is_alnum(c) || c == '_';
 }
 
 static bool is_digit(uint8_t c) {

@@ -129,10 +129,6 @@ static const char *version_text(uint16_t v) {
 	}
 }
 
-static bool is_alnum(uint8_t c) {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
-
 // "The first and last characters of the ALPN's first value", of the first one that is not GREASE.
 // "If the first or last byte is not ASCII alphanumeric, print the first and last characters of the
 // hex representation of the first ALPN instead". No value, or an empty one: 00.
@@ -152,7 +148,7 @@ static char *put_alpn(char *o, const struct ht_hello *h) {
 		return o;
 	}
 	uint8_t first = name.p[0], last = name.p[name.len - 1];
-	if (is_alnum(first) && is_alnum(last)) {
+	if (ht_is_alnum(first) && ht_is_alnum(last)) {
 		*o++ = (char)first;
 		*o++ = (char)last;
 		return o;

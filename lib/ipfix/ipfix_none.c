@@ -4,14 +4,15 @@
 #include "ipfix.h"
 
 static enum ht_rc check(const struct ht_sink_options *o, char *err, size_t err_len) {
-	snprintf(err, err_len, "to: %s: built without IPFIX (libfixbuf and libssl)", o->to);
+	(void)o;
+	snprintf(err, err_len, "built without IPFIX (libfixbuf and libssl)");
 	return HT_BAD;
 }
 
 static enum ht_rc
 open_link(struct ht_link **out, const struct ht_sink_options *o, char *err, size_t err_len) {
 	(void)out;
-	(void)check(o, err, err_len);
+	snprintf(err, err_len, "%s: built without IPFIX (libfixbuf and libssl)", o->to);
 	return HT_ERROR;
 }
 

@@ -108,7 +108,7 @@ enum ht_rc
 wire_check(enum wire_kind kind, const struct ht_sink_options *o, char *err, size_t err_len) {
 	char host[HOST_MAX], port[6];
 	if (!read_spec(kind, o->to, host, port)) {
-		snprintf(err, err_len, "to: %s is not %sHOST[:PORT]", o->to, kinds[kind].scheme);
+		snprintf(err, err_len, "not %sHOST[:PORT]", kinds[kind].scheme);
 		return HT_BAD;
 	}
 	const char *const texts[] = {o->tls_ca, o->tls_cert, o->tls_key, o->tls_name};

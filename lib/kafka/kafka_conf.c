@@ -52,18 +52,17 @@ read_spec(struct kafka_conf *c, const char *to, char **brokers, char *err, size_
 	const char *at = strncmp(to, scheme, strlen(scheme)) == 0 ? to + strlen(scheme) : "";
 	const char *slash = strchr(at, '/');
 	if (slash == NULL)
-		return bad(err, err_len, "to: %s: not kafka://broker[:port][,...]/topic", to);
+		return bad(err, err_len, "not kafka://broker[:port][,...]/topic");
 	if (!is_topic(slash + 1))
 		return bad(
 			err, err_len,
-			"to: %s: a topic is 1 to %d letters, digits, dots, underscores and hyphens",
-			to, KAFKA_TOPIC_MAX
+			"a topic is 1 to %d letters, digits, dots, underscores and hyphens",
+			KAFKA_TOPIC_MAX
 		);
 	for (const char *b = at; b <= slash; b += strcspn(b, ",/") + 1)
 		if (!is_broker(b, strcspn(b, ",/")))
 			return bad(
-				err, err_len, "to: %s: '%.*s' is no broker[:port]", to,
-				(int)strcspn(b, ",/"), b
+				err, err_len, "'%.*s' is no broker[:port]", (int)strcspn(b, ",/"), b
 			);
 	memcpy(c->topic, slash + 1, strlen(slash + 1) + 1);
 	*brokers = strndup(at, (size_t)(slash - at));

@@ -6,14 +6,15 @@
 #include <stdio.h>
 
 static enum ht_rc none_check(const struct ht_sink_options *o, char *err, size_t err_len) {
-	snprintf(err, err_len, "to: %s: built without librdkafka", o->to);
+	(void)o;
+	snprintf(err, err_len, "built without librdkafka");
 	return HT_BAD;
 }
 
 static enum ht_rc
 none_open(struct ht_link **out, const struct ht_sink_options *o, char *err, size_t err_len) {
 	(void)out;
-	(void)none_check(o, err, err_len);
+	snprintf(err, err_len, "%s: built without librdkafka", o->to);
 	return HT_ERROR;
 }
 

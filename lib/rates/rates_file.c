@@ -2,12 +2,12 @@
 // The store of fingerprints in its file. It is replaced as a whole: whoever reads it, after a crash
 // too, finds the old one or the new one.
 
+#include "path.h"
 #include "rates_int.h"
 #include "whole.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -67,14 +67,9 @@ static enum ht_rc move_aside(const char *path, const char *why, char *err, size_
 }
 
 enum ht_rc ht_rates_store_place(const char *path, char *err, size_t err_len) {
-	char copy[PATH_MAX];
+	char folder[PATH_MAX];
 	struct stat st;
-	if (strlen(path) >= sizeof(copy)) {
-		errno = ENAMETOOLONG;
-		return fail(err, err_len, path, "");
-	}
-	strcpy(copy, path);
-	return stat(dirname(copy), &st) == 0
+	return ht_path_folder(path, folder) && stat(folder, &st) == 0
 		       ? HT_OK
 		       : fail(err, err_len, path, "no store can be made there");
 }
@@ -106,11 +101,10 @@ enum ht_rc ht_rates_load(struct ht_rates *r, char *err, size_t err_len) {
 
 // The new name is on the disk when its folder is.
 static void sync_folder(const char *path) {
-	char copy[PATH_MAX];
-	if (strlen(path) >= sizeof(copy))
+	char folder[PATH_MAX];
+	if (!ht_path_folder(path, folder))
 		return;
-	strcpy(copy, path);
-	const int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0) {
 		(void)fsync(fd);
 		close(fd);

@@ -230,10 +230,8 @@ static uint64_t hash_of_name(const struct ht_rates *r, struct ht_span name) {
 		name.len--;
 	if (name.len > sizeof(lower))
 		return hash_of(r, name); // none of DNS
-	for (size_t i = 0; i < name.len; i++) {
-		const uint8_t c = name.p[i];
-		lower[i] = (uint8_t)(c | (c >= 'A' && c <= 'Z' ? 0x20 : 0));
-	}
+	for (size_t i = 0; i < name.len; i++)
+		lower[i] = ht_lower(name.p[i]);
 	return hash_of(r, HT_SPAN(lower, name.len));
 }
 

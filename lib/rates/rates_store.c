@@ -48,8 +48,7 @@ void ht_rates_pack(const struct ht_rates *r, uint8_t *out) {
 // JA4 has two characters of the first protocol as the client sent them: capitals, too.
 static bool is_word(const char *text, size_t len) {
 	for (size_t i = 0; i < len; i++)
-		if (!(text[i] >= 'a' && text[i] <= 'z') && !(text[i] >= 'A' && text[i] <= 'Z')
-		    && !(text[i] >= '0' && text[i] <= '9') && text[i] != '_')
+		if (!ht_is_alnum((uint8_t)text[i]) && text[i] != '_')
 			return false;
 	return true;
 }

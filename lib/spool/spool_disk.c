@@ -33,8 +33,7 @@ enum ht_rc spool_fail(struct ht_spool *s, const char *file, const char *what) {
 // --- names --------------------------------------------------------------------------------------
 
 static bool is_plain(char c, bool first) {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
-	       || c == '-' || c == '_' || (c == '.' && !first);
+	return ht_is_alnum((uint8_t)c) || c == '-' || c == '_' || (c == '.' && !first);
 }
 
 void spool_folder_name(char out[SPOOL_NAME_MAX], const char *name) {

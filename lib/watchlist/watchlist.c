@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "clock.h"
+#include "path.h"
 #include "watchlist_int.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,17 +48,9 @@ read_all(struct wl_load *l, int fd, const char *file, uint64_t size, uint8_t **t
 	*text = malloc(size + 1);
 	if (*text == NULL)
 		return refuse(l, file, "no memory");
-	while (*len <= size) {
-		const ssize_t n = read(fd, *text + *len, size + 1 - *len);
-		if (n == 0)
-			return HT_OK;
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return refuse(l, file, strerror(errno));
-		*len += (size_t)n;
-	}
-	return refuse(l, file, "it grows while it is read");
+	if (!ht_read_most(fd, *text, size + 1, len))
+		return refuse(l, file, strerror(errno));
+	return *len <= size ? HT_OK : refuse(l, file, "it grows while it is read");
 }
 
 static enum ht_rc read_file(struct wl_load *l, const char *file, uint8_t **text, size_t *len) {
@@ -82,8 +76,7 @@ static enum ht_rc read_file(struct wl_load *l, const char *file, uint8_t **text,
 // add_list: the list of a file is called like it.
 static enum ht_rc add_list(struct wl_load *l, const char *file) {
 	static const char *const endings[] = {".txt", ".csv", ".list", ".hosts"};
-	const char *slash = strrchr(file, '/');
-	const char *name = slash != NULL ? slash + 1 : file;
+	const char *const name = ht_path_name(file);
 	size_t len = strlen(name);
 	for (unsigned i = 0; i < HT_ARRAY_LEN(endings); i++) {
 		const size_t n = strlen(endings[i]);

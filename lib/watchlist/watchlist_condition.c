@@ -82,9 +82,9 @@ static bool ja4_part(struct wl_value *v, struct ht_span in, unsigned part) {
 		return false;
 	for (unsigned i = 0; i < len; i++) {
 		const uint8_t c = in.p[i];
-		if (part == 0 ? !isalnum(c) : !isxdigit(c))
+		if (part == 0 ? !ht_is_alnum(c) : !isxdigit(c))
 			return false;
-		v->bytes[v->len++] = part == 0 ? c : (uint8_t)tolower(c);
+		v->bytes[v->len++] = part == 0 ? c : ht_lower(c);
 	}
 	v->where |= (uint8_t)(1u << part);
 	return true;
@@ -212,7 +212,7 @@ static bool has_kind(struct ht_span in) {
 	if (in.len == 0 || word.len == 0 || !isalpha(word.p[0]))
 		return false;
 	for (size_t i = 1; i < word.len; i++)
-		if (!isalnum(word.p[i]) && word.p[i] != '_')
+		if (!ht_is_alnum(word.p[i]) && word.p[i] != '_')
 			return false;
 	return true;
 }

@@ -15,16 +15,12 @@
 
 #define POINTS_MAX (WL_LABEL_MAX - 4) // each is a byte of the A-label at least, behind "xn--"
 
-static uint8_t lower(uint8_t c) {
-	return (uint8_t)(c + ((uint8_t)(c - 'A') < 26) * 32);
-}
-
 // copy_lower returns all bytes in one, by or.
 static uint8_t copy_lower(uint8_t *out, struct ht_span in) {
 	uint8_t all = 0;
 	for (size_t i = 0; i < in.len; i++) {
 		all |= in.p[i];
-		out[i] = lower(in.p[i]);
+		out[i] = ht_lower(in.p[i]);
 	}
 	return all;
 }
@@ -156,7 +152,7 @@ take_points(locale_t locale, uint32_t cp[POINTS_MAX], struct ht_span in, bool *a
 		n = num < POINTS_MAX ? take_point(&c, in) : 0;
 		if (n == 0)
 			return 0;
-		c = c < 0x80 ? lower((uint8_t)c) : (uint32_t)towlower_l((wint_t)c, locale);
+		c = c < 0x80 ? ht_lower((uint8_t)c) : (uint32_t)towlower_l((wint_t)c, locale);
 		*ascii = *ascii && c < 0x80;
 		cp[num++] = c;
 	}

@@ -634,7 +634,7 @@ sinks:
   records: [hello]
 services: [{self.path("no")}]
 """, f"10:12: services: {self.path('no')}: No such file", f"3:3: outputs: json:{self.path('no', 'a')}: folder of ",
-                  f"4:3: outputs: json:{self.path('no', 'b')}: folder of ", f"6:7: sinks[0].to: {self.path('c.yaml', 'c')}: Not a directory",
+                  f"4:3: outputs: json:{self.path('no', 'b')}: folder of ", f"6:7: sinks[0].to: cannot write {self.path('c.yaml', 'c')}: Not a directory",
                   "7:7: sinks[1].to: is the configuration")
         self.assertEqual(self.check(f"services: [{self.path('c.yaml')}]\n")[0], 2)  # no table of services
 
@@ -658,7 +658,7 @@ outputs:
 sinks:
 - to: ipfix+tcp://localhost
   spool: {self.path("spool")}
-""", f"4:3: outputs: json:{self.path('mine')}: {self.path('mine')}: Permission denied",
+""", f"4:3: outputs: json:{self.path('mine')}: cannot write {self.path('mine')}: Permission denied",
                   f"5:3: outputs: json:{self.path('new')}: folder of {self.path('new')}: cannot write there",
                   f"9:10: sinks[0].spool: {self.path('spool')}")
 

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Text of numbers and bytes, byte order, GREASE, and the arena against a model of itself.
+// Text of numbers and bytes, byte order, GREASE, files read as a whole, and the arena against a
+// model of itself.
 
 #include "arena.h"
 #include "base.h"
 #include "numtext.h"
+#include "path.h"
 #include "t.h"
+#include "whole.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static uint64_t seed;
 
@@ -50,6 +56,14 @@ static void hex(void **state) {
 		snprintf(want, sizeof(want), "%02x", v);
 		ht_hex(got, &byte, 1);
 		assert_string_equal(got, want);
+	}
+}
+
+static void letters(void **state) {
+	(void)state;
+	for (unsigned c = 0; c < 256; c++) {
+		assert_int_equal(ht_lower((uint8_t)c), c < 128 ? tolower((int)c) : (int)c);
+		assert_int_equal(ht_is_alnum((uint8_t)c), c < 128 && isalnum((int)c) != 0);
 	}
 }
 
@@ -186,6 +200,81 @@ static void grease(void **state) {
 	assert_int_equal(found, 16);
 	assert_true(ht_is_grease(0x0a0a) && ht_is_grease(0xfafa));
 	assert_false(ht_is_grease(0x0a1a) || ht_is_grease(0x0b0b) || ht_is_grease(0xa0a0));
+}
+
+static void files(void **state) {
+	(void)state;
+	static const struct {
+		size_t most, len;
+	} cases[] = {{0, 0}, {1, 1}, {9, 9}, {10, 10}, {11, 10}, {100, 10}};
+	char path[] = "/tmp/base-XXXXXX", got[100];
+	const int fd = mkstemp(path);
+	size_t len = 0;
+	assert_true(fd >= 0);
+	assert_true(ht_write_whole(fd, "0123456789", 10));
+	for (size_t i = 0; i < HT_ARRAY_LEN(cases); i++) {
+		assert_true(ht_read_file(path, got, cases[i].most, &len));
+		assert_int_equal(len, cases[i].len);
+		assert_memory_equal(got, "0123456789", len);
+	}
+	lseek(fd, 4, SEEK_SET);
+	assert_true(ht_read_whole(fd, got, 6));
+	assert_memory_equal(got, "456789", 6);
+	lseek(fd, 4, SEEK_SET);
+	assert_false(ht_read_whole(fd, got, 7));
+	assert_int_equal(errno, EIO);
+	close(fd);
+	unlink(path);
+	assert_false(ht_read_file(path, got, 1, &len));
+	assert_int_equal(errno, ENOENT);
+	assert_false(ht_read_file("/tmp", got, 1, &len));
+	assert_int_equal(errno, EISDIR);
+}
+
+// What comes in pieces is read to the end all the same.
+static void files_in_pieces(void **state) {
+	(void)state;
+	int pair[2];
+	char got[8];
+	size_t len = 0;
+	assert_int_equal(pipe(pair), 0);
+	const pid_t pid = fork();
+	if (pid == 0) {
+		bool good = ht_write_whole(pair[1], "ab", 2);
+		usleep(20000);
+		good = ht_write_whole(pair[1], "c", 1) && good;
+		_exit(!good);
+	}
+	close(pair[1]);
+	assert_true(ht_read_most(pair[0], got, sizeof(got), &len));
+	assert_int_equal(len, 3);
+	assert_memory_equal(got, "abc", 3);
+	close(pair[0]);
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void paths(void **state) {
+	(void)state;
+	static const struct {
+		const char *path, *folder, *name;
+	} cases[] = {
+		{"a", ".", "a"},	  {"./a", "./", "a"}, {"/a", "/", "a"},
+		{"/a/b.c", "/a/", "b.c"}, {"a/", "a/", ""},   {"", ".", ""},
+	};
+	char folder[PATH_MAX], longest[PATH_MAX + 2];
+	for (size_t i = 0; i < HT_ARRAY_LEN(cases); i++) {
+		assert_true(ht_path_folder(cases[i].path, folder));
+		assert_string_equal(folder, cases[i].folder);
+		assert_string_equal(ht_path_name(cases[i].path), cases[i].name);
+	}
+	for (size_t len = PATH_MAX - 1; len <= PATH_MAX; len++) {
+		memset(longest, 'a', len - 1);
+		strcpy(longest + len - 1, "/b");
+		assert_int_equal(ht_path_folder(longest, folder), len < PATH_MAX);
+	}
+	assert_int_equal(errno, ENAMETOOLONG);
 }
 
 static void arena_sizes(void **state) {
@@ -336,6 +425,7 @@ static void arena_against_a_model(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hex),
+		cmocka_unit_test(letters),
 		cmocka_unit_test(unhex),
 		cmocka_unit_test(decimal),
 		cmocka_unit_test(number_text),
@@ -343,6 +433,9 @@ int main(void) {
 		cmocka_unit_test(byte_order),
 		cmocka_unit_test(spans),
 		cmocka_unit_test(grease),
+		cmocka_unit_test(files),
+		cmocka_unit_test(files_in_pieces),
+		cmocka_unit_test(paths),
 		cmocka_unit_test(arena_sizes),
 		cmocka_unit_test(arena_capacity_is_rounded_up),
 		cmocka_unit_test(arena_full_and_whole_again),

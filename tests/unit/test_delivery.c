@@ -18,6 +18,7 @@
 // --- a link that does as it is told -------------------------------------------------------------
 
 #define GOT_MAX 200000u
+#define PORTION 100u // what is put at a time, where it matters
 
 // What the test tells the link, and what came of it. The test reads and writes while the delivery's
 // thread does, so all of it is atomic.
@@ -251,6 +252,22 @@ static double now(void) {
 		ht_delivery_flush(d); \
 	}
 
+// A portion at a time, each with a pause behind it, in which the thread has its turn.
+static void put_slowly(struct ht_delivery *d, uint64_t first, uint64_t last, unsigned pause_us) {
+	for (uint64_t n = first; n <= last; n += PORTION) {
+		put(d, n, n + PORTION - 1);
+		usleep(pause_us);
+	}
+}
+
+// The link has got each portion when the next one is put.
+static void put_through(struct ht_delivery *d, uint64_t first, uint64_t last) {
+	for (uint64_t n = first; n <= last; n += PORTION) {
+		put(d, n, n + PORTION - 1);
+		UNTIL(script.given == n + PORTION - 1)
+	}
+}
+
 static uint64_t ctr(struct ht_delivery *d, enum ht_delivery_counter id) {
 	return __atomic_load_n(&ht_delivery_count(d)[id], __ATOMIC_RELAXED);
 }
@@ -439,8 +456,7 @@ static void test_breaks_for_good(void **state) {
 	script.settle_nothing = true;
 	const struct ht_sink_options o = options(NULL);
 	struct ht_delivery *d = start(&once, &o, true);
-	put(d, 1, 100);
-	UNTIL(script.given == 100)
+	put_through(d, 1, 100);
 	script.refuses_to_connect = true;
 	UNTIL(ctr(d, HT_DELIVERY_LOST_UNREACHABLE) == 100)
 	script.refuses_to_connect = false;
@@ -537,8 +553,7 @@ static void test_end_by(void **state) {
 		o.linger_s = 60;
 		struct ht_delivery *d = start(&test_link, &o, true);
 		ht_delivery_end_by(d, 1); // it was not told to end
-		put(d, 1, 100);
-		UNTIL(script.given == 100)
+		put_through(d, 1, 100);
 		script.no_room = true;
 		put(d, 101, 200);
 		ht_delivery_end(d);
@@ -694,8 +709,7 @@ static void test_spool_left(void **state) {
 	struct ht_sink_options o = options(new_folder());
 	struct ht_delivery *d = start(&test_link, &o, true);
 	script.settle_nothing = true;
-	put(d, 1, 500);
-	UNTIL(script.given == 500)
+	put_through(d, 1, 500);
 	script.refuses_to_connect = true;
 	put(d, 501, 3000);
 	const double begun = now();
@@ -729,10 +743,7 @@ static void test_spool_too_slow(void **state) {
 	UNTIL(script.num_got == 10)
 	script.settle_late = 100;
 	script.slow_us = 50;
-	for (unsigned n = 11; n <= 20010; n += 100) {
-		put(d, n, n + 99);
-		usleep(1000);
-	}
+	put_slowly(d, 11, 20010, 1000);
 	// More waits than the queue holds, and nobody was held up.
 	assert_true(ctr(d, HT_DELIVERY_DELIVERED) < 20010 - 4000);
 	script.settle_late = 0;
@@ -751,13 +762,9 @@ static void test_spool_stalled(void **state) {
 	struct ht_sink_options o = options(new_folder());
 	script.settle_nothing = true;
 	struct ht_delivery *d = start(&test_link, &o, true);
-	put(d, 1, 100);
-	UNTIL(script.given == 100)
+	put_through(d, 1, 100);
 	script.no_room = true;
-	for (unsigned n = 101; n <= 20100; n += 100) {
-		put(d, n, n + 99);
-		usleep(1000);
-	}
+	put_slowly(d, 101, 20100, 1000);
 	script.refuses_to_connect = true; // and it breaks: the window is older than the spool
 	script.no_room = false;
 	UNTIL(!script.is_up)
@@ -783,11 +790,7 @@ static void test_spool_full(void **state) {
 		pthread_t thread;
 		if (block)
 			assert_int_equal(pthread_create(&thread, NULL, give_up_soon, d), 0);
-		for (unsigned n = 1; n <= 20000; n += 100) {
-			put(d, n, n + 99);
-			if (!block)
-				usleep(1000);
-		}
+		put_slowly(d, 1, 20000, block ? 0 : 1000);
 		if (block)
 			pthread_join(thread, NULL);
 		finish(d);
@@ -841,10 +844,7 @@ static void test_spool_full_and_the_queue(void **state) {
 	o.when_full = HT_FULL_DROP;
 	o.spool_mib = 1;
 	struct ht_delivery *d = start(&test_link, &o, true);
-	for (unsigned n = 1; n <= 4000; n += 100) { // more than the spool has room for
-		put(d, n, n + 99);
-		usleep(10000);
-	}
+	put_slowly(d, 1, 4000, 10000); // more than the spool has room for
 	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
 	script.refuses_to_connect = false;
 	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 4000)
@@ -862,10 +862,7 @@ static void test_spool_too_small_for_window(void **state) {
 	struct ht_sink_options o = options(new_folder());
 	o.spool_mib = 1;
 	struct ht_delivery *d = start(&test_link, &o, true);
-	for (unsigned n = 1; n <= 6000; n += 100) { // past the spool
-		put(d, n, n + 99);
-		UNTIL(script.given == n + 99)
-	}
+	put_through(d, 1, 6000); // past the spool
 	script.refuses_to_connect = true;
 	UNTIL(!script.is_up)
 	put(d, 6001, 7000);
@@ -890,13 +887,9 @@ static void test_spool_order_of_next_run(void **state) {
 		o.linger_s = 0;
 		script.settle_nothing = true;
 		struct ht_delivery *d = start(&test_link, &o, true);
-		put(d, 1, 100);
-		UNTIL(script.given == 100)
+		put_through(d, 1, 100);
 		script.no_room = true;
-		for (unsigned n = 101; n <= 10100; n += 100) {
-			put(d, n, n + 99);
-			usleep(1000);
-		}
+		put_slowly(d, 101, 10100, 1000);
 		if (later) {
 			script.settle_nothing = false;
 			UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 100)
@@ -928,15 +921,9 @@ static void test_spool_does_not_take_the_window(void **state) {
 	struct ht_sink_options o = options(new_folder());
 	o.spool_mib = 1;
 	struct ht_delivery *d = start(&test_link, &o, true);
-	for (unsigned n = 1; n <= 6000; n += 100) { // past the spool
-		put(d, n, n + 99);
-		UNTIL(script.given == n + 99)
-	}
+	put_through(d, 1, 6000); // past the spool
 	script.no_room = true;
-	for (unsigned n = 6001; n <= 8000; n += 100) {
-		put(d, n, n + 99);
-		usleep(1000);
-	}
+	put_slowly(d, 6001, 8000, 1000);
 	script.settle_nothing = false;
 	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 6000)
 	script.no_room = false;
@@ -1011,8 +998,7 @@ static void test_spool_refused_by_disk(void **state) {
 		o.when_full = for_good ? HT_FULL_DROP : HT_FULL_BLOCK;
 		o.linger_s = for_good ? 0 : 5;
 		struct ht_delivery *d = start(&test_link, &o, true);
-		put(d, 1, 500);
-		UNTIL(script.given == 500)
+		put_through(d, 1, 500);
 		let_files_have(8192);
 		script.refuses_to_connect = true;
 		UNTIL(!script.is_up)

@@ -954,12 +954,32 @@ static void known_hello(struct hello *h) {
 	ht_set(r, quic_version, 0x6b3343cfu);
 }
 
+// What a condition says of the known hello.
+struct saying {
+	bool want;
+	const char *when;
+};
+
+static void expect_sayings(const struct saying *cases, size_t num, bool whole) {
+	static struct hello h;
+	for (size_t i = 0; i < num; i++) {
+		char text[512];
+		snprintf(text, sizeof(text), "finding f notice when %s help \"x\"", cases[i].when);
+		struct ht_policy *p = good(text);
+		known_hello(&h);
+		if (!whole) {
+			ht_set(&h.r, complete, false);
+			ht_set(&h.r, extensions, HT_SPAN_STR("\0\0"));
+		}
+		if (found(p, &h.r, "f") != cases[i].want)
+			fail_msg("%s: %stold", cases[i].when, cases[i].want ? "not " : "");
+		ht_policy_free(p);
+	}
+}
+
 static void conditions(void **state) {
 	(void)state;
-	static const struct {
-		bool want;
-		const char *when;
-	} cases[] = {
+	static const struct saying cases[] = {
 		{true, "has sni"},
 		{false, "has ech"},
 		{true, "not has ech"},
@@ -1041,25 +1061,13 @@ static void conditions(void **state) {
 		{true, "psk#comment\n\tand # another\n has sni"},
 		{true, "((((((((((((psk))))))))))))"},
 	};
-	static struct hello h;
-	for (unsigned i = 0; i < HT_ARRAY_LEN(cases); i++) {
-		char text[512];
-		snprintf(text, sizeof(text), "finding f notice when %s help \"x\"", cases[i].when);
-		struct ht_policy *p = good(text);
-		known_hello(&h);
-		if (found(p, &h.r, "f") != cases[i].want)
-			fail_msg("%s: %stold", cases[i].when, cases[i].want ? "not " : "");
-		ht_policy_free(p);
-	}
+	expect_sayings(cases, HT_ARRAY_LEN(cases), true);
 }
 
 // What an incomplete hello does not show is unknown.
 static void incomplete(void **state) {
 	(void)state;
-	static const struct {
-		bool want;
-		const char *when;
-	} cases[] = {
+	static const struct saying cases[] = {
 		{true, "has sni"},
 		{false, "has ech"},
 		{false, "not has ech"},
@@ -1077,18 +1085,7 @@ static void incomplete(void **state) {
 		{true, "service != \"x\""},
 		{false, "not has session_ticket"},
 	};
-	static struct hello h;
-	for (unsigned i = 0; i < HT_ARRAY_LEN(cases); i++) {
-		char text[512];
-		snprintf(text, sizeof(text), "finding f notice when %s", cases[i].when);
-		struct ht_policy *p = good(text);
-		known_hello(&h);
-		ht_set(&h.r, complete, false);
-		ht_set(&h.r, extensions, HT_SPAN_STR("\0\0"));
-		if (found(p, &h.r, "f") != cases[i].want)
-			fail_msg("%s: %stold", cases[i].when, cases[i].want ? "not " : "");
-		ht_policy_free(p);
-	}
+	expect_sayings(cases, HT_ARRAY_LEN(cases), false);
 }
 
 // What contradicts stands behind all that is looked at one by one.

@@ -309,22 +309,24 @@ static const struct initial plain = {
 
 // --- The packets of the RFCs
 
+// RFC 9001 appendix A, RFC 9369 appendix A.
+static const struct {
+	uint32_t version;
+	const char *client, *server, *retry;
+} rfc_examples[] = {
+	{V1, rfc9001_client, rfc9001_server, rfc9001_retry},
+	{V2, rfc9369_client, rfc9369_server, rfc9369_retry},
+};
+
 static void rfc_packets(void **state) {
 	(void)state;
-	static const struct {
-		uint32_t version;
-		const char *client, *server, *retry;
-	} cases[] = {
-		{V1, rfc9001_client, rfc9001_server, rfc9001_retry},
-		{V2, rfc9369_client, rfc9369_server, rfc9369_retry},
-	};
-	for (size_t i = 0; i < HT_ARRAY_LEN(cases); i++) {
+	for (size_t i = 0; i < HT_ARRAY_LEN(rfc_examples); i++) {
 		struct ht_quic_conn c = {0};
 		uint8_t d[1500];
-		size_t n = t_unhex(d, sizeof(d), cases[i].client);
+		size_t n = t_unhex(d, sizeof(d), rfc_examples[i].client);
 		assert_int_equal(n, 1200);
 		assert_int_equal(give(&c, HT_SPAN(d, n)), HT_QUIC_MORE);
-		assert_int_equal(c.version, cases[i].version);
+		assert_int_equal(c.version, rfc_examples[i].version);
 		assert_int_equal(c.packets, 1);
 		assert_int_equal(c.largest_pn, 2);
 		assert_int_equal(c.odcid_len, 8);
@@ -336,7 +338,7 @@ static void rfc_packets(void **state) {
 		assert_memory_equal(c.crypto.buf, "\x01\x00\x00\xed\x03\x03\xeb\xf8\xfa\x56", 10);
 
 		// A Retry that answers it, and the same with a bit turned in each byte.
-		n = t_unhex(d, sizeof(d), cases[i].retry);
+		n = t_unhex(d, sizeof(d), rfc_examples[i].retry);
 		for (size_t at = 0; at < n; at++) {
 			d[at] ^= 1;
 			give_server(&c, HT_SPAN(d, n));
@@ -348,7 +350,7 @@ static void rfc_packets(void **state) {
 		assert_int_equal(c.retry_cid_len, 8);
 		assert_memory_equal(c.retry_cid, "\xf0\x67\xa5\x50\x2a\x42\x62\xb5", 8);
 
-		n = t_unhex(d, sizeof(d), cases[i].server);
+		n = t_unhex(d, sizeof(d), rfc_examples[i].server);
 		give_server(&c, HT_SPAN(d, n));
 		assert_true(c.server_cid_known);
 		assert_int_equal(c.server_cid_len, 8);
@@ -1614,19 +1616,12 @@ static void expect_answer(const struct ht_quic_answer *a, const struct buf *msg)
 // RFC 9001 A.3 and RFC 9369 A.3: a ServerHello of 90 bytes, by what is left of the client's hello.
 static void rfc_answers(void **state) {
 	(void)state;
-	static const struct {
-		uint32_t version;
-		const char *client, *server, *retry;
-	} cases[] = {
-		{V1, rfc9001_client, rfc9001_server, rfc9001_retry},
-		{V2, rfc9369_client, rfc9369_server, rfc9369_retry},
-	};
-	for (size_t i = 0; i < HT_ARRAY_LEN(cases); i++) {
+	for (size_t i = 0; i < HT_ARRAY_LEN(rfc_examples); i++) {
 		struct ht_quic_conn c = {0};
 		struct ht_quic_answer a = {0}, r = {0};
 		struct ht_quic_past past;
 		uint8_t d[1500];
-		size_t n = t_unhex(d, sizeof(d), cases[i].client);
+		size_t n = t_unhex(d, sizeof(d), rfc_examples[i].client);
 		assert_int_equal(give(&c, HT_SPAN(d, n)), HT_QUIC_MORE);
 		ht_quic_leave(&past, &c, 241);
 		ht_quic_drop(quic, &c);
@@ -1634,14 +1629,14 @@ static void rfc_answers(void **state) {
 		assert_int_equal(answer(&a, &past, HT_SPAN(d, n)), HT_QUIC_MORE);
 		assert_int_equal(a.undecryptable, 0);
 
-		n = t_unhex(d, sizeof(d), cases[i].server);
+		n = t_unhex(d, sizeof(d), rfc_examples[i].server);
 		for (size_t len = 1; len < n; len++) {
 			(void)answer(&a, &past, HT_SPAN(d, len));
 			assert_false(a.opened);
 		}
 		assert_int_equal(answer(&a, &past, HT_SPAN(d, n)), HT_QUIC_MORE);
 		assert_true(a.opened);
-		assert_int_equal(a.version, cases[i].version);
+		assert_int_equal(a.version, rfc_examples[i].version);
 		assert_int_equal(a.packets, 1);
 		assert_int_equal(ht_ranges_prefix(&a.crypto.have), 90);
 		assert_memory_equal(a.crypto.buf, "\x02\x00\x00\x56\x03\x03\xee\xfc\xe7\xf7", 10);
@@ -1649,7 +1644,7 @@ static void rfc_answers(void **state) {
 		assert_int_equal(answer(&a, &past, HT_SPAN(d, n)), HT_QUIC_MORE);
 		assert_int_equal(a.packets, 1);
 
-		n = t_unhex(d, sizeof(d), cases[i].retry);
+		n = t_unhex(d, sizeof(d), rfc_examples[i].retry);
 		d[(n - 1) % sizeof(d)] ^= 1;
 		assert_int_equal(answer(&r, &past, HT_SPAN(d, n)), HT_QUIC_MORE);
 		assert_false(r.retry);
