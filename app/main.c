@@ -175,8 +175,13 @@ static bool load_services(struct ht_services **out, const struct options *o, int
 }
 
 // The policy in force, as load_services.
-static bool load_policy(struct ht_policy **out, const struct options *o, int *status) {
-	const enum ht_rc rc = policy_load(out, o->findings.policy);
+static bool load_policy(
+	struct ht_policy **out,
+	const struct options *o,
+	const struct ht_services *services,
+	int *status
+) {
+	const enum ht_rc rc = policy_load(out, o->findings.policy, services);
 	*status = status_of(rc);
 	return rc == HT_OK;
 }
@@ -192,12 +197,17 @@ static int check(struct options *o) {
 		else if (status != EXIT_USAGE)
 			status = status_of(rc);
 	}
+	// With a wrong table no name in the policy can be said to be wrong.
+	struct ht_services *services = NULL;
 	struct ht_policy *policy;
-	int of_policy;
-	if (load_policy(&policy, o, &of_policy))
+	int of_all, of_policy;
+	if (status == EXIT_DONE && !load_services(&services, o, &of_all))
+		status = of_all;
+	if (load_policy(&policy, o, services, &of_policy))
 		ht_policy_free(policy);
 	else if (status != EXIT_USAGE)
 		status = of_policy;
+	ht_services_free(services);
 	if (o->config != NULL && !options_probe_outputs(o) && status == EXIT_DONE)
 		status = EXIT_FAILED;
 	if (!pipeline_check(o) && status == EXIT_DONE)
@@ -232,13 +242,17 @@ static bool wants_findings(const struct options *o) {
 
 static int
 print_findings(const struct options *o, void (*print)(const struct ht_policy *p, FILE *out)) {
+	struct ht_services *services;
 	struct ht_policy *policy;
 	int status;
-	if (!load_policy(&policy, o, &status))
+	if (!load_services(&services, o, &status))
 		return status;
-	print(policy, stdout);
-	ht_policy_free(policy);
-	return EXIT_DONE;
+	if (load_policy(&policy, o, services, &status)) {
+		print(policy, stdout);
+		ht_policy_free(policy);
+	}
+	ht_services_free(services);
+	return status;
 }
 
 int main(int argc, char **argv) {
@@ -299,7 +313,7 @@ int main(int argc, char **argv) {
 		status = check(&o);
 	} else if (load_services(&services, &o, &status)) {
 		o.sensor.services = services;
-		if (load_policy(&policy, &o, &status)) {
+		if (load_policy(&policy, &o, services, &status)) {
 			o.policy = wants_findings(&o) ? policy : NULL;
 			status = run(&o);
 			ht_policy_free(policy);

@@ -35,7 +35,8 @@ bool policy_is_file(const char *name) {
 	return strcmp(name, POLICY_DEFAULT) != 0 && strcmp(name, POLICY_OFF) != 0;
 }
 
-enum ht_rc policy_load(struct ht_policy **out, const char *name) {
+enum ht_rc
+policy_load(struct ht_policy **out, const char *name, const struct ht_services *services) {
 	static struct ht_policy_report rep;
 	uint8_t *text = NULL;
 	struct ht_span all = ht_policy_default();
@@ -50,7 +51,7 @@ enum ht_rc policy_load(struct ht_policy **out, const char *name) {
 		}
 		all.p = text;
 	}
-	const enum ht_rc rc = all.p != NULL ? ht_policy_parse(out, all, &rep) : HT_ERROR;
+	const enum ht_rc rc = all.p != NULL ? ht_policy_parse(out, all, services, &rep) : HT_ERROR;
 	free(text);
 	if (rc == HT_BAD)
 		say(name, &rep);
@@ -159,8 +160,11 @@ static const char rules[]
 	  "text is\n"
 	  "  anything: `\"*.example.com\"`, `\"t13d*\"`, `\"*bot*\"`; elsewhere it is a fault.\n"
 	  "- `sni` is compared without regard to capital letters, all other texts as they are.\n"
-	  "- A word that the field never has is a fault, in `transport`, `protocol`, `ech` and\n"
-	  "  `incomplete_reason`; `service` is not looked at so.\n"
+	  "- A word that the field never has is a fault, in `transport`, `protocol`, `ech`, "
+	  "`incomplete_reason`\n"
+	  "  and `service`: there the table of services in force and the built-in one count "
+	  "(docs/services.md).\n"
+	  "  One with a `*` is not looked at so.\n"
 	  "- `tls_version` is compared by age: `\"SSL 2.0\"` to `\"TLS 1.3\"`. DTLS 1.0 is as old "
 	  "as "
 	  "TLS 1.1, DTLS 1.2 as\n"
