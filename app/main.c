@@ -40,6 +40,11 @@ static void on_signal(int sig) {
 		stop = stop + 1;
 }
 
+static void a_moment(void *ctx) {
+	(void)ctx;
+	nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
 #define REPLAY_THREADS 2 // that match: whose hellos, and whose flows; one thread does both
 
 static int replay(const struct options *o) {
@@ -68,7 +73,8 @@ static int replay(const struct options *o) {
 	sinks.say_ctx = &sum;
 	bool ok = sinks_start(&sinks) && replay_run(o, lists, &pipeline, &sum, &l, &stop);
 	summary_clear(&sum);
-	ok = pipeline_save(&pipeline) && ok;
+	const enum pipeline_saved saved = pipeline_save(&pipeline, a_moment, NULL);
+	ok = saved == PIPELINE_SAVED && ok;
 	ledger_pipeline(&l, &pipeline);
 	ledger_lists(&l, lists);
 	if (o->kinds & HT_KIND_STATS) {
@@ -86,7 +92,7 @@ static int replay(const struct options *o) {
 	if (o->stats_json) {
 		ledger_json(&l, stderr);
 	}
-	if (!closed)
+	if (!closed || saved == PIPELINE_SAVE_HANGS)
 		_exit(EXIT_FAILED); // a thread that hangs uses all of it
 	sinks_free(&sinks);
 	pipeline_close(&pipeline);

@@ -237,7 +237,7 @@ struct ht_rates *ht_rates_new(const struct ht_rates_params *p) {
 }
 
 void ht_rates_free(struct ht_rates *r) {
-	if (r == NULL)
+	if (r == NULL || r->saver.left)
 		return;
 	if (r->saver.started)
 		pthread_join(r->saver.thread, NULL);

@@ -159,6 +159,8 @@ struct prints {
 struct saver {
 	pthread_t thread;
 	bool started;
+	bool last; // the one at the end has been begun
+	bool left; // it hangs, and may use all of this still
 	atomic_bool done;
 	uint8_t *bytes;
 	size_t len;

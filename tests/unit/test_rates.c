@@ -4,6 +4,7 @@
 #include "t.h"
 
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MS 1000000ll
@@ -987,6 +988,58 @@ static size_t size_of(const char *path) {
 	return stat(path, &st) == 0 ? (size_t)st.st_size : 0;
 }
 
+static enum ht_rc save_last(struct ht_rates *r, char *err, size_t err_len) {
+	enum ht_rc rc;
+	while ((rc = ht_rates_save_last(r, err, err_len)) == HT_MORE)
+		usleep(1000);
+	return rc;
+}
+
+// In the place of libc's: a disk that takes nothing while it is told to.
+static atomic_bool disk_hangs;
+
+int fsync(int fd) {
+	while (atomic_load(&disk_hangs))
+		usleep(1000);
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static void on_a_disk_that_hangs(void **state) {
+	(void)state;
+	char folder[] = "/tmp/test_rates.XXXXXX", path[64], err[1024];
+	assert_non_null(mkdtemp(folder));
+	sprintf(path, "%s/store", folder);
+	struct run *const run = new_prints();
+	run->p.store = path;
+	begin(run);
+	struct saver *const saver = &run->r->saver;
+	for (unsigned earlier = 0; earlier < 2; earlier++) { // one goes on at the end
+		atomic_store(&disk_hangs, true);
+		if (earlier)
+			ht_rates_save(run->r);
+		for (unsigned i = 0; i < 20; i++) {
+			assert_int_equal(ht_rates_save_last(run->r, err, sizeof(err)), HT_MORE);
+			usleep(1000);
+		}
+		assert_true(ht_rates_save_leave(run->r));
+		assert_int_equal(counted(run, HT_RATES_SAVE_FAILED), 1 + earlier);
+		assert_int_equal(counted(run, HT_RATES_SAVED), 0);
+		ht_rates_free(run->r); // neither waits nor frees
+		assert_int_equal(size_of(path), 0);
+		atomic_store(&disk_hangs, false);
+		while (!atomic_load(&saver->done))
+			usleep(1000);
+		free(saver->bytes);
+		*saver = (struct saver){0};
+		unlink(path);
+	}
+	assert_false(ht_rates_save_leave(run->r));
+	assert_int_equal(save_last(run->r, err, sizeof(err)), HT_OK);
+	end(run);
+	unlink(path);
+	rmdir(folder);
+}
+
 static void in_a_file(void **state) {
 	(void)state;
 	char folder[] = "/tmp/test_rates.XXXXXX", path[64], aside[80], err[1024];
@@ -1001,7 +1054,7 @@ static void in_a_file(void **state) {
 	ht_rates_save(run->r);
 	ht_rates_save(run->r); // one goes on
 	add(run, print(50, 5, T0));
-	assert_int_equal(ht_rates_save_now(run->r, err, sizeof(err)), HT_OK);
+	assert_int_equal(save_last(run->r, err, sizeof(err)), HT_OK);
 	assert_int_equal(counted(run, HT_RATES_SAVED), 2);
 	assert_int_equal(size_of(path), ht_rates_pack_size(run->r));
 	ht_rates_free(run->r);
@@ -1037,7 +1090,7 @@ static void in_a_file(void **state) {
 	assert_non_null(error);
 	assert_non_null(strstr(error, "No such file"));
 	assert_null(ht_rates_save_error(run->r));
-	assert_int_equal(ht_rates_save_now(run->r, err, sizeof(err)), HT_ERROR);
+	assert_int_equal(save_last(run->r, err, sizeof(err)), HT_ERROR);
 	assert_int_equal(counted(run, HT_RATES_SAVE_FAILED), 2);
 	// One that failed, and has not been told when the next one begins, is told all the same.
 	ht_rates_save(run->r);
@@ -1084,6 +1137,7 @@ int main(void) {
 		cmocka_unit_test(a_smaller_table_keeps_the_largest),
 		cmocka_unit_test(whatever_is_wrong_with_it_is_found),
 		cmocka_unit_test(in_a_file),
+		cmocka_unit_test(on_a_disk_that_hangs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
