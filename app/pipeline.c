@@ -154,7 +154,7 @@ static void tick_rates(struct pipeline *p, int64_t now) {
 	// A look at the clock for each hello would cost as much as counting it.
 	if (p->hello_at == 0)
 		p->hello_at = now;
-	ht_rates_tick(p->rates, now - p->hello_at);
+	ht_rates_tick(p->rates, now - p->hello_at, now);
 	if (!has_store(p->o))
 		return;
 	if (now - p->saved_at >= p->o->rates.save_s * HT_NS_PER_S) {

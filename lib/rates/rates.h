@@ -105,8 +105,9 @@ void ht_rates_free(struct ht_rates *r);
 // ht_rates_add counts a hello record. True: it is the latest; what passes counts from here.
 bool ht_rates_add(struct ht_rates *r, const struct ht_record *hello);
 
-// ht_rates_tick says that `passed` ns went by since the latest hello.
-void ht_rates_tick(struct ht_rates *r, int64_t passed);
+// ht_rates_tick, live, says that `passed` ns went by since the latest hello, and what time it is by
+// a clock that nobody sets: events_per_min counts by that, too.
+void ht_rates_tick(struct ht_rates *r, int64_t passed, int64_t now);
 
 // ht_rates_finish ends all floods, and forgets what time it is: what comes next may be of another
 // day. Fingerprints stay.

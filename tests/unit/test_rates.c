@@ -292,12 +292,12 @@ static void silence_ends_it_too(void **state) {
 	struct run *const run = new_run();
 	begin(run);
 	flow(run, 1, T0, 1500, 50000, 500);
-	ht_rates_tick(run->r, 5 * HT_NS_PER_S);
+	ht_rates_tick(run->r, 5 * HT_NS_PER_S, 0);
 	assert_int_equal(run->num, 1);
-	ht_rates_tick(run->r, 12 * HT_NS_PER_S);
+	ht_rates_tick(run->r, 12 * HT_NS_PER_S, 0);
 	assert_int_equal(run->num, 2);
 	assert_true(floods_empty(run->r));
-	ht_rates_tick(run->r, INT64_MAX);
+	ht_rates_tick(run->r, INT64_MAX, 0);
 	end(run);
 }
 
@@ -630,7 +630,7 @@ static void at_the_ends_of_time(void **state) {
 		for (int64_t k = 0; k < 100000; k++)
 			add(run, hello((uint32_t)k % 1000 * 256, 1,
 				       begins[i] + k * (HT_NS_PER_S / 50000)));
-		ht_rates_tick(run->r, 1000);
+		ht_rates_tick(run->r, 1000, 0);
 		ht_rates_finish(run->r);
 		assert_int_equal(run->num, 2);
 		assert_in_range(run->told[1].hellos, 95000, 100000); // not its first slot
@@ -750,6 +750,27 @@ static void it_takes_time_and_hellos_to_learn(void **state) {
 	assert_int_equal(run->num, 0);
 	add(run, print(1000, 5, T0 + 1000 * HT_NS_PER_S));
 	assert_int_equal(run->num, 1);
+	end(run);
+}
+
+// Times of frames that go on by a minute each: in a replay they are what there is; live, no more
+// are told than in a minute of the clock.
+static void so_many_in_a_minute_of_the_clock(void **state) {
+	(void)state;
+	static const unsigned told[] = {20, 30, 30, 40}; // in all
+	static const int64_t clock_s[]
+		= {-1, 1000, 1010, 1020}; // the last one is in the next minute
+	unsigned number = 100;
+	struct run *const run = new_prints();
+	begin(run);
+	int64_t t = learn(run, T0);
+	for (unsigned i = 0; i < HT_ARRAY_LEN(told); i++) {
+		if (clock_s[i] >= 0)
+			ht_rates_tick(run->r, 0, clock_s[i] * HT_NS_PER_S);
+		for (unsigned k = 0; k < 20; k++, t += 61 * HT_NS_PER_S)
+			add(run, print(number++, 5, t));
+		assert_int_equal(counted(run, HT_RATES_NEW_TOLD), told[i]);
+	}
 	end(run);
 }
 
@@ -1127,6 +1148,7 @@ int main(void) {
 		cmocka_unit_test(new_ones_after_learning),
 		cmocka_unit_test(it_takes_time_and_hellos_to_learn),
 		cmocka_unit_test(so_many_in_a_minute),
+		cmocka_unit_test(so_many_in_a_minute_of_the_clock),
 		cmocka_unit_test(rare_ones_once_an_interval),
 		cmocka_unit_test(a_wrong_time_does_not_silence),
 		cmocka_unit_test(rare_by_share),
