@@ -243,6 +243,10 @@ static void stopping(struct engine *e) {
 	nanosleep(&t, NULL);
 }
 
+static void stopping_ctx(void *engine) {
+	stopping(engine);
+}
+
 static bool wait_until(struct engine *e, const atomic_bool *done, int64_t deadline) {
 	while (!atomic_load_explicit(done, memory_order_acquire)) {
 		if (ht_clock_ns(CLOCK_MONOTONIC) > deadline)
@@ -341,8 +345,12 @@ static void stop(struct engine *e) {
 static void tell(struct engine *e) {
 	struct ledger l;
 	struct sinks *k = e->exporter.sinks;
-	if (!e->dropped_exporter && !pipeline_save(&e->exporter.pipeline))
-		e->ok = false;
+	if (!e->dropped_exporter) {
+		const enum pipeline_saved saved
+			= pipeline_save(&e->exporter.pipeline, stopping_ctx, e);
+		e->dropped_saver = saved == PIPELINE_SAVE_HANGS;
+		e->ok = e->ok && saved == PIPELINE_SAVED;
+	}
 	engine_count(e, &l);
 	ledger_sinks(&l, k);
 	if (e->dropped_exporter || e->dropped_output)

@@ -31,7 +31,8 @@ struct engine {
 	struct summary sum;
 	atomic_bool open; // all that the run reads and writes
 	bool ok;
-	bool dropped_exporter, dropped_worker, dropped_output; // did not end, and runs still
+	bool dropped_exporter, dropped_worker, dropped_output,
+		dropped_saver; // did not end, and runs still
 	bool handed; // the exporter has others to go on with, and has not given the old ones back
 	bool reopen; // outputs are to be opened again when it has
 	unsigned down; // bit i: interface i was told to be down

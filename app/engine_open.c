@@ -178,7 +178,7 @@ bool engine_open(struct engine *e, enum ht_rc *status) {
 }
 
 void engine_close(struct engine *e) {
-	if (e->dropped_worker || e->dropped_exporter || e->dropped_output)
+	if (e->dropped_worker || e->dropped_exporter || e->dropped_output || e->dropped_saver)
 		_exit(1); // they may still use all of it
 	telemetry_free(e->telemetry);
 	sources_close(&e->sources);

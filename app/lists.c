@@ -54,11 +54,14 @@ struct lists {
 	struct stamp *looked; // at the last look
 	int64_t looked_at;
 
-	// While something is read. `done` is the thread's, and what it has before that.
-	struct job *job; // NULL: nothing is
+	// While something is read, or files are looked at: either may take for ever, as NFS does.
+	// `done` is the thread's, and before that `job`, `last`, `looked` and `changed`.
+	bool busy;
+	struct job *job; // that is read; NULL: files are looked at
+	bool changed; // they were found to be
 	pthread_t thread;
 	atomic_bool done;
-	bool again; // another one is to follow
+	bool again; // another job is to follow
 };
 
 // --- jobs ---------------------------------------------------------------------------------------
@@ -312,10 +315,15 @@ static void *work(void *lists) {
 	return NULL;
 }
 
+static bool begin(struct lists *l, void *(*run)(void *lists)) {
+	atomic_store_explicit(&l->done, false, memory_order_relaxed);
+	return l->busy = pthread_create(&l->thread, NULL, run, l) == 0;
+}
+
 void lists_reload(struct lists *l, const struct options *o) {
 	if (l == NULL)
 		return;
-	l->again = l->job != NULL;
+	l->again = l->busy;
 	if (l->again)
 		return;
 	struct job *j = job_new(o, l->threads);
@@ -325,8 +333,7 @@ void lists_reload(struct lists *l, const struct options *o) {
 		return;
 	}
 	l->job = j;
-	atomic_store_explicit(&l->done, false, memory_order_relaxed);
-	if (pthread_create(&l->thread, NULL, work, l) == 0)
+	if (begin(l, work))
 		return;
 	l->job = NULL;
 	l->again = true; // at the next turn
@@ -349,10 +356,23 @@ static bool changed(struct lists *l) {
 	return other && settled;
 }
 
+static void *look(void *lists) {
+	struct lists *l = lists;
+	pthread_setname_np(pthread_self(), "watchlists");
+	l->changed = changed(l);
+	atomic_store_explicit(&l->done, true, memory_order_release);
+	return NULL;
+}
+
 static void finish(struct lists *l, lists_say *say, void *user) {
 	struct job *j = l->job;
 	pthread_join(l->thread, NULL);
+	l->busy = false;
 	l->job = NULL;
+	if (j == NULL) {
+		l->again |= l->changed;
+		return;
+	}
 	tell(l, j, false, say, user);
 	// What could not be read is not tried again until it has changed again.
 	job_free(l->last);
@@ -364,18 +384,18 @@ static void finish(struct lists *l, lists_say *say, void *user) {
 void lists_turn(struct lists *l, const struct options *o, lists_say *say, void *user) {
 	if (l == NULL)
 		return;
-	if (l->job != NULL && atomic_load_explicit(&l->done, memory_order_acquire))
+	if (l->busy && atomic_load_explicit(&l->done, memory_order_acquire))
 		finish(l, say, user);
-	if (l->job != NULL)
+	if (l->busy)
 		return;
 	const uint32_t every = options_now(o).reload_s;
 	const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
-	if (every > 0 && now - l->looked_at >= every * HT_NS_PER_S) {
-		l->looked_at = now;
-		l->again |= changed(l);
-	}
-	if (l->again)
+	if (l->again) {
 		lists_reload(l, o);
+	} else if (every > 0 && l->last->num > 0 && now - l->looked_at >= every * HT_NS_PER_S) {
+		l->looked_at = now;
+		(void)begin(l, look); // or the next time
+	}
 }
 
 void lists_watch(const struct lists *l, struct watch *w, unsigned thread) {
@@ -397,11 +417,12 @@ const uint64_t *lists_in_force(const struct lists *l) {
 bool lists_close(struct lists *l) {
 	if (l == NULL)
 		return true;
-	for (unsigned i = 0; l->job != NULL; i++) {
+	for (unsigned i = 0; l->busy; i++) {
 		if (atomic_load_explicit(&l->done, memory_order_acquire)) {
 			pthread_join(l->thread, NULL);
 			job_free(l->job);
 			l->job = NULL;
+			l->busy = false;
 		} else if (i == CLOSE_MS) {
 			return false;
 		} else {

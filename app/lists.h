@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // lists: the watchlists of a run. They are read when it begins, and again, in a thread of its own,
-// when SIGHUP comes or a file has changed. A set that cannot be made leaves the one in force.
+// when SIGHUP comes or a file has changed; so are files looked at. A set that cannot be made leaves
+// the one in force.
 
 #pragma once
 

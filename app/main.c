@@ -40,6 +40,11 @@ static void on_signal(int sig) {
 		stop = stop + 1;
 }
 
+static void a_moment(void *ctx) {
+	(void)ctx;
+	nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
 #define REPLAY_THREADS 2 // that match: whose hellos, and whose flows; one thread does both
 
 static int replay(const struct options *o) {
@@ -68,7 +73,8 @@ static int replay(const struct options *o) {
 	sinks.say_ctx = &sum;
 	bool ok = sinks_start(&sinks) && replay_run(o, lists, &pipeline, &sum, &l, &stop);
 	summary_clear(&sum);
-	ok = pipeline_save(&pipeline) && ok;
+	const enum pipeline_saved saved = pipeline_save(&pipeline, a_moment, NULL);
+	ok = saved == PIPELINE_SAVED && ok;
 	ledger_pipeline(&l, &pipeline);
 	ledger_lists(&l, lists);
 	if (o->kinds & HT_KIND_STATS) {
@@ -86,7 +92,7 @@ static int replay(const struct options *o) {
 	if (o->stats_json) {
 		ledger_json(&l, stderr);
 	}
-	if (!closed)
+	if (!closed || saved == PIPELINE_SAVE_HANGS)
 		_exit(EXIT_FAILED); // a thread that hangs uses all of it
 	sinks_free(&sinks);
 	pipeline_close(&pipeline);
@@ -185,8 +191,13 @@ static bool load_services(struct ht_services **out, const struct options *o, int
 }
 
 // The policy in force, as load_services.
-static bool load_policy(struct ht_policy **out, const struct options *o, int *status) {
-	const enum ht_rc rc = policy_load(out, o->findings.policy);
+static bool load_policy(
+	struct ht_policy **out,
+	const struct options *o,
+	const struct ht_services *services,
+	int *status
+) {
+	const enum ht_rc rc = policy_load(out, o->findings.policy, services);
 	*status = status_of(rc);
 	return rc == HT_OK;
 }
@@ -202,12 +213,17 @@ static int check(struct options *o) {
 		else if (status != EXIT_USAGE)
 			status = status_of(rc);
 	}
+	// With a wrong table no name in the policy can be said to be wrong.
+	struct ht_services *services = NULL;
 	struct ht_policy *policy;
-	int of_policy;
-	if (load_policy(&policy, o, &of_policy))
+	int of_all, of_policy;
+	if (status == EXIT_DONE && !load_services(&services, o, &of_all))
+		status = of_all;
+	if (load_policy(&policy, o, services, &of_policy))
 		ht_policy_free(policy);
 	else if (status != EXIT_USAGE)
 		status = of_policy;
+	ht_services_free(services);
 	if (o->config != NULL && !options_probe_outputs(o) && status == EXIT_DONE)
 		status = EXIT_FAILED;
 	if (!pipeline_check(o) && status == EXIT_DONE)
@@ -242,13 +258,17 @@ static bool wants_findings(const struct options *o) {
 
 static int
 print_findings(const struct options *o, void (*print)(const struct ht_policy *p, FILE *out)) {
+	struct ht_services *services;
 	struct ht_policy *policy;
 	int status;
-	if (!load_policy(&policy, o, &status))
+	if (!load_services(&services, o, &status))
 		return status;
-	print(policy, stdout);
-	ht_policy_free(policy);
-	return EXIT_DONE;
+	if (load_policy(&policy, o, services, &status)) {
+		print(policy, stdout);
+		ht_policy_free(policy);
+	}
+	ht_services_free(services);
+	return status;
 }
 
 int main(int argc, char **argv) {
@@ -309,7 +329,7 @@ int main(int argc, char **argv) {
 		status = check(&o);
 	} else if (load_services(&services, &o, &status)) {
 		o.sensor.services = services;
-		if (load_policy(&policy, &o, &status)) {
+		if (load_policy(&policy, &o, services, &status)) {
 			o.policy = wants_findings(&o) ? policy : NULL;
 			status = run(&o);
 			ht_policy_free(policy);

@@ -29,6 +29,8 @@ static bool wants_certificates(const struct options *o) {
 		   && (ht_aggregate_fields(&o->aggregate) & CERTIFICATE_FIELDS));
 }
 
+#define SAVE_END_S 10u // that saving may take at the end, as outputs by default
+
 static bool has_store(const struct options *o) {
 	return o->rates.store != NULL && *o->rates.store != '\0'
 	       && o->rates.fingerprints != HT_RATES_NONE;
@@ -140,7 +142,7 @@ static void tick_rates(struct pipeline *p, int64_t now) {
 	// A look at the clock for each hello would cost as much as counting it.
 	if (p->hello_at == 0)
 		p->hello_at = now;
-	ht_rates_tick(p->rates, now - p->hello_at);
+	ht_rates_tick(p->rates, now - p->hello_at, now);
 	if (!has_store(p->o))
 		return;
 	if (now - p->saved_at >= p->o->rates.save_s * HT_NS_PER_S) {
@@ -170,11 +172,24 @@ void pipeline_finish(struct pipeline *p) {
 		ht_rates_finish(p->rates);
 }
 
-bool pipeline_save(struct pipeline *p) {
+enum pipeline_saved pipeline_save(struct pipeline *p, void (*wait)(void *ctx), void *ctx) {
 	char err[8192];
-	if (p->rates == NULL || !has_store(p->o)
-	    || ht_rates_save_now(p->rates, err, sizeof(err)) == HT_OK)
-		return true;
+	if (p->rates == NULL || !has_store(p->o))
+		return PIPELINE_SAVED;
+	const int64_t deadline = ht_clock_ns(CLOCK_MONOTONIC) + SAVE_END_S * HT_NS_PER_S;
+	enum ht_rc rc;
+	while ((rc = ht_rates_save_last(p->rates, err, sizeof(err))) == HT_MORE
+	       && ht_clock_ns(CLOCK_MONOTONIC) < deadline)
+		wait(ctx);
+	if (rc == HT_OK)
+		return PIPELINE_SAVED;
+	const bool left = rc == HT_MORE && ht_rates_save_leave(p->rates);
+	if (rc == HT_MORE)
+		snprintf(
+			err, sizeof(err),
+			"%s: not saved: the disk has not taken it in %u s; it stays as it was",
+			p->o->rates.store, SAVE_END_S
+		);
 	fprintf(stderr, "hellotap: %s\n", err);
-	return false;
+	return left ? PIPELINE_SAVE_HANGS : PIPELINE_NOT_SAVED;
 }

@@ -50,6 +50,13 @@ bool pipeline_more(struct pipeline *p);
 // pipeline_finish gives out what is held: at the end, and at that of a capture file.
 void pipeline_finish(struct pipeline *p);
 
-// pipeline_save saves what the next run is to know. False: it could not be, which was said. For the
-// end, when nobody puts any more.
-HT_MUST_USE bool pipeline_save(struct pipeline *p);
+// pipeline_save saves what the next run is to know, and calls `wait`, which is to take a moment,
+// meanwhile. What is not saved within 10 s, or could not be, is said. For the end, when nobody puts
+// any more.
+enum pipeline_saved {
+	PIPELINE_SAVED,
+	PIPELINE_NOT_SAVED,
+	PIPELINE_SAVE_HANGS, // as the disk does: nothing that it uses may be freed
+};
+HT_MUST_USE enum pipeline_saved
+pipeline_save(struct pipeline *p, void (*wait)(void *ctx), void *ctx);

@@ -23,7 +23,8 @@ bool policy_is_file(const char *name) {
 	return strcmp(name, POLICY_DEFAULT) != 0 && strcmp(name, POLICY_OFF) != 0;
 }
 
-enum ht_rc policy_load(struct ht_policy **out, const char *name) {
+enum ht_rc
+policy_load(struct ht_policy **out, const char *name, const struct ht_services *services) {
 	static struct ht_policy_report rep;
 	uint8_t *text = NULL;
 	struct ht_span all = ht_policy_default();
@@ -39,7 +40,7 @@ enum ht_rc policy_load(struct ht_policy **out, const char *name) {
 		}
 		all.p = text;
 	}
-	const enum ht_rc rc = all.p != NULL ? ht_policy_parse(out, all, &rep) : HT_ERROR;
+	const enum ht_rc rc = all.p != NULL ? ht_policy_parse(out, all, services, &rep) : HT_ERROR;
 	free(text);
 	if (rc == HT_BAD)
 		say(name, &rep);

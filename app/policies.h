@@ -12,10 +12,12 @@
 #define POLICY_DEFAULT "default"
 #define POLICY_OFF "off"
 
-// policy_load compiles the file of this name, or the built-in policy; `off` is none, NULL. HT_BAD:
+// policy_load compiles the file of this name, or the built-in policy; `off` is none, NULL. Services
+// are called as in this table (NULL: that is not looked at). HT_BAD:
 // something in it is wrong; HT_ERROR: it cannot be read, or no memory. Then it has said on standard
 // error what and where. Free *out with ht_policy_free when no record is left.
-HT_MUST_USE enum ht_rc policy_load(struct ht_policy **out, const char *name);
+HT_MUST_USE enum ht_rc
+policy_load(struct ht_policy **out, const char *name, const struct ht_services *services);
 
 // policy_is_file tells whether this is the name of a file.
 bool policy_is_file(const char *name);

@@ -65,7 +65,7 @@ static void load(struct bench *b, const char *file) {
 		all.p = text;
 	}
 	const double start = now();
-	need(ht_policy_parse(&b->policy, all, &rep) == HT_OK, "the policy is wrong");
+	need(ht_policy_parse(&b->policy, all, NULL, &rep) == HT_OK, "the policy is wrong");
 	printf("policy: %u findings, loaded in %.2f ms\n", ht_policy_num(b->policy),
 	       (now() - start) / 1e6);
 }

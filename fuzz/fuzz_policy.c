@@ -17,11 +17,15 @@ static void must(bool holds) {
 
 static struct ht_policy *parse(const void *text, size_t len) {
 	static struct ht_policy_report rep;
+	static struct ht_services *services;
 	struct ht_policy *p;
 	uint8_t *copy = malloc(len > 0 ? len : 1);
 	must(copy != NULL);
 	memcpy(copy, text, len);
-	const enum ht_rc rc = ht_policy_parse(&p, HT_SPAN(copy, len), &rep);
+	if (services == NULL)
+		services = ht_services_new();
+	must(services != NULL);
+	const enum ht_rc rc = ht_policy_parse(&p, HT_SPAN(copy, len), services, &rep);
 	free(copy);
 	must((rc == HT_OK) == (p != NULL) && (rc == HT_BAD) == (rep.num > 0));
 	for (unsigned i = 0; i < rep.num; i++)

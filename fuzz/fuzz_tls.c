@@ -222,10 +222,10 @@ static void datagrams(struct ht_reader r) {
 	while (ht_vec16(&r, &one)) {
 		struct ht_span in = copy_of(one.left);
 		struct ht_tls_message m;
-		bool start = ht_dtls_start(in);
+		bool start = ht_dtls_start(in), first;
 		bool cut = one.left.len % 2 != 0;
 		uint16_t seq, done = d.done_seq;
-		require(ht_dtls_first(in, &seq).len == 0 || start);
+		require(ht_dtls_first(in, &seq, &first).len == 0 || start);
 		enum ht_dtls_rc rc = ht_dtls_add(&d, a, in, cut, 8192, &m);
 		if (rc == HT_DTLS_NEXT) {
 			require(d.begun && (d.done_seq & ~done) != 0 && ++given <= 16);

@@ -132,6 +132,11 @@ void note_add(struct notes *n, const char *color, const char *a, struct ht_span 
 	n->len += note->len + (n->num > 1);
 }
 
+void note_words(struct notes *n, const char *color, const struct ht_strs *words) {
+	for (unsigned i = 0; words != NULL && i < words->num; i++)
+		note_add(n, color, "", HT_SPAN(words->s[i], strlen(words->s[i])));
+}
+
 // ASCII, with \xNN for all else.
 char *text_ascii(char *out, struct ht_span text) {
 	for (size_t i = 0; i < text.len && i < NOTE_MAX; i++) {

@@ -243,7 +243,7 @@ static void note_rates(struct notes *n, const struct ht_record *r) {
 }
 
 // find_notes: where it is tight, what matched and the rate stand before the severity, which a color
-// tells, too.
+// tells, too. What most hellos have a word of comes last: the findings.
 static void find_notes(struct notes *n, const struct ht_record *r, bool tight) {
 	const struct ht_span none = HT_SPAN_STR("");
 	const ht_fieldset has = r->has;
@@ -260,8 +260,7 @@ static void find_notes(struct notes *n, const struct ht_record *r, bool tight) {
 	}
 	if (!tight)
 		note_matches(n, r);
-	for (unsigned i = 0; has & HT_HAS(via) && i < r->via.num; i++)
-		note_add(n, line_yellow, r->via.s[i], none);
+	note_words(n, line_yellow, has & HT_HAS(via) ? &r->via : NULL);
 	for (unsigned i = 0; has & HT_HAS(encap) && i < r->encap.num; i++)
 		note_add(n, line_dim, "", HT_SPAN(r->encap.s[i], r->encap.len[i]));
 	if (has & HT_HAS(hello_number) && r->hello_number == 2)
@@ -280,6 +279,7 @@ static void find_notes(struct notes *n, const struct ht_record *r, bool tight) {
 		note_rates(n, r);
 	if (has & HT_HAS(evidence))
 		note_add(n, line_plain, "", HT_SPAN(r->evidence, strnlen(r->evidence, NOTE_MAX)));
+	note_words(n, line_plain, has & HT_HAS(findings) ? &r->findings : NULL);
 }
 
 static void put_notes(struct line *l, const struct table *t, const struct ht_record *r) {

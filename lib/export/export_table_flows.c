@@ -235,11 +235,6 @@ static void note_count(struct notes *n, const char *color, const char *before, u
 		note_add(n, color, before, HT_SPAN(text, (size_t)(text_human(text, v) - text)));
 }
 
-static void note_words(struct notes *n, const char *color, const struct ht_strs *words) {
-	for (unsigned i = 0; words != NULL && i < words->num; i++)
-		note_word(n, color, "", words->s[i]);
-}
-
 // What became of the handshake, and what was odd about it.
 static void flow_notes(struct notes *n, const struct ht_record *r) {
 	if (NUMBER(r, refused))
@@ -273,6 +268,7 @@ static void flow_notes(struct notes *n, const struct ht_record *r) {
 		note_word(n, line_green, "", "pq");
 	if (r->has & HT_HAS(ech))
 		note_word(n, line_green, "ech:", r->ech);
+	note_words(n, line_plain, REF(r, findings));
 }
 
 static char *text_hex(char *out, struct ht_span bytes) {

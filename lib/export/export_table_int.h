@@ -62,7 +62,7 @@ char *text_sent(char *out, struct ht_span text, unsigned columns, const char *al
 char *text_quic(char *out, uint32_t version);
 
 #define NOTE_MAX 96u // the longest evidence
-#define NOTES_MAX 48u
+#define NOTES_MAX (48u + HT_STRS_MAX) // of which the findings
 
 // All notes of a record, ASCII.
 struct notes {
@@ -77,6 +77,9 @@ struct notes {
 
 // note_add adds "ab", as much of it as there is room for.
 void note_add(struct notes *n, const char *color, const char *a, struct ht_span b);
+
+// note_words adds each of them; NULL is none.
+void note_words(struct notes *n, const char *color, const struct ht_strs *words);
 
 // note_matches adds the first match of a watchlist, LIST:ENTRY, and how many more there are.
 void note_matches(struct notes *n, const struct ht_record *r);

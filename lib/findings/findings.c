@@ -189,8 +189,12 @@ struct ht_span ht_policy_default(void) {
 	return HT_SPAN(findings_default, findings_default_len);
 }
 
-enum ht_rc
-ht_policy_parse(struct ht_policy **out, struct ht_span text, struct ht_policy_report *rep) {
+enum ht_rc ht_policy_parse(
+	struct ht_policy **out,
+	struct ht_span text,
+	const struct ht_services *services,
+	struct ht_policy_report *rep
+) {
 	*out = NULL;
 	*rep = (struct ht_policy_report){0};
 	if (text.len > HT_POLICY_BYTES_MAX) {
@@ -202,6 +206,7 @@ ht_policy_parse(struct ht_policy **out, struct ht_span text, struct ht_policy_re
 	if (b == NULL)
 		return HT_ERROR;
 	struct ht_policy *p = b->policy;
+	b->services = services;
 	policy_read(b, text);
 	policy_terms(b);
 	if (rep->num == 0)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // findings: what a policy says of a hello. A policy is text: findings by name, each with a
 // condition over the fields of the record (docs/findings.md has the language). It is compiled once
-// into tables and masks, so that a hello costs a look at each number it lists. Uses base, record.
+// into tables and masks, so that a hello costs a look at each number it lists. Uses base, service,
+// record.
 
 #pragma once
 
 #include "record.h"
+#include "service.h"
 #include "severity.h"
 
 // --- a policy -----------------------------------------------------------------------------------
@@ -51,13 +53,18 @@ struct ht_policy_report {
 	unsigned num, more; // those kept, those found when these were full
 };
 
-// ht_policy_parse compiles a policy; the text is borrowed for the call.
+// ht_policy_parse compiles a policy; the text is borrowed for the call, and so is the table of
+// services, which tells what `service` may be called (NULL: that is not looked at).
 //   HT_OK     *out is there
 //   HT_BAD    *rep says what is wrong; behind an error it goes on with the next statement
 //   HT_ERROR  no memory
 // and but for HT_OK *out is NULL.
-HT_MUST_USE enum ht_rc
-ht_policy_parse(struct ht_policy **out, struct ht_span text, struct ht_policy_report *rep);
+HT_MUST_USE enum ht_rc ht_policy_parse(
+	struct ht_policy **out,
+	struct ht_span text,
+	const struct ht_services *services,
+	struct ht_policy_report *rep
+);
 void ht_policy_free(struct ht_policy *p);
 
 // ht_policy_default is the text of the built-in policy.

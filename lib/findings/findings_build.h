@@ -89,6 +89,7 @@ struct read_finding {
 struct build {
 	struct ht_policy *policy;
 	struct ht_policy_report *rep;
+	const struct ht_services *services; // or NULL
 	struct lexer lexer;
 	struct token token; // the next one
 	bool builtin; // the text that is read is the built-in one

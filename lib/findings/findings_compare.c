@@ -223,15 +223,40 @@ check_word(struct build *b, const struct token *at, unsigned which, const struct
 		);
 }
 
+// Those of the table in force, and the built-in ones: a policy may name them all.
+static void check_service(struct build *b, const struct token *at, const struct text_item *t) {
+	struct ht_guess g = {HT_SPAN(t->s, t->len)};
+	const char *name;
+	for (unsigned i = 0; (name = ht_services_name(b->services, i)) != NULL; i++) {
+		if (strlen(name) == t->len && memcmp(name, t->s, t->len) == 0)
+			return;
+		guess_consider(&g, name);
+	}
+	if (g.name != NULL)
+		complain(
+			b, at, "no service is called \"%.40s\"; did you mean \"%s\"?", t->s, g.name
+		);
+	else
+		complain(
+			b, at, "no service is called \"%.40s\"; --services-table lists them", t->s
+		);
+}
+
 static void
 check_words(struct build *b, const struct token *at, unsigned field, const struct items *items) {
-	for (unsigned i = 0; i < HT_ARRAY_LEN(closed); i++)
-		for (uint32_t k = 0; closed[i].field == field && k < items->num && !b->skipping;
-		     k++) {
-			const struct text_item *t = &b->text[items->first + k];
-			if (!t->open_front && !t->open_back)
-				check_word(b, at, i, t);
-		}
+	unsigned which = 0;
+	while (which < HT_ARRAY_LEN(closed) && closed[which].field != field)
+		which++;
+	const bool is_service = field == HT_FIELD_service && b->services != NULL;
+	for (uint32_t k = 0; k < items->num && !b->skipping; k++) {
+		const struct text_item *t = &b->text[items->first + k];
+		if (t->open_front || t->open_back)
+			continue;
+		if (is_service)
+			check_service(b, at, t);
+		else if (which < HT_ARRAY_LEN(closed))
+			check_word(b, at, which, t);
+	}
 }
 
 // Items that fit the field, as a fact has them.

@@ -64,6 +64,7 @@ enum ht_quic_rc ht_quic_crypto(struct ht_quic_sink *s, uint64_t offset, struct h
 		check_repeat(s, offset, bytes);
 	const uint32_t base = c != NULL ? c->crypto_base : 0;
 	if (offset < base) { // bytes that ht_quic_consume() dropped, come again
+		c->repeated = true;
 		if (!ht_skip(&r, base - offset))
 			return HT_QUIC_MORE;
 		offset = base;

@@ -231,8 +231,10 @@ static enum ht_quic_rc take_initial(
 	}
 	if (how == OTHER)
 		return HT_QUIC_NEW;
-	if (how == STALE)
+	if (how == STALE) {
+		c->repeated = true;
 		return HT_QUIC_MORE;
+	}
 	keep(q, c, p, &a, how);
 
 	struct ht_quic_sink s

@@ -63,13 +63,15 @@ struct ht_quic_conn {
 	uint16_t undecryptable; // Initials of the client that no key opened
 	uint8_t odcid_len, scid_len;
 	bool retried; // the keys come from a Retry's Source Connection ID
+	bool repeated; // handshake bytes came that ht_quic_consume() dropped, or from before a
+		       // Retry
+	uint32_t largest_pn; // packet number of the client
 
 	// Private.
 	bool server_cid_known, retry_cid_known, version_negotiated, expect_repeat;
 	uint8_t key_cid_len, server_cid_len, retry_cid_len;
 	uint32_t key_version; // of `keys`; 0: there are none yet
 	uint32_t first_version; // of the client's first Initial
-	uint32_t largest_pn; // packet number of the client
 	uint32_t token_hash; // of the token of the client's first Initial
 	uint32_t hello_hash; // of how the first hello consumed began
 

@@ -237,7 +237,7 @@ struct ht_rates *ht_rates_new(const struct ht_rates_params *p) {
 }
 
 void ht_rates_free(struct ht_rates *r) {
-	if (r == NULL)
+	if (r == NULL || r->saver.left)
 		return;
 	if (r->saver.started)
 		pthread_join(r->saver.thread, NULL);
@@ -324,10 +324,11 @@ bool ht_rates_add(struct ht_rates *r, const struct ht_record *h) {
 	return latest;
 }
 
-void ht_rates_tick(struct ht_rates *r, int64_t passed) {
-	int64_t now;
-	if (r->seen != INT64_MIN && passed > 0 && !__builtin_add_overflow(r->seen, passed, &now))
-		go_on(r, slot_at(now));
+void ht_rates_tick(struct ht_rates *r, int64_t passed, int64_t now) {
+	int64_t ts;
+	prints_tick(&r->prints, now);
+	if (r->seen != INT64_MIN && passed > 0 && !__builtin_add_overflow(r->seen, passed, &ts))
+		go_on(r, slot_at(ts));
 }
 
 void ht_rates_finish(struct ht_rates *r) {

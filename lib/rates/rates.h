@@ -94,7 +94,8 @@ struct ht_rates;
 // ht_rates_new copies *p. NULL: no memory.
 struct ht_rates *ht_rates_new(const struct ht_rates_params *p);
 
-// ht_rates_free tells nothing any more. NULL is nothing.
+// ht_rates_free tells nothing any more, and waits for what is being saved. NULL is nothing, and so
+// is one that was left (ht_rates_save_leave).
 void ht_rates_free(struct ht_rates *r);
 
 // The time is that of the frames, in slots of 100 ms: that of the latest hello, and what passed
@@ -104,8 +105,9 @@ void ht_rates_free(struct ht_rates *r);
 // ht_rates_add counts a hello record. True: it is the latest; what passes counts from here.
 bool ht_rates_add(struct ht_rates *r, const struct ht_record *hello);
 
-// ht_rates_tick says that `passed` ns went by since the latest hello.
-void ht_rates_tick(struct ht_rates *r, int64_t passed);
+// ht_rates_tick, live, says that `passed` ns went by since the latest hello, and what time it is by
+// a clock that nobody sets: events_per_min counts by that, too.
+void ht_rates_tick(struct ht_rates *r, int64_t passed, int64_t now);
 
 // ht_rates_finish ends all floods, and forgets what time it is: what comes next may be of another
 // day. Fingerprints stay.
@@ -145,9 +147,14 @@ HT_MUST_USE enum ht_rc ht_rates_load(struct ht_rates *r, char *err, size_t err_l
 // whole, when it is done.
 void ht_rates_save(struct ht_rates *r);
 
-// ht_rates_save_now waits until an earlier call is done, and writes it in this thread. HT_ERROR:
-// `err` says why.
-HT_MUST_USE enum ht_rc ht_rates_save_now(struct ht_rates *r, char *err, size_t err_len);
+// ht_rates_save_last is for the end: behind an earlier call that goes on it writes all once more,
+// in the thread. HT_MORE: it does; call again, until it says HT_OK, or HT_ERROR: `err` says why.
+HT_MUST_USE enum ht_rc ht_rates_save_last(struct ht_rates *r, char *err, size_t err_len);
+
+// ht_rates_save_leave is for who waits no longer. True: the thread hangs; it and what it uses are
+// left as they are, and the process is to end without freeing params.store. False: it has ended
+// meanwhile.
+bool ht_rates_save_leave(struct ht_rates *r);
 
 // ht_rates_save_error is what was wrong when the store was last saved in a thread, once; NULL:
 // nothing. Of the thread that calls ht_rates_save.

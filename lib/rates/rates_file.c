@@ -179,9 +179,9 @@ static void settle(struct ht_rates *r) {
 	count(r, failed ? HT_RATES_SAVE_FAILED : HT_RATES_SAVED);
 }
 
-static void reap(struct ht_rates *r, bool wait) {
+static void reap(struct ht_rates *r) {
 	struct saver *const s = &r->saver;
-	if (!s->started || (!wait && !atomic_load_explicit(&s->done, memory_order_acquire)))
+	if (!s->started || !atomic_load_explicit(&s->done, memory_order_acquire))
 		return;
 	pthread_join(s->thread, NULL);
 	s->started = false;
@@ -190,7 +190,7 @@ static void reap(struct ht_rates *r, bool wait) {
 
 void ht_rates_save(struct ht_rates *r) {
 	struct saver *const s = &r->saver;
-	reap(r, false);
+	reap(r);
 	if (s->started)
 		return;
 	s->error[0] = '\0';
@@ -204,23 +204,38 @@ void ht_rates_save(struct ht_rates *r) {
 	settle(r);
 }
 
-enum ht_rc ht_rates_save_now(struct ht_rates *r, char *err, size_t err_len) {
+enum ht_rc ht_rates_save_last(struct ht_rates *r, char *err, size_t err_len) {
 	struct saver *const s = &r->saver;
-	reap(r, true);
-	s->error[0] = '\0';
-	if (copy(r))
-		(void)!write_file(r->p.store, s->bytes, s->len, s->error, sizeof(s->error));
-	settle(r);
-	s->failed = false;
-	if (s->error[0] == '\0')
+	reap(r);
+	if (!s->started && !s->last) {
+		s->last = true;
+		s->failed = false; // of an earlier one
+		ht_rates_save(r);
+	}
+	if (s->started)
+		return HT_MORE;
+	s->last = false;
+	const char *const error = ht_rates_save_error(r);
+	if (error == NULL)
 		return HT_OK;
-	snprintf(err, err_len, "%s", s->error);
+	snprintf(err, err_len, "%s", error);
 	return HT_ERROR;
+}
+
+bool ht_rates_save_leave(struct ht_rates *r) {
+	struct saver *const s = &r->saver;
+	reap(r);
+	if (!s->started)
+		return false;
+	pthread_detach(s->thread);
+	s->left = true;
+	count(r, HT_RATES_SAVE_FAILED);
+	return true;
 }
 
 const char *ht_rates_save_error(struct ht_rates *r) {
 	struct saver *const s = &r->saver;
-	reap(r, false);
+	reap(r);
 	const bool failed = s->failed;
 	s->failed = false;
 	return failed ? s->told : NULL;

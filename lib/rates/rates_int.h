@@ -152,6 +152,8 @@ struct prints {
 	int64_t seen; // latest time of a hello; INT64_MIN: none
 	int64_t minute; // that events are counted in
 	uint32_t events; // in it
+	int64_t host_minute; // likewise, by the clock of ht_rates_tick; INT64_MIN: there is none
+	uint32_t host_events;
 };
 
 // --- saving ---
@@ -159,6 +161,8 @@ struct prints {
 struct saver {
 	pthread_t thread;
 	bool started;
+	bool last; // the one at the end has been begun
+	bool left; // it hangs, and may use all of this still
 	atomic_bool done;
 	uint8_t *bytes;
 	size_t len;
@@ -237,6 +241,7 @@ struct print *prints_place(struct ht_rates *r, struct ht_span text, bool is_ja3)
 void prints_weigh(struct prints *t, const struct print *p);
 
 // prints_clear empties the store.
+void prints_tick(struct prints *t, int64_t now);
 void prints_clear(struct prints *t);
 
 static inline bool print_at(const struct prints *t, uint32_t i) {

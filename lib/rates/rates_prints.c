@@ -32,7 +32,7 @@ uint64_t prints_memory(const struct ht_rates_params *p) {
 
 bool prints_init(struct ht_rates *r) {
 	struct prints *const t = &r->prints;
-	t->seen = t->minute = INT64_MIN;
+	t->seen = t->minute = t->host_minute = INT64_MIN;
 	if (r->p.fingerprints == HT_RATES_NONE)
 		return true;
 	t->num_sets = num_sets(&r->p);
@@ -129,6 +129,15 @@ static bool has_learned(const struct ht_rates *r) {
 	       && r->prints.hellos >= r->p.learn_hellos;
 }
 
+// Times of frames may be anything where frames are not stamped here: live, the clock counts, too.
+void prints_tick(struct prints *t, int64_t now) {
+	const int64_t minute = now / (60 * HT_NS_PER_S);
+	if (minute != t->host_minute) {
+		t->host_minute = minute;
+		t->host_events = 0;
+	}
+}
+
 // Whether another event may be told in this minute.
 static bool may_tell(struct ht_rates *r, int64_t ts) {
 	struct prints *const t = &r->prints;
@@ -137,7 +146,8 @@ static bool may_tell(struct ht_rates *r, int64_t ts) {
 		t->minute = minute;
 		t->events = 0;
 	}
-	return t->events < r->p.events_per_min;
+	const bool live = t->host_minute != INT64_MIN;
+	return t->events < r->p.events_per_min && (!live || t->host_events < r->p.events_per_min);
 }
 
 static void
@@ -162,6 +172,7 @@ tell(struct ht_rates *r, struct print *p, const struct ht_record *h, const char 
 	}
 	p->told = h->ts;
 	r->prints.events++;
+	r->prints.host_events++;
 	r->p.emit(r->p.user, out);
 }
 

@@ -104,13 +104,26 @@ void flow_renew(struct ht_sensor *s, struct ht_flow *f) {
 	count(s, HT_CTR_FLOWS_BEGUN);
 }
 
-// A packet of the flow came.
-static inline void flow_seen(struct ht_sensor *s, struct ht_flow *f) {
+// A packet of the flow came. Where flow records are made, those that are `counted_only` come here,
+// too. They keep a flow that has not ended from being idle, but are not seen where none are made,
+// so the silence of TCP is that of the others: the first of them behind SILENT_TICKS notes it.
+static inline void flow_seen(struct ht_sensor *s, struct ht_flow *f, bool counted_only) {
 	const uint32_t now = ht_flow_ticks(s->now);
 	// A jump back in time is another capture, and another connection.
-	int32_t age = (int32_t)(now - f->seen);
-	if (HT_UNLIKELY((age < 0 ? 0u - (uint32_t)age : (uint32_t)age) > s->flow_idle_ticks))
+	const int32_t age = (int32_t)(now - f->seen);
+	const bool tcp = f->proto == HT_IPPROTO_TCP;
+	s->silence = age < 0 ? 0u - (uint32_t)age : (uint32_t)age;
+	if (HT_UNLIKELY(s->silence > s->flow_idle_ticks)) {
 		flow_renew(s, f);
+	} else if (tcp && counted_only) {
+		if (!silent(s) || tcp_ended(f))
+			return;
+		f->client |= MARK_SILENT;
+	} else if (HT_UNLIKELY(tcp && (f->client & MARK_SILENT))) {
+		f->client &= (uint8_t)~MARK_SILENT;
+		if (!silent(s))
+			s->silence = SILENT_TICKS;
+	}
 	if (f->seen != now) { // the line stays clean for most packets of a busy flow
 		f->seen = now;
 		ht_flow_note(s->flows, f);
@@ -122,17 +135,18 @@ static inline struct ht_flow *
 flow_of(struct ht_sensor *s,
 	const struct ht_packet *p,
 	struct ht_flow_ref ref,
-	struct ht_flow *likely) {
+	struct ht_flow *likely,
+	bool counted_only) {
 	struct ht_flow *f = likely;
 	if (f == NULL || !ht_flow_is(f, ref, &p->key, p->proto))
 		f = ht_flow_find(s->flows, ref, &p->key, p->proto);
 	if (f != NULL)
-		flow_seen(s, f);
+		flow_seen(s, f, counted_only);
 	return f;
 }
 
 struct ht_flow *flow_find(struct ht_sensor *s, const struct ht_packet *p, struct ht_flow_ref ref) {
-	struct ht_flow *f = flow_of(s, p, ref, NULL);
+	struct ht_flow *f = flow_of(s, p, ref, NULL, false);
 	return s->accounts != NULL && f != NULL && udp_only_counted(f) ? NULL : f;
 }
 
@@ -225,7 +239,7 @@ counted(struct ht_sensor *s,
 	} else if (p->proto == HT_IPPROTO_UDP) {
 		if (!w->counted_only)
 			udp_packet(s, p, w->ref, at);
-		f = flow_of(s, p, w->ref, w->flow);
+		f = flow_of(s, p, w->ref, w->flow, false);
 		if (s->p.flows != HT_FLOWS_ALL && (f == NULL || udp_only_counted(f)))
 			return;
 		if (f == NULL) {
@@ -248,9 +262,11 @@ static inline void payload_of(
 	struct ht_flow *flow = NULL;
 	s->now = f->ts;
 	if (p->proto == HT_IPPROTO_TCP) {
-		flow = flow_of(s, p, w->ref, w->flow);
-		// The data of a decided flow: nearly every packet of a link ends here.
-		if (flow != NULL && (flow->flags & FLOW_DONE_TCP) && !begins_or_ends(p)) {
+		flow = flow_of(s, p, w->ref, w->flow, accounts && w->counted_only);
+		// The data of a decided flow: nearly every packet of a link ends here. Behind an
+		// end or a silence it may be that of another connection.
+		if (flow != NULL && (flow->flags & (FLOW_DONE_TCP | FLOW_CLOSED)) == FLOW_DONE_TCP
+		    && !silent(s) && !begins_or_ends(p)) {
 			if (accounts)
 				account_packet(s, flow, p, w->ref.side, f);
 			return;

@@ -234,6 +234,12 @@ enum ht_incomplete {
 	X(HELLO_MALFORMED, "hellos", "malformed", "incomplete: its lengths contradict each other") \
 	X(HELLO_DECRYPT, "hellos", "decrypt", \
 	  "incomplete: QUIC packets of it could not be opened") \
+	X(REPEAT_SYN, "repeats", "syn", \
+	  "SYNs taken for ones sent again behind data of their side: what follows is the same " \
+	  "connection") \
+	X(REPEAT_HELLO, "repeats", "hello", \
+	  "hellos taken for ones that were told and are sent again: not told twice. (TCP: where " \
+	  "their beginning is; on a connection that went on, behind half a second of silence)") \
 	X(UPGRADES_BEGUN, "upgrades", "begun", \
 	  "TCP connections of a protocol that has an upgrade") \
 	X(UPGRADE_COMPLETED, "upgrades", "completed", "a hello followed") \

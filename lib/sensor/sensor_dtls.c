@@ -21,16 +21,30 @@ dtls_set_random(struct ht_sensor *s, struct ht_flow *f, uint8_t side, struct ht_
 
 // RFC 6347 4.2.8: a client that lost its state begins anew on the same ports. A hello that comes
 // again, with a cookie or without, keeps its random (4.2.1), and so does the second one of DTLS 1.3
-// (RFC 8446 4.1.2).
+// (RFC 8446 4.1.2). What is sent again has another record sequence number (RFC 6347 4.2.1), so with
+// the first one it is the same datagram, seen twice; or, when it comes later than a mirror would
+// show it, an association that is played again.
 static bool
 dtls_begins_anew(struct ht_sensor *s, struct ht_flow *f, uint8_t side, struct ht_span datagram) {
 	uint16_t message_seq;
-	struct ht_span random = ht_dtls_first(datagram, &message_seq);
+	bool first_record;
+	struct ht_span random = ht_dtls_first(datagram, &message_seq, &first_record);
 	uint32_t before = f->seq[side];
 	if (random.len == 0 || (before >> 16 != 0 && message_seq != 0))
 		return false;
 	dtls_set_random(s, f, side, random);
-	return before >> 16 != 0 && f->seq[side] != before;
+	if (before >> 16 == 0)
+		return false;
+	const bool done = f->work == 0 && (before & 1);
+	return f->seq[side] != before || (done && first_record && udp_silent(s, f));
+}
+
+// Whether a datagram carries of a hello that is over.
+static bool dtls_repeats(const struct ht_flow *f, uint8_t side, struct ht_span datagram) {
+	uint16_t message_seq;
+	bool first_record;
+	(void)ht_dtls_first(datagram, &message_seq, &first_record);
+	return message_seq < 16 && (dtls_done(f, side) >> message_seq & 1);
 }
 
 static void dtls_whole(
@@ -132,6 +146,7 @@ void dtls_packet(
 		f->seq[ref.side] = seq;
 	}
 	f->flags |= FLOW_DTLS | FLOW_GAVE_DATA;
+	udp_hello_seen(s, f);
 	struct hello *h = hello_of(s, f);
 	if (h != NULL && h->client != ref.side)
 		return; // both sides send hellos (WebRTC): one is put together at a time
@@ -175,6 +190,8 @@ void dtls_packet(
 		dtls_give_up(s, h, HT_INCOMPLETE_EVICTED);
 		return;
 	default:
+		if (dtls_repeats(f, ref.side, p->payload))
+			count(s, HT_CTR_REPEAT_HELLO);
 		if (!h->begun)
 			dtls_give_up(s, h, HT_INCOMPLETE_MALFORMED); // no record: it never was
 		return;

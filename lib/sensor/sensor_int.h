@@ -63,6 +63,30 @@ enum {
 	FLOW_CARRIED = 128, // OpenVPN over UDP, or a conversation of EAP
 };
 
+// flow.client of a TCP flow: what tells a packet that is sent again from one of a connection behind
+// it on the same ports. (Of other flows it is the side of the client.)
+enum {
+	MARK_FIN = 1, // of side 0; shifted by one, of side 1
+	MARK_RST = 4,
+	MARK_FAST_OPEN = 8, // the SYN had data, and was not answered (RFC 7413)
+	MARK_SILENT = 16, // for SILENT_TICKS nothing but acknowledgements came
+};
+
+static inline bool tcp_ended(const struct ht_flow *f) {
+	const uint8_t both = MARK_FIN | MARK_FIN << 1;
+	return (f->client & both) == both || (f->client & MARK_RST);
+}
+
+// Half a second, in ticks of flows. A frame that a mirror shows twice comes sooner, and a client
+// that has sent data does not send its SYN again: behind such a silence it is another connection.
+#define SILENT_TICKS 30
+
+// 5 s: for so long an ended connection waits for stragglers (LINGER_NS).
+#define LINGER_TICKS 298
+
+// Half a second, likewise.
+#define SILENT_NS 500000000ll
+
 // flow.proto beside TCP and UDP: a conversation of EAP, which has no ports of its own.
 enum {
 	FLOW_PROTO_EAPOL = 0, // the addresses are MAC addresses, in the first 6 bytes
@@ -149,6 +173,7 @@ _Static_assert(offsetof(struct hello, tcp) == CACHE_LINE, "what all packets need
 // can be opened and a repeat told. A ring: the oldest is written over.
 struct quic_past {
 	uint32_t flow; // slot; the entry is that flow's only while flow.seq[0] points back at it
+	int64_t seen; // when the hello, or a repeat of it, came
 	struct ht_quic_past connection;
 };
 
@@ -172,6 +197,7 @@ struct ht_sensor {
 	struct ht_services *own_services; // where p.services is the built-in table
 	uint64_t ctr[HT_NUM_CTRS];
 	int64_t now; // of the frame in hand
+	uint32_t silence; // of its TCP flow, in ticks; SILENT_TICKS where it was longer, perhaps
 	int64_t hello_idle_ns;
 	uint32_t flow_idle_ticks;
 
@@ -236,6 +262,23 @@ struct ht_sensor {
 	struct wanted wanted[BURST];
 	struct ht_packet packets[BURST]; // of `wanted`
 };
+
+// flow.dir of a flow of DTLS or gQUIC: when a hello was last seen of it, in units of 16 ticks.
+static inline void udp_hello_seen(const struct ht_sensor *s, struct ht_flow *f) {
+	const uint32_t now = ht_flow_ticks(s->now) >> 4;
+	f->dir[0] = (uint8_t)now;
+	f->dir[1] = (uint8_t)(now >> 8);
+}
+
+// udp_silent: that was half a second ago, or more. (A mirror shows a frame twice sooner.)
+static inline bool udp_silent(const struct ht_sensor *s, const struct ht_flow *f) {
+	const uint32_t now = ht_flow_ticks(s->now) >> 4;
+	return (uint16_t)(now - (f->dir[0] | f->dir[1] << 8)) > 2;
+}
+
+static inline bool silent(const struct ht_sensor *s) {
+	return s->silence >= SILENT_TICKS;
+}
 
 static inline void count(struct ht_sensor *s, enum ht_ledger c) {
 	ht_stats_count(&s->ctr[c], 1);

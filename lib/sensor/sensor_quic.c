@@ -17,6 +17,7 @@ remember(struct ht_sensor *s, struct ht_flow *f, const struct ht_quic_conn *c, u
 	uint32_t i = s->past_next;
 	s->past_next = i + 1 == s->past_size ? 0 : i + 1;
 	s->past[i].flow = f->slot;
+	s->past[i].seen = s->now;
 	ht_quic_leave(&s->past[i].connection, c, len);
 	f->seq[0] = i + 1;
 }
@@ -200,6 +201,23 @@ static enum ht_quic_rc quic_feed(struct ht_sensor *s, struct hello *h, struct ht
 	return rc;
 }
 
+// A hello that was told comes again. A client that sends it again takes another packet number (RFC
+// 9000 12.3), so with the same one it is the same datagram, seen twice; or, when it comes later
+// than a mirror would show it, a connection that is played again. True: that.
+static bool
+played_again(struct ht_sensor *s, struct quic_past *past, const struct ht_quic_conn *c) {
+	int64_t age;
+	if (!c->repeated)
+		return false;
+	const bool later = __builtin_sub_overflow(s->now, past->seen, &age) || age >= SILENT_NS
+			   || age <= -SILENT_NS;
+	if (later && c->largest_pn == past->connection.largest_pn)
+		return true;
+	past->seen = s->now;
+	count(s, HT_CTR_REPEAT_HELLO);
+	return false;
+}
+
 // The beginning of a connection, if its keys open it.
 static void quic_begin(
 	struct ht_sensor *s,
@@ -218,7 +236,9 @@ static void quic_begin(
 		ht_quic_resume(s->quic, &h->quic, &past->connection);
 		rc = quic_feed(s, h, p->payload);
 	}
-	if (rc == HT_QUIC_NO_KEY || rc == HT_QUIC_NEW) {
+	const bool again
+		= past != NULL && h->quic.crypto.have.num == 0 && played_again(s, past, &h->quic);
+	if (rc == HT_QUIC_NO_KEY || rc == HT_QUIC_NEW || again) {
 		ht_quic_drop(s->quic, &h->quic);
 		rc = quic_feed(s, h, p->payload);
 		past = NULL;
@@ -299,8 +319,17 @@ static void gquic_clear(
 	// A CHLO is sent again, with more in it, when the server rejects the first (REJ): the
 	// second is told as number 2, the same bytes again are not.
 	uint32_t hash = (uint32_t)keyed_hash(s, g.message) | 1;
-	if (f->seq[1] == hash)
+	const bool repeat = f->seq[1] == hash && f->hellos > 0;
+	const bool again = repeat && udp_silent(s, f);
+	udp_hello_seen(s, f);
+	if (repeat && !again) {
+		count(s, HT_CTR_REPEAT_HELLO);
 		return;
+	}
+	if (again) {
+		flow_renew(s, f);
+		udp_hello_seen(s, f);
+	}
 	f->seq[1] = hash;
 	f->flags |= FLOW_GAVE_DATA;
 	f->client = ref.side;

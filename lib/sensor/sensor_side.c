@@ -130,7 +130,6 @@ void gave_hello(struct ht_sensor *s, struct ht_flow *f, uint8_t side, const stru
 	bool first = f->hellos == 0;
 	if (f->hellos < UINT8_MAX)
 		f->hellos++;
-	f->client = side;
 	if (v->seen & HT_SEEN_EARLY_DATA)
 		f->flags |= FLOW_EARLY_DATA;
 	else

@@ -4,6 +4,10 @@
 
 #include "sensor_tcp.h"
 
+static bool begins_like_hello(const struct segment *g) {
+	return g->bytes.len >= 6 && g->bytes.p[5] == 1 && ht_tls_start(g->bytes) == HT_TLS_RECORD;
+}
+
 // A segment that begins where the direction begins: most hellos are whole in it, and most of what
 // is no TLS shows at once. Returns false when there is more to do with `g`.
 static bool first_bytes(
@@ -115,8 +119,11 @@ payload(struct ht_sensor *s,
 	}
 	if (ahead < 0) { // seen before, or a keep-alive below the beginning
 		uint32_t old = (uint32_t) - (int64_t)ahead;
-		if (old >= g->bytes.len)
+		if (old >= g->bytes.len) {
+			if (f->dir[side] == DIR_AGAIN && begins_like_hello(g))
+				count(s, HT_CTR_REPEAT_HELLO);
 			return;
+		}
 		advance(g, old);
 		ahead = 0;
 	}
@@ -137,6 +144,14 @@ payload(struct ht_sensor *s,
 // connection.
 #define SAME_CONNECTION 131072
 
+// Whether a SYN that opens, on a side of which there was data, is another connection's though it
+// may tell the same beginning: the one before has ended, or nothing came for longer than a mirror
+// shows a frame twice, and a client that has sent data does not send its SYN again. But for one
+// that had data in it: that is sent again as any SYN, without them at last (RFC 7413 4.2).
+static bool syn_opens_anew(const struct ht_sensor *s, const struct ht_flow *f) {
+	return (f->flags & FLOW_CLOSED) || (silent(s) && !(f->client & MARK_FAST_OPEN));
+}
+
 // A SYN says where its side begins. It may come late, again, or open a new connection on the same
 // ports; a SYN-ACK never does that by itself.
 static void
@@ -147,20 +162,23 @@ syn(struct ht_sensor *s,
     bool opens,
     const struct sighting *at) {
 	struct hello *h = hello_of(s, f);
-	const bool closed = f->flags & FLOW_CLOSED;
+	const bool anew = opens && syn_opens_anew(s, f);
 	switch (f->dir[side]) {
 	case DIR_NEW:
 		break;
 	case DIR_READY:
-		if (f->seq[side] == begin)
+		if (f->seq[side] == begin && !(anew && (f->flags & FLOW_GAVE_DATA)))
 			return;
 		if (opens)
 			flow_renew(s, f);
 		break;
 	case DIR_OPEN: {
 		struct ht_stream *t = &h->tcp[side].stream;
-		if (t->anchored && !closed && t->base - begin < SAME_CONNECTION)
+		if (t->anchored && !anew && t->base - begin < SAME_CONNECTION) {
+			if (opens)
+				count(s, HT_CTR_REPEAT_SYN);
 			return;
+		}
 		if (!t->anchored
 		    && ht_stream_anchor(t, s->arena, begin, s->p.max_hello_bytes + HOLD_SLACK)) {
 			side_anchored(s, f, h, side, at);
@@ -172,13 +190,55 @@ syn(struct ht_sensor *s,
 		break;
 	}
 	default: // decided, or behind a first hello: f->seq is where it stood last
-		if (!opens || (!closed && f->seq[side] - begin < SAME_CONNECTION))
+		if (!opens)
 			return;
+		if (!anew && f->seq[side] - begin < SAME_CONNECTION) {
+			count(s, HT_CTR_REPEAT_SYN);
+			return;
+		}
 		flow_renew(s, f);
 		break;
 	}
 	f->seq[side] = begin;
 	f->dir[side] = DIR_READY;
+}
+
+// --- another connection of which no SYN was seen -------------------------------------------------
+
+// Whether data on a side that is decided, or gave its hello, begins another connection: a
+// ClientHello where none is expected. Where the one that was told stood it is sent again: TCP does
+// that for minutes where acknowledgements are lost. But for a connection that has ended, as flow
+// records have it. Elsewhere it is another one; the data of a connection that goes on may look like
+// that, too.
+static bool begins_another(
+	struct ht_sensor *s, const struct ht_flow *f, uint8_t side, const struct segment *g
+) {
+	const uint8_t dir = f->dir[side];
+	if ((dir != DIR_DONE && dir != DIR_AGAIN) || !begins_like_hello(g))
+		return false;
+	const uint32_t below = f->seq[side] - g->seq;
+	const bool near = below + SAME_CONNECTION < 2 * SAME_CONNECTION;
+	if (!near)
+		return dir == DIR_AGAIN || silent(s) || (f->flags & FLOW_CLOSED);
+	if (f->hellos == 0 || (dir == DIR_AGAIN && (int32_t)below <= 0))
+		return false;
+	if (tcp_ended(f) && s->silence >= LINGER_TICKS)
+		return true;
+	if (dir == DIR_DONE)
+		count(s, HT_CTR_REPEAT_HELLO);
+	return false;
+}
+
+static void note_marks(struct ht_flow *f, const struct ht_packet *p, uint8_t side) {
+	const bool is_syn = p->tcp_flags & HT_TCP_SYN;
+	if (is_syn && (p->tcp_flags & HT_TCP_ACK))
+		f->client &= (uint8_t)~MARK_FAST_OPEN;
+	else if (is_syn && p->payload.len > 0)
+		f->client |= MARK_FAST_OPEN;
+	if (p->tcp_flags & HT_TCP_FIN)
+		f->client |= (uint8_t)(MARK_FIN << side);
+	if (p->tcp_flags & HT_TCP_RST)
+		f->client |= MARK_RST;
 }
 
 void tcp_packet(
@@ -195,19 +255,21 @@ void tcp_packet(
 		f = flow_make(s, p, ref);
 	}
 	s->at = at;
+	struct segment g = {p->tcp_seq + is_syn, p->payload, p->payload_wire_len > p->payload.len};
 	// RFC 9293 3.4: the SYN takes a sequence number; data in it (RFC 7413) comes after.
 	if (is_syn)
 		syn(s, f, ref.side, p->tcp_seq + 1, !(p->tcp_flags & HT_TCP_ACK), at);
+	else if (HT_UNLIKELY(begins_another(s, f, ref.side, &g)))
+		flow_renew(s, f);
 	const bool ends = p->tcp_flags & (HT_TCP_FIN | HT_TCP_RST);
 	if (ends)
 		f->flags |= FLOW_CLOSED;
+	if (HT_UNLIKELY(ends || is_syn))
+		note_marks(f, p, ref.side);
 	if (f->flags & FLOW_DONE_TCP)
 		return;
-	if (p->payload.len > 0) {
-		struct segment g
-			= {p->tcp_seq + is_syn, p->payload, p->payload_wire_len > p->payload.len};
+	if (p->payload.len > 0)
 		payload(s, f, ref.side, &g, at);
-	}
 	struct hello *h = hello_of(s, f);
 	if (h == NULL || !h->talk)
 		return;

@@ -122,6 +122,10 @@ const struct ht_service *ht_service_of(const struct ht_services *t, uint16_t por
 	return i > 0 ? &t->services[i] : NULL;
 }
 
+const char *ht_services_name(const struct ht_services *t, unsigned i) {
+	return i < t->num ? t->services[1 + i].name : NULL;
+}
+
 bool ht_service_always_tls(const struct ht_services *t, uint16_t port, uint8_t proto) {
 	const struct ht_service *s = ht_service_of(t, port, proto);
 	return s != NULL && s->mode == HT_SERVICE_IMPLICIT;

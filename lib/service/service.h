@@ -61,6 +61,10 @@ ht_services_parse(struct ht_services *t, struct ht_span text, struct ht_services
 // to be there. It costs one load of a table, and may be called on the packet path.
 const struct ht_service *ht_service_of(const struct ht_services *t, uint16_t port, uint8_t proto);
 
+// ht_services_name is the name of the i-th service of the table, whether it has a port now or not;
+// NULL: there are no more. Names may come again.
+const char *ht_services_name(const struct ht_services *t, unsigned i);
+
 // ht_service_always_tls tells whether anything but TLS would be out of place on a port.
 bool ht_service_always_tls(const struct ht_services *t, uint16_t port, uint8_t proto);
 

@@ -178,9 +178,9 @@ static inline bool ht_dtls_perhaps(struct ht_span datagram) {
 bool ht_dtls_start(struct ht_span datagram);
 
 // ht_dtls_first looks at the first fragment of a datagram that ht_dtls_start knows: its
-// message_seq, and the hello's random (32 bytes of the datagram) when it is in it, else an empty
-// one.
-struct ht_span ht_dtls_first(struct ht_span datagram, uint16_t *message_seq);
+// message_seq, whether its record is the first one that its sender made (sequence number 0), and
+// the hello's random (32 bytes of the datagram) when it is in it, else an empty one.
+struct ht_span ht_dtls_first(struct ht_span datagram, uint16_t *message_seq, bool *first_record);
 
 // One ClientHello being put together from handshake fragments (RFC 6347 4.2.3). All zero is empty.
 struct ht_dtls {

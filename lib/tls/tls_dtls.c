@@ -15,16 +15,19 @@ static bool take_some(struct ht_reader *r, size_t n, struct ht_span *out, size_t
 // 0x0100 is the version OpenSSL sent before RFC 4347 was final.
 bool ht_dtls_take_record(struct ht_reader *r, struct ht_dtls_record *out) {
 	uint16_t version, epoch, n;
+	uint32_t high, low; // sequence_number
 	struct ht_span payload;
 	if (!ht_u8(r, &out->type) //
 	    || !ht_u16(r, &version) //
 	    || (version >> 8 != 0xfe && version != 0x0100) //
 	    || !ht_u16(r, &epoch) //
-	    || !ht_skip(r, 6) //
+	    || !ht_u24(r, &high) //
+	    || !ht_u24(r, &low) //
 	    || !ht_u16(r, &n) //
 	    || !take_some(r, n, &payload, &out->missing))
 		return false;
 	out->clear = epoch == 0;
+	out->first = (high | low) == 0;
 	out->payload = ht_reader(payload);
 	return true;
 }
@@ -44,30 +47,37 @@ bool ht_dtls_take_fragment(struct ht_dtls_record *rec, struct ht_dtls_fragment *
 // on): so many are passed over.
 #define LEADING_RECORDS 4
 
-static bool first_fragment(struct ht_span datagram, struct ht_dtls_fragment *f) {
+static bool
+first_fragment(struct ht_span datagram, struct ht_dtls_fragment *f, struct ht_dtls_record *first) {
 	struct ht_reader r = ht_reader(datagram);
 	struct ht_dtls_record rec;
 	if (datagram.len == 0 || !ht_dtls_perhaps(datagram))
 		return false;
 	for (unsigned i = 0; i <= LEADING_RECORDS && ht_dtls_take_record(&r, &rec); i++)
 		if (rec.type == CT_HANDSHAKE && rec.clear && ht_dtls_take_fragment(&rec, f)
-		    && f->type == HS_CLIENT_HELLO)
+		    && f->type == HS_CLIENT_HELLO) {
+			*first = rec;
 			return true;
+		}
 	return false;
 }
 
 bool ht_dtls_start(struct ht_span datagram) {
 	struct ht_dtls_fragment f;
-	return first_fragment(datagram, &f);
+	struct ht_dtls_record rec;
+	return first_fragment(datagram, &f, &rec);
 }
 
 // The body begins with client_version and random (RFC 6347 4.3.2).
-struct ht_span ht_dtls_first(struct ht_span datagram, uint16_t *message_seq) {
+struct ht_span ht_dtls_first(struct ht_span datagram, uint16_t *message_seq, bool *first_record) {
 	struct ht_dtls_fragment f;
+	struct ht_dtls_record rec;
 	*message_seq = 0;
-	if (!first_fragment(datagram, &f))
+	*first_record = false;
+	if (!first_fragment(datagram, &f, &rec))
 		return HT_SPAN_EMPTY;
 	*message_seq = f.message_seq;
+	*first_record = rec.first;
 	return f.offset == 0 && f.data.len >= 34 ? HT_SPAN(f.data.p + 2, 32) : HT_SPAN_EMPTY;
 }
 

@@ -43,6 +43,7 @@ struct ht_dtls_fragment {
 struct ht_dtls_record {
 	uint8_t type;
 	bool clear; // only epoch 0 is
+	bool first; // its sequence number is 0
 	struct ht_reader payload;
 	size_t missing; // bytes of the payload that the snap length took
 };

@@ -73,8 +73,8 @@ static enum ht_rc read_file(struct wl_load *l, const char *file, uint8_t **text,
 	return rc;
 }
 
-// add_list: the list of a file is called like it.
-static enum ht_rc add_list(struct wl_load *l, const char *file) {
+// The list of a file is called like it.
+static struct ht_span list_name(const char *file) {
 	static const char *const endings[] = {".txt", ".csv", ".list", ".hosts"};
 	const char *const name = ht_path_name(file);
 	size_t len = strlen(name);
@@ -85,9 +85,30 @@ static enum ht_rc add_list(struct wl_load *l, const char *file) {
 			break;
 		}
 	}
+	return HT_SPAN(name, len);
+}
+
+static enum ht_rc add_list(struct wl_load *l, const char *file) {
 	l->file = file;
 	l->list = (uint16_t)l->w->num_lists;
-	return wl_text_add(l->w, &l->w->lists[l->w->num_lists++], HT_SPAN(name, len));
+	return wl_text_add(l->w, &l->w->lists[l->w->num_lists++], list_name(file));
+}
+
+// A match tells its list by name alone, so no two have the same.
+static enum ht_rc check_name(struct wl_load *l, const char *const *files, unsigned i) {
+	const struct ht_span name = list_name(files[i]);
+	for (unsigned k = 0; k < i; k++) {
+		if (!ht_span_eq(list_name(files[k]), name))
+			continue;
+		wl_complain(
+			l, files[i], 0,
+			"its list would be called %.60s, like that of %.100s: matches could not "
+			"be told apart",
+			(const char *)name.p, files[k]
+		);
+		return HT_ERROR;
+	}
+	return HT_OK;
 }
 
 // too_much tells of what could not be stored.
@@ -254,8 +275,11 @@ enum ht_rc ht_watchlists_load(
 	*out = NULL;
 	enum ht_rc rc = begin(&l, p, rep, num);
 	const uint64_t start = now();
-	for (unsigned i = 0; i < num && rc == HT_OK; i++)
-		rc = load_file(&l, files[i]);
+	for (unsigned i = 0; i < num && rc == HT_OK; i++) {
+		rc = check_name(&l, files, i);
+		if (rc == HT_OK)
+			rc = load_file(&l, files[i]);
+	}
 	rep->read_ns = now() - start;
 	return end(&l, out, rc);
 }

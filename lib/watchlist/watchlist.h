@@ -89,7 +89,8 @@ struct ht_watchlists;
 // .list or .hosts. It may take seconds: not for the packet path.
 //   HT_OK     *out is there, perhaps with errors told
 //   HT_LIMIT  more entries, expressions, bytes or files than the caps allow
-//   HT_ERROR  a file cannot be read or is longer than max_file_bytes, or no memory
+//   HT_ERROR  a file cannot be read or is longer than max_file_bytes, two lists have the same
+//             name, or no memory
 // and but for HT_OK *out is NULL. *rep is written in any case and borrows `files`; *out does not.
 HT_MUST_USE enum ht_rc ht_watchlists_load(
 	struct ht_watchlists **out,

@@ -297,3 +297,16 @@ def _():
 def _():
     syn = w.Tcp().open().frames()[:1]
     return w.Tcp().say(w.records(w.hello13(), [100]) + w.CCS).frames() + syn
+
+
+@case("played-again.pcap", "The reference without its end, and the same frames a second later: two hellos.")
+def _():
+    frames = answered(w.Tcp().open().say(STREAM, [200])).frames()
+    return frames + [w.Frame(f.ts + 1_000_000_000, f.data) for f in frames]
+
+
+@case("hello-sent-again.pcap", "The hello is sent again after 1 s and 3 s, as TCP does: one hello.")
+def _():
+    frames = w.Tcp().open().say(STREAM).frames()
+    again = [w.Frame(frames[-1].ts + s * 1_000_000_000, frames[-1].data) for s in (1, 3)]
+    return frames + again

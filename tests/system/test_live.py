@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 
 import sensor
 from sensor import PROGRAM, LiveTest, load, replayed, send, sh, until, veth, what
@@ -24,6 +25,11 @@ SAME_AS_REPLAY = (
     "duplicate-extensions.pcap", "fin-before-complete.pcap",
 )
 
+PLAYED_AGAIN = (
+    "chromium-quic.pcapng", "chromium-tls13.pcapng", "openssl-hello-retry.pcap", "openssl-dtls12-fragments.pcap",
+    "openssl-starttls-smtp.pcap", "curl-socks5.pcap", "encap-vlan.pcap", "quic-in-fragments.pcap",
+)
+
 
 class Records(LiveTest):
     def test_the_records_are_those_of_the_replay(self):
@@ -34,6 +40,18 @@ class Records(LiveTest):
                 p.end()
                 self.expect(p, frames=sent)
                 self.assertEqual(what(p.records()), replayed(capture))
+
+    def test_the_same_again(self):
+        # The same addresses, ports and sequence numbers. Without a SYN it may be a hello that is sent again.
+        for capture in PLAYED_AGAIN:
+            with self.subTest(capture):
+                p = self.live("-i", "vb")
+                sent = send("va", capture)
+                time.sleep(1)
+                sent += send("va", capture)
+                p.end()
+                self.expect(p, frames=sent)
+                self.assertEqual(what(p.records()), sorted(2 * replayed(capture)))
 
     def test_immediate_mode_and_what_is_sent(self):
         p = self.live("-i", "va", "--immediate", "--no-promiscuous")  # the end that sends

@@ -1901,6 +1901,38 @@ static void table_flows(void **state) {
 	expect_cell(80, &r, 47, "QUICv2  -");
 }
 
+// Findings are the last of the notes, of hellos and of flows; in a file all of them are there.
+static void table_findings(void **state) {
+	(void)state;
+	struct ht_record r;
+	hello(&r);
+	ht_set(&r, pq, true);
+	r.has |= HT_HAS(findings);
+	r.findings.num = 2;
+	r.findings.s[0] = "cipher_rc4";
+	r.findings.s[1] = "no_sni";
+	char *text = row(160, &r);
+	assert_non_null(strstr(text, "_d8a2da3f94cd pq cipher_rc4 no" E));
+	free(text);
+	text = row(0, &r);
+	assert_non_null(strstr(text, " pq cipher_rc4 no_sni"));
+	free(text);
+	r.findings.num = 0;
+	for (; r.findings.num < HT_STRS_MAX - 1; r.findings.num++)
+		r.findings.s[r.findings.num] = "a_name_of_thirty_two_characters_";
+	r.findings.s[r.findings.num++] = "the_last";
+	text = row(0, &r);
+	assert_non_null(strstr(text, "characters_ the_last"));
+	free(text);
+	flow(&r);
+	ht_set(&r, pq, true);
+	r.has |= HT_HAS(findings);
+	r.findings.num = 1;
+	text = row(0, &r);
+	assert_non_null(strstr(text, " pq a_name_of_thirty_two_characters_"));
+	free(text);
+}
+
 static void table_numbers(void **state) {
 	(void)state;
 	static const struct {
@@ -2185,6 +2217,7 @@ int main(void) {
 		cmocka_unit_test(table_alpn),
 		cmocka_unit_test(table_peers),
 		cmocka_unit_test(table_matches),
+		cmocka_unit_test(table_findings),
 		cmocka_unit_test(table_fits_its_width),
 		cmocka_unit_test(table_in_a_file),
 		cmocka_unit_test(table_header_comes_again),

@@ -560,10 +560,12 @@ static const struct {
 
 // --- cases --------------------------------------------------------------------------------------
 
+static const struct ht_services *services; // NULL: what they are called is not looked at
+
 static struct ht_policy *policy_of(const char *text, size_t len, struct ht_policy_report *rep) {
 	struct ht_policy *p;
 	uint8_t *copy = t_dup(text, len);
-	const enum ht_rc rc = ht_policy_parse(&p, HT_SPAN(copy, len), rep);
+	const enum ht_rc rc = ht_policy_parse(&p, HT_SPAN(copy, len), services, rep);
 	free(copy);
 	assert_true((rc == HT_OK) == (p != NULL));
 	assert_true((rc == HT_BAD) == (rep->num > 0));
@@ -1176,6 +1178,22 @@ static void statements(void **state) {
 
 // --- faults -------------------------------------------------------------------------------------
 
+// A policy with one fault, or "nothing" where there is none.
+static void expect_fault(const char *text, const char *fault) {
+	struct ht_policy_report rep;
+	char got[256] = "nothing";
+	struct ht_policy *p = policy_of(text, strlen(text), &rep);
+	if (p == NULL)
+		snprintf(
+			got, sizeof(got), "%u:%u: %s", rep.errors[0].line, rep.errors[0].column,
+			rep.errors[0].reason
+		);
+	if (strcmp(got, fault) != 0)
+		fail_msg("%s\nwant %s\ngot  %s", text, fault, got);
+	assert_true(p != NULL || rep.num == 1);
+	ht_policy_free(p);
+}
+
 static void faults(void **state) {
 	(void)state;
 	static const char *const cases[][2] = {
@@ -1279,19 +1297,40 @@ static void faults(void **state) {
 		{"\n\n  # x\n\t; y", "4:2: this character has no meaning here"},
 		{"finding x\xff info", "1:10: this character has no meaning here"},
 	};
-	for (unsigned i = 0; i < HT_ARRAY_LEN(cases); i++) {
-		struct ht_policy_report rep;
-		char got[256] = "nothing";
-		struct ht_policy *p = policy_of(cases[i][0], strlen(cases[i][0]), &rep);
-		if (p == NULL)
-			snprintf(
-				got, sizeof(got), "%u:%u: %s", rep.errors[0].line,
-				rep.errors[0].column, rep.errors[0].reason
-			);
-		if (strcmp(got, cases[i][1]) != 0)
-			fail_msg("%s\nwant %s\ngot  %s", cases[i][0], cases[i][1], got);
-		assert_true(p != NULL || rep.num == 1);
-	}
+	for (unsigned i = 0; i < HT_ARRAY_LEN(cases); i++)
+		expect_fault(cases[i][0], cases[i][1]);
+}
+
+// What a service may be called: as in the table in force, or as in the built-in one.
+static void names_of_services(void **state) {
+	(void)state;
+	static const char *const cases[][2] = {
+		{"finding x info when service = \"htps\"",
+		 "1:31: no service is called \"htps\"; did you mean \"https\"?"},
+		{"finding x info\n\twhen not service in {\"https\" \"zzzzzzzzzz\"}",
+		 "2:22: no service is called \"zzzzzzzzzz\"; --services-table lists them"},
+		{"set @s = \"imaps\" \"intranets\" finding x info when service != @s",
+		 "1:61: no service is called \"intranets\"; did you mean \"intranet\"?"},
+		{"finding x info when service = \"intranet\"", "nothing"},
+		{"finding x info when service in {\"https\" \"htps*\" \"*x\"}", "nothing"},
+		{"finding x info when sni = \"htps\"", "nothing"},
+	};
+	struct ht_services *t = ht_services_new();
+	struct ht_services_error wrong;
+	assert_non_null(t);
+	const struct ht_span lines
+		= HT_SPAN_STR("4433/tcp intranet implicit\n443/tcp -\n443/udp -");
+	assert_int_equal(ht_services_parse(t, lines, &wrong), HT_OK);
+	services = t;
+	for (unsigned i = 0; i < HT_ARRAY_LEN(cases); i++)
+		expect_fault(cases[i][0], cases[i][1]);
+	struct ht_policy_report rep;
+	const struct ht_span builtin = ht_policy_default();
+	ht_policy_free(policy_of((const char *)builtin.p, builtin.len, &rep));
+	assert_int_equal(rep.num, 0);
+	services = NULL;
+	expect_fault(cases[0][0], "nothing");
+	ht_services_free(t);
 }
 
 // Behind a fault it goes on, and what follows from it is not told.
@@ -1445,6 +1484,7 @@ int main(void) {
 		cmocka_unit_test(left_alone),
 		cmocka_unit_test(statements),
 		cmocka_unit_test(faults),
+		cmocka_unit_test(names_of_services),
 		cmocka_unit_test(more_faults),
 		cmocka_unit_test(caps),
 		cmocka_unit_test(cut),

@@ -4,6 +4,7 @@
 #include "t.h"
 
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MS 1000000ll
@@ -291,12 +292,12 @@ static void silence_ends_it_too(void **state) {
 	struct run *const run = new_run();
 	begin(run);
 	flow(run, 1, T0, 1500, 50000, 500);
-	ht_rates_tick(run->r, 5 * HT_NS_PER_S);
+	ht_rates_tick(run->r, 5 * HT_NS_PER_S, 0);
 	assert_int_equal(run->num, 1);
-	ht_rates_tick(run->r, 12 * HT_NS_PER_S);
+	ht_rates_tick(run->r, 12 * HT_NS_PER_S, 0);
 	assert_int_equal(run->num, 2);
 	assert_true(floods_empty(run->r));
-	ht_rates_tick(run->r, INT64_MAX);
+	ht_rates_tick(run->r, INT64_MAX, 0);
 	end(run);
 }
 
@@ -629,7 +630,7 @@ static void at_the_ends_of_time(void **state) {
 		for (int64_t k = 0; k < 100000; k++)
 			add(run, hello((uint32_t)k % 1000 * 256, 1,
 				       begins[i] + k * (HT_NS_PER_S / 50000)));
-		ht_rates_tick(run->r, 1000);
+		ht_rates_tick(run->r, 1000, 0);
 		ht_rates_finish(run->r);
 		assert_int_equal(run->num, 2);
 		assert_in_range(run->told[1].hellos, 95000, 100000); // not its first slot
@@ -749,6 +750,27 @@ static void it_takes_time_and_hellos_to_learn(void **state) {
 	assert_int_equal(run->num, 0);
 	add(run, print(1000, 5, T0 + 1000 * HT_NS_PER_S));
 	assert_int_equal(run->num, 1);
+	end(run);
+}
+
+// Times of frames that go on by a minute each: in a replay they are what there is; live, no more
+// are told than in a minute of the clock.
+static void so_many_in_a_minute_of_the_clock(void **state) {
+	(void)state;
+	static const unsigned told[] = {20, 30, 30, 40}; // in all
+	static const int64_t clock_s[]
+		= {-1, 1000, 1010, 1020}; // the last one is in the next minute
+	unsigned number = 100;
+	struct run *const run = new_prints();
+	begin(run);
+	int64_t t = learn(run, T0);
+	for (unsigned i = 0; i < HT_ARRAY_LEN(told); i++) {
+		if (clock_s[i] >= 0)
+			ht_rates_tick(run->r, 0, clock_s[i] * HT_NS_PER_S);
+		for (unsigned k = 0; k < 20; k++, t += 61 * HT_NS_PER_S)
+			add(run, print(number++, 5, t));
+		assert_int_equal(counted(run, HT_RATES_NEW_TOLD), told[i]);
+	}
 	end(run);
 }
 
@@ -987,6 +1009,58 @@ static size_t size_of(const char *path) {
 	return stat(path, &st) == 0 ? (size_t)st.st_size : 0;
 }
 
+static enum ht_rc save_last(struct ht_rates *r, char *err, size_t err_len) {
+	enum ht_rc rc;
+	while ((rc = ht_rates_save_last(r, err, err_len)) == HT_MORE)
+		usleep(1000);
+	return rc;
+}
+
+// In the place of libc's: a disk that takes nothing while it is told to.
+static atomic_bool disk_hangs;
+
+int fsync(int fd) {
+	while (atomic_load(&disk_hangs))
+		usleep(1000);
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static void on_a_disk_that_hangs(void **state) {
+	(void)state;
+	char folder[] = "/tmp/test_rates.XXXXXX", path[64], err[1024];
+	assert_non_null(mkdtemp(folder));
+	sprintf(path, "%s/store", folder);
+	struct run *const run = new_prints();
+	run->p.store = path;
+	begin(run);
+	struct saver *const saver = &run->r->saver;
+	for (unsigned earlier = 0; earlier < 2; earlier++) { // one goes on at the end
+		atomic_store(&disk_hangs, true);
+		if (earlier)
+			ht_rates_save(run->r);
+		for (unsigned i = 0; i < 20; i++) {
+			assert_int_equal(ht_rates_save_last(run->r, err, sizeof(err)), HT_MORE);
+			usleep(1000);
+		}
+		assert_true(ht_rates_save_leave(run->r));
+		assert_int_equal(counted(run, HT_RATES_SAVE_FAILED), 1 + earlier);
+		assert_int_equal(counted(run, HT_RATES_SAVED), 0);
+		ht_rates_free(run->r); // neither waits nor frees
+		assert_int_equal(size_of(path), 0);
+		atomic_store(&disk_hangs, false);
+		while (!atomic_load(&saver->done))
+			usleep(1000);
+		free(saver->bytes);
+		*saver = (struct saver){0};
+		unlink(path);
+	}
+	assert_false(ht_rates_save_leave(run->r));
+	assert_int_equal(save_last(run->r, err, sizeof(err)), HT_OK);
+	end(run);
+	unlink(path);
+	rmdir(folder);
+}
+
 static void in_a_file(void **state) {
 	(void)state;
 	char folder[] = "/tmp/test_rates.XXXXXX", path[64], aside[80], err[1024];
@@ -1001,7 +1075,7 @@ static void in_a_file(void **state) {
 	ht_rates_save(run->r);
 	ht_rates_save(run->r); // one goes on
 	add(run, print(50, 5, T0));
-	assert_int_equal(ht_rates_save_now(run->r, err, sizeof(err)), HT_OK);
+	assert_int_equal(save_last(run->r, err, sizeof(err)), HT_OK);
 	assert_int_equal(counted(run, HT_RATES_SAVED), 2);
 	assert_int_equal(size_of(path), ht_rates_pack_size(run->r));
 	ht_rates_free(run->r);
@@ -1037,7 +1111,7 @@ static void in_a_file(void **state) {
 	assert_non_null(error);
 	assert_non_null(strstr(error, "No such file"));
 	assert_null(ht_rates_save_error(run->r));
-	assert_int_equal(ht_rates_save_now(run->r, err, sizeof(err)), HT_ERROR);
+	assert_int_equal(save_last(run->r, err, sizeof(err)), HT_ERROR);
 	assert_int_equal(counted(run, HT_RATES_SAVE_FAILED), 2);
 	// One that failed, and has not been told when the next one begins, is told all the same.
 	ht_rates_save(run->r);
@@ -1074,6 +1148,7 @@ int main(void) {
 		cmocka_unit_test(new_ones_after_learning),
 		cmocka_unit_test(it_takes_time_and_hellos_to_learn),
 		cmocka_unit_test(so_many_in_a_minute),
+		cmocka_unit_test(so_many_in_a_minute_of_the_clock),
 		cmocka_unit_test(rare_ones_once_an_interval),
 		cmocka_unit_test(a_wrong_time_does_not_silence),
 		cmocka_unit_test(rare_by_share),
@@ -1084,6 +1159,7 @@ int main(void) {
 		cmocka_unit_test(a_smaller_table_keeps_the_largest),
 		cmocka_unit_test(whatever_is_wrong_with_it_is_found),
 		cmocka_unit_test(in_a_file),
+		cmocka_unit_test(on_a_disk_that_hangs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

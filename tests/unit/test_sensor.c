@@ -51,6 +51,8 @@ static size_t digest(uint8_t out[MAX_DIGEST], const struct ht_record *r, ht_fiel
 
 static void on_record(void *user, struct ht_record *r) {
 	assert_null(user);
+	if (strcmp(r->record, "flow") == 0) // test_flows.c looks at them
+		return;
 	assert_true(num_seen < MAX_SEEN);
 	struct seen *s = &seen[num_seen++];
 	memset(s, 0, sizeof(*s));
@@ -560,6 +562,165 @@ static void port_reuse(void **state) {
 	expect_counter(HT_CTR_FLOWS_BEGUN, 1);
 }
 
+// The frames from `first` on came at this time.
+static void at_ms(unsigned first, int64_t ms) {
+	for (unsigned i = first; i < fs.num; i++)
+		fs.f[i].ts = 1700000000000000000ll + ms * 1000000;
+}
+
+enum connection_end { ENDS_NOT, ENDS_FIN, ENDS_RST, NUM_CONNECTION_ENDS };
+
+struct connection {
+	uint32_t isn;
+	bool no_syn;
+	bool one_sided; // of the client nothing behind the hello, of the server nothing
+	enum connection_end end;
+};
+
+// `record` and what is said around it.
+static void play(const struct connection *c, int64_t ms) {
+	static const uint8_t data[] = {23, 3, 3, 0, 1, 1};
+	const unsigned first = fs.num;
+	const uint32_t seq = c->isn + 1, behind = seq + (uint32_t)record.len;
+	if (!c->no_syn)
+		syn(c->isn);
+	if (!c->no_syn && !c->one_sided)
+		syn_ack();
+	segment(seq, record.b, record.len);
+	if (!c->one_sided) {
+		tcp_add(&fs, FROM_SERVER, SERVER_ISN + 1, HT_TCP_ACK, data, sizeof(data));
+		segment(behind, data, sizeof(data));
+	}
+	const unsigned flags = c->end == ENDS_FIN ? HT_TCP_FIN | HT_TCP_ACK : HT_TCP_RST;
+	if (c->end != ENDS_NOT)
+		tcp_add(&fs, FROM_CLIENT, behind + 6, flags, NULL, 0);
+	if (c->end == ENDS_FIN)
+		tcp_add(&fs, FROM_SERVER, SERVER_ISN + 7, flags, NULL, 0);
+	at_ms(first, ms);
+}
+
+// Plays `c` and, behind a pause, `d`: so many hellos are told, so many SYNs and hellos are taken
+// for ones sent again. With flow records it is the same.
+static void played_at(
+	int line,
+	const struct connection *c,
+	int64_t pause_ms,
+	const struct connection *d,
+	unsigned told,
+	unsigned syns,
+	unsigned hellos
+) {
+	for (unsigned flows = HT_FLOWS_NONE; flows <= HT_FLOWS_ALL; flows++) {
+		struct ht_sensor_params p = small();
+		p.flows = flows;
+		start(p);
+		make_tls("again.example");
+		play(c, 0);
+		play(d, pause_ms);
+		finish_at(line);
+		records_at(line, told);
+		for (unsigned i = 0; i < told; i++) {
+			whole_at(line, i, "again.example");
+			assert_int_equal(seen[i].number, 1);
+		}
+		counter_at(line, HT_CTR_REPEAT_SYN, syns);
+		counter_at(line, HT_CTR_REPEAT_HELLO, hellos);
+		counter_at(line, HT_CTR_FLOWS_BEGUN, told);
+	}
+}
+
+#define expect_played(c, pause, d, ...) played_at(__LINE__, c, pause, d, __VA_ARGS__)
+
+// The same connection once more, byte by byte: what it is depends on what was seen of it, how it
+// ended, and on the pause.
+static void played_again(void **state) {
+	(void)state;
+	for (unsigned v = 0; v < 2 * NUM_CONNECTION_ENDS; v++) {
+		const bool one_sided = v & 1;
+		const enum connection_end end = v >> 1;
+		const struct connection c = {ISN, false, one_sided, end},
+					other = {ISN + 0x1234567, false, one_sided, end},
+					near = {ISN - 2000, false, one_sided, end};
+		// A mirror that shows frames twice, or is a little late.
+		if (end == ENDS_NOT)
+			expect_played(&c, 100, &c, 1, 1, one_sided);
+		else
+			expect_played(&c, 100, &c, 2, 0, 0);
+		expect_played(&c, 1000, &c, 2, 0, 0);
+		expect_played(&c, 60000, &c, 2, 0, 0);
+		expect_played(&c, 400000, &c, 2, 0, 0);
+		expect_played(&c, -1000, &c, 2, 0, 0);
+		expect_played(&c, 1, &other, 2, 0, 0);
+		expect_played(&c, 1000, &near, 2, 0, 0);
+	}
+}
+
+// The same, and no SYN was seen of the second one, or of both. TCP sends a hello again for minutes.
+static void played_again_without_syn(void **state) {
+	(void)state;
+	for (unsigned v = 0; v < 4; v++) {
+		const bool one_sided = v & 1, first_without = v & 2;
+		struct connection c = {ISN, first_without, one_sided, ENDS_NOT},
+				  d = {ISN, true, one_sided, ENDS_NOT},
+				  other = {ISN + 0x1234567, true, one_sided, ENDS_NOT};
+		expect_played(&c, 1000, &d, 1, 0, 1);
+		expect_played(&c, 60000, &d, 1, 0, 1);
+		expect_played(&c, 301000, &d, 2, 0, 0);
+		expect_played(&c, 1000, &other, 2, 0, 0);
+		for (c.end = ENDS_FIN; c.end < NUM_CONNECTION_ENDS; c.end++) {
+			expect_played(&c, 1000, &d, 1, 0, 1);
+			expect_played(&c, 6000, &d, 2, 0, 0);
+			expect_played(&c, 1, &other, 2, 0, 0);
+		}
+	}
+}
+
+// RFC 7413 4.2: a SYN that has the hello and is not answered is sent again, first as it was, then
+// without. Once it was answered it is another connection's.
+static void fast_open_again(void **state) {
+	(void)state;
+	for (unsigned answered = 0; answered < 2; answered++) {
+		start(small());
+		make_tls("fast.example");
+		tcp_add(&fs, FROM_CLIENT, ISN, HT_TCP_SYN, record.b, record.len);
+		at_ms(0, 0);
+		if (answered)
+			syn_ack();
+		at_ms(1, 10);
+		const unsigned first = fs.num;
+		tcp_add(&fs, FROM_CLIENT, ISN, HT_TCP_SYN, record.b, record.len);
+		at_ms(first, 1010);
+		syn(ISN);
+		at_ms(first + 1, answered ? 1020 : 3010);
+		piece(0, record.len);
+		at_ms(first + 2, 3020);
+		finish();
+		expect_records(1 + answered);
+		expect_whole(0, "fast.example");
+		expect_counter(HT_CTR_FLOWS_BEGUN, 1 + answered);
+		expect_counter(HT_CTR_REPEAT_SYN, answered ? 1 : 2);
+		expect_counter(HT_CTR_REPEAT_HELLO, answered ? 1 : 2);
+	}
+}
+
+// What a connection had begun is told as it is when another takes its ports.
+static void half_then_played_again(void **state) {
+	(void)state;
+	start(small());
+	make_tls("half.example");
+	syn(ISN);
+	piece(0, 100);
+	at_ms(0, 0);
+	const unsigned first = fs.num;
+	syn(ISN);
+	piece(0, record.len);
+	at_ms(first, 1000);
+	finish();
+	expect_records(2);
+	expect_incomplete(0, "gap");
+	expect_whole(1, "half.example");
+}
+
 // --- two hellos on one connection
 // -----------------------------------------------------------------
 
@@ -863,6 +1024,8 @@ static void cut_by_the_snap_length(void **state) {
 // --- DTLS
 // -----------------------------------------------------------------------------------------
 
+#define CHLO "CHLO\1\0\0\0SNI\0\5\0\0\0hello"
+
 // RFC 6347 4.2.8: a client may begin anew on the same ports.
 static void second_association(void **state) {
 	(void)state;
@@ -890,6 +1053,78 @@ static void second_association(void **state) {
 	expect_records(2);
 	assert_int_equal(seen[0].number, 1);
 	assert_int_equal(seen[1].number, 2);
+}
+
+static void gquic_clear(void) {
+	static struct bytes o;
+	o.len = 0;
+	put(&o,
+	    "\x0d"
+	    "connecti"
+	    "Q043"
+	    "\1",
+	    14); // version, connection id, packet number
+	put(&o, "123456789012", 12); // hash
+	put(&o, "\x80\1", 2); // STREAM of id 1, to the end
+	put(&o, CHLO, sizeof(CHLO) - 1);
+	udp_add(&fs, FROM_CLIENT, o.b, o.len);
+}
+
+enum { AGAIN_DTLS, AGAIN_QUIC, AGAIN_GQUIC, NUM_AGAIN };
+
+// `number`: of the record or packet; gQUIC in clear has none that is looked at.
+static void udp_hello(unsigned protocol, unsigned number) {
+	static struct bytes d;
+	d.len = 0;
+	switch (protocol) {
+	case AGAIN_DTLS:
+		put_dtls_fragment(&d, &body, 0, 0, body.len, number);
+		udp_add(&fs, FROM_CLIENT, d.b, d.len);
+		break;
+	case AGAIN_QUIC:
+		quic(number, 0, message.len);
+		break;
+	default:
+		gquic_clear();
+		break;
+	}
+}
+
+// Over UDP a hello that is sent again has another number. The same datagram, seen again sooner than
+// the client could have answered to anything, is a mirror's; later it is another connection.
+static void udp_played_again(void **state) {
+	(void)state;
+	for (unsigned v = 0; v < NUM_AGAIN * 2; v++) {
+		const unsigned protocol = v >> 1;
+		struct ht_sensor_params p = small();
+		p.flows = v & 1 ? HT_FLOWS_ALL : HT_FLOWS_NONE;
+		start(p);
+		if (protocol == AGAIN_DTLS)
+			make_dtls("again.example", 0);
+		else
+			make_quic("again.example");
+		udp_hello(protocol, 0);
+		at_ms(0, 0);
+		udp_hello(protocol, 0);
+		at_ms(1, 100);
+		udp_hello(protocol, protocol == AGAIN_GQUIC ? 0 : 1);
+		at_ms(2, protocol == AGAIN_GQUIC ? 300 : 1500);
+		feed();
+		expect_records(1);
+		expect_counter(HT_CTR_REPEAT_HELLO, 2);
+		for (unsigned i = 0; i < 3; i++) {
+			udp_add(&fs, FROM_CLIENT, (const uint8_t *)"\x40short header", 13);
+			at_ms(i, 1600 + 300 * i); // counts in flow records alone
+		}
+		udp_hello(protocol, 0);
+		at_ms(3, 2500);
+		finish();
+		expect_records(2);
+		assert_int_equal(seen[0].number, 1);
+		assert_int_equal(seen[1].number, 1);
+		assert_true(seen[1].complete);
+		expect_counter(HT_CTR_REPEAT_HELLO, 2);
+	}
 }
 
 // The client goes on with the next message before the first is whole.
@@ -959,8 +1194,6 @@ static void next_header_of_later_fragments(void **state) {
 
 // --- QUIC
 // -----------------------------------------------------------------------------------------
-
-#define CHLO "CHLO\1\0\0\0SNI\0\5\0\0\0hello"
 
 static void put_gquic_crypto(struct bytes *o, unsigned offset) {
 	o->len = 0;
@@ -2050,6 +2283,11 @@ int main(void) {
 		CASE(second_part_first),
 		CASE(mid_stream_cost),
 		CASE(port_reuse),
+		CASE(played_again),
+		CASE(played_again_without_syn),
+		CASE(fast_open_again),
+		CASE(half_then_played_again),
+		CASE(udp_played_again),
 		CASE(both_sides_begin),
 		CASE(hello_retry_request),
 		CASE(via_of_a_second_hello),

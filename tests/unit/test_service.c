@@ -114,6 +114,14 @@ static void expect_sound(void) {
 	}
 }
 
+static bool has_name(const char *name) {
+	const char *s;
+	for (unsigned i = 0; (s = ht_services_name(t, i)) != NULL; i++)
+		if (strcmp(s, name) == 0)
+			return true;
+	return false;
+}
+
 static void list(void **state) {
 	(void)state;
 	struct ht_service_ports p;
@@ -129,6 +137,8 @@ static void list(void **state) {
 	}
 	good("1-65535/tcp all never\n65535/udp last never");
 	expect_sound();
+	assert_true(has_name("all") && has_name("last") && has_name("https"));
+	assert_false(has_name("htps"));
 	uint32_t at = 0;
 	assert_true(ht_services_next(t, &at, &p));
 	assert_true(p.first == 1 && p.last == 65535 && p.proto == IPPROTO_TCP);

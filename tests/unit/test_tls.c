@@ -1319,10 +1319,16 @@ static void dtls_start_table(void **state) {
 		uint8_t *cut = t_dup(stream.b, n);
 		assert_int_equal(ht_dtls_start(HT_SPAN(cut, n)), n >= 25);
 		uint16_t seq;
-		struct ht_span random = ht_dtls_first(HT_SPAN(cut, n), &seq);
+		bool first;
+		struct ht_span random = ht_dtls_first(HT_SPAN(cut, n), &seq, &first);
+		assert_false(first);
 		assert_int_equal(random.len, n >= 25 + 34 ? 32 : 0);
 		if (random.len > 0)
 			assert_ptr_equal(random.p, cut + 25 + 2);
+		if (n >= 11)
+			memset(cut + 5, 0, 6); // sequence_number
+		(void)ht_dtls_first(HT_SPAN(cut, n), &seq, &first);
+		assert_int_equal(first, n >= 25);
 		free(cut);
 	}
 }

@@ -1318,6 +1318,47 @@ static void test_files(void **state) {
 	rmdir(dir);
 }
 
+// A match is told by the list's name, so that is one list's alone.
+static void test_same_name(void **state) {
+	(void)state;
+	static const char *const seconds[] = {"ads.csv", "ads", "ads.txt", "ADS.txt", "ads2.txt"};
+	char dir[] = "/tmp/test_watchlist.XXXXXX", a[64], b[64];
+	assert_non_null(mkdtemp(dir));
+	snprintf(a, sizeof(a), "%s/ads.txt", dir);
+	write_file(a, "example.com\n");
+	for (unsigned i = 0; i < HT_ARRAY_LEN(seconds); i++) {
+		struct ht_watchlists *w;
+		const struct ht_watchlist_params p = {0};
+		snprintf(b, sizeof(b), "%s/%s", dir, seconds[i]);
+		write_file(b, "example.com\n");
+		const char *const files[] = {a, b};
+		assert_int_equal(
+			ht_watchlists_load(&w, files, 2, &p, &rep), i < 3 ? HT_ERROR : HT_OK
+		);
+		ht_watchlists_free(w);
+		assert_int_equal(rep.num, i < 3);
+		if (i < 3) {
+			assert_ptr_equal(rep.errors[0].file, b);
+			assert_int_equal(rep.errors[0].line, 0);
+			char reason[200];
+			snprintf(
+				reason, sizeof(reason),
+				"its list would be called %s, like that of %s: "
+				"matches could not be told apart",
+				i < 1	? "ads.csv"
+				: i < 2 ? "ads"
+					: "ads.txt",
+				a
+			);
+			assert_string_equal(rep.errors[0].reason, reason);
+		}
+		if (strcmp(a, b) != 0)
+			unlink(b);
+	}
+	unlink(a);
+	rmdir(dir);
+}
+
 // ---- swapping
 
 #define SWAPS 300u
@@ -1455,6 +1496,7 @@ int main(void) {
 		    cmocka_unit_test(test_noise_does_not_hide),
 		    cmocka_unit_test(test_alpn_of_any_length),
 		    cmocka_unit_test(test_files),
+		    cmocka_unit_test(test_same_name),
 		    cmocka_unit_test(test_swap_under_load),
 		    cmocka_unit_test(test_worker_that_holds_on),
 		  };
