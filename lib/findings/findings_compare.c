@@ -172,17 +172,18 @@ static void ranks(struct build *b, const struct token *at, struct items *items) 
 		const struct text_item *t = &b->text[in.first + i];
 		const uint32_t rank
 			= t->open_front || t->open_back ? 0 : version_rank(t->s, t->len);
+		if (rank != 0) {
+			add_range(b, at, rank, rank);
+			continue;
+		}
 		struct ht_guess g = {HT_SPAN(t->s, t->len)};
 		for (unsigned k = 0; k < HT_ARRAY_LEN(versions); k++)
 			guess_consider(&g, versions[k]);
-		if (rank != 0)
-			add_range(b, at, rank, rank);
-		else
-			complain(
-				b, at, "\"%.40s\" is no version; %s\"%s\"%s", t->s,
-				g.name != NULL ? "did you mean " : "they are called ",
-				g.name != NULL ? g.name : "TLS 1.2", g.name != NULL ? "?" : ""
-			);
+		complain(
+			b, at, "\"%.40s\" is no version; %s\"%s\"%s", t->s,
+			g.name != NULL ? "did you mean " : "they are called ",
+			g.name != NULL ? g.name : "TLS 1.2", g.name != NULL ? "?" : ""
+		);
 	}
 }
 
@@ -227,11 +228,11 @@ check_word(struct build *b, const struct token *at, unsigned which, const struct
 static void check_service(struct build *b, const struct token *at, const struct text_item *t) {
 	struct ht_guess g = {HT_SPAN(t->s, t->len)};
 	const char *name;
-	for (unsigned i = 0; (name = ht_services_name(b->services, i)) != NULL; i++) {
+	for (unsigned i = 0; (name = ht_services_name(b->services, i)) != NULL; i++)
 		if (strlen(name) == t->len && memcmp(name, t->s, t->len) == 0)
 			return;
+	for (unsigned i = 0; (name = ht_services_name(b->services, i)) != NULL; i++)
 		guess_consider(&g, name);
-	}
 	if (g.name != NULL)
 		complain(
 			b, at, "no service is called \"%.40s\"; did you mean \"%s\"?", t->s, g.name

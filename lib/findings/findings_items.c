@@ -145,12 +145,11 @@ static void take_range(struct build *b) {
 static const struct set *set_of(struct build *b) {
 	const struct ht_span name = HT_SPAN(b->token.s.p + 1, b->token.s.len - 1);
 	struct ht_guess g = {name};
-	for (unsigned i = 0; i < b->num_sets; i++) {
-		const struct set *s = &b->set[i];
-		if (ht_span_eq(name, HT_SPAN(s->name, strlen(s->name))))
-			return s;
-		guess_consider(&g, s->name);
-	}
+	for (unsigned i = 0; i < b->num_sets; i++)
+		if (ht_span_eq(name, HT_SPAN(b->set[i].name, strlen(b->set[i].name))))
+			return &b->set[i];
+	for (unsigned i = 0; i < b->num_sets; i++)
+		guess_consider(&g, b->set[i].name);
 	no_such(b, "set", " above", "@", g.name);
 	return NULL;
 }

@@ -102,11 +102,11 @@ static void take_help(struct build *b, struct ht_finding *f) {
 
 static enum ht_severity take_severity(struct build *b) {
 	struct ht_guess g = {b->token.s};
-	for (unsigned i = 0; i < HT_NUM_SEVERITIES; i++) {
+	for (unsigned i = 0; i < HT_NUM_SEVERITIES; i++)
 		if (take_word(b, ht_severities[i]))
 			return (enum ht_severity)i;
+	for (unsigned i = 0; i < HT_NUM_SEVERITIES; i++)
 		guess_consider(&g, ht_severities[i]);
-	}
 	if (b->token.type == TOKEN_WORD && g.name != NULL)
 		complain(
 			b, &b->token, "no severity is called %.*s; did you mean %s?",
