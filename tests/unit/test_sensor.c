@@ -675,8 +675,8 @@ static void played_again_without_syn(void **state) {
 	}
 }
 
-// Where flow records are made acknowledgements keep a flow that has not ended. What is silence, and
-// what is sent again, is the same as where they are not seen.
+// Where flow records are made acknowledgements keep a flow that has not ended from being idle. What
+// is silence is the same as where they are not seen.
 static void acknowledgements_between(void **state) {
 	(void)state;
 	static const struct connection goes_on = {.isn = ISN},
