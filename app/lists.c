@@ -15,7 +15,7 @@
 
 #define PUBLISH_MS 2000 // that workers have to go on to a new set
 #define CLOSE_MS 1000 // that what is being read has to end
-#define NICENESS 10 // of the thread that reads and compiles: workers come first
+#define NICENESS 10 // of the thread that looks, reads and compiles: workers come first
 #define MATCHING (HT_KIND_HELLO | HT_KIND_EVENT | HT_KIND_FLOW)
 
 #define X(id, name, help) {"watchlists", name, help},
@@ -301,13 +301,17 @@ bool lists_check(const struct options *o, FILE *out) {
 // --- others, while it runs ----------------------------------------------------------------------
 
 // The thread has neither the workers' filter of system calls nor their CPUs.
-static void *work(void *lists) {
-	struct lists *l = lists;
-	struct job *j = l->job;
+static void step_back(const struct job *j) {
 	pthread_setname_np(pthread_self(), "watchlists");
 	if (j->has_cpus)
 		(void)pthread_setaffinity_np(pthread_self(), sizeof(j->cpus), &j->cpus);
 	(void)setpriority(PRIO_PROCESS, 0, NICENESS); // of this thread alone, on Linux
+}
+
+static void *work(void *lists) {
+	struct lists *l = lists;
+	struct job *j = l->job;
+	step_back(j);
 	struct ht_watchlists *set = job_load(j);
 	if (j->loaded == HT_OK)
 		job_publish(l, j, set);
@@ -358,7 +362,7 @@ static bool changed(struct lists *l) {
 
 static void *look(void *lists) {
 	struct lists *l = lists;
-	pthread_setname_np(pthread_self(), "watchlists");
+	step_back(l->last);
 	l->changed = changed(l);
 	atomic_store_explicit(&l->done, true, memory_order_release);
 	return NULL;

@@ -49,9 +49,7 @@ static const struct ht_option *sensor_option_of(size_t i) {
 
 static const char letters[] = ":r:i:c:f:o:qh";
 
-#define NUM_LONGS 32
-
-static struct option longs[NUM_LONGS + NUM_SENSOR_OPTIONS + 1] = {
+static const struct option own_longs[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"check", no_argument, NULL, OPT_CHECK},
 	{"options", optional_argument, NULL, OPT_OPTIONS},
@@ -85,6 +83,10 @@ static struct option longs[NUM_LONGS + NUM_SENSOR_OPTIONS + 1] = {
 	{"watchlist", required_argument, NULL, OPT_WATCHLIST},
 	{"version", no_argument, NULL, OPT_VERSION},
 };
+#define NUM_LONGS HT_ARRAY_LEN(own_longs)
+
+// Those, then the sensor's.
+static struct option longs[NUM_LONGS + NUM_SENSOR_OPTIONS + 1];
 
 void options_spell(char out[32], const char *name) {
 	size_t i = 0;
@@ -442,8 +444,9 @@ static bool load(struct options *o) {
 	       && (!options_can_again(o) || (o->from_file = options_again(o)) != NULL);
 }
 
-static void name_sensor_options(void) {
+static void fill_longs(void) {
 	static char names[NUM_SENSOR_OPTIONS][32];
+	memcpy(longs, own_longs, sizeof(own_longs));
 	for (size_t i = 0; i < NUM_SENSOR_OPTIONS; i++) {
 		options_spell(names[i], sensor_option_of(i)->name);
 		longs[NUM_LONGS + i]
@@ -458,7 +461,7 @@ void options_parse(struct options *o, int argc, char **argv) {
 	ht_config_defaults(&options_table, o);
 	o->asked = HT_KIND_HELLO | HT_KIND_EVENT;
 	opterr = 0;
-	name_sensor_options();
+	fill_longs();
 	o->config = config_of(argc, argv);
 	if (!load(o)) {
 		o->action = ACTION_USAGE;

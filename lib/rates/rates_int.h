@@ -240,8 +240,10 @@ struct print *prints_place(struct ht_rates *r, struct ht_span text, bool is_ja3)
 // prints_weigh says how many hellos the one in this place has.
 void prints_weigh(struct prints *t, const struct print *p);
 
-// prints_clear empties the store.
+// prints_tick says what time it is by the clock that events are counted by, too.
 void prints_tick(struct prints *t, int64_t now);
+
+// prints_clear empties the store.
 void prints_clear(struct prints *t);
 
 static inline bool print_at(const struct prints *t, uint32_t i) {

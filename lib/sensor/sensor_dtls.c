@@ -21,7 +21,7 @@ dtls_set_random(struct ht_sensor *s, struct ht_flow *f, uint8_t side, struct ht_
 
 // RFC 6347 4.2.8: a client that lost its state begins anew on the same ports. A hello that comes
 // again, with a cookie or without, keeps its random (4.2.1), and so does the second one of DTLS 1.3
-// (RFC 8446 4.1.2). What is sent again has another record sequence number (RFC 6347 4.2.1), so with
+// (RFC 8446 4.1.2). What is sent again has another record sequence number (RFC 6347 4.2.2), so with
 // the first one it is the same datagram, seen twice; or, when it comes later than a mirror would
 // show it, an association that is played again.
 static bool

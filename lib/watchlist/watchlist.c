@@ -102,9 +102,9 @@ static enum ht_rc check_name(struct wl_load *l, const char *const *files, unsign
 			continue;
 		wl_complain(
 			l, files[i], 0,
-			"its list would be called %.60s, like that of %.100s: matches could not "
+			"its list would be called %.*s, like that of %.100s: matches could not "
 			"be told apart",
-			(const char *)name.p, files[k]
+			(int)(name.len < 60 ? name.len : 60), (const char *)name.p, files[k]
 		);
 		return HT_ERROR;
 	}

@@ -837,8 +837,10 @@ static void retry(void **state) {
 		assert_memory_equal(c.odcid, ID_A.p, 8);
 		assert_int_equal(c.token_len, 0);
 		assert_int_equal(c.undecryptable, 0);
-		// A late first Initial changes nothing.
+		// A late first Initial changes nothing, but it is noted.
+		c.repeated = false;
 		assert_int_equal(give_part(&c, &plain, &m, 0, 100), HT_QUIC_MORE);
+		assert_true(c.repeated);
 		assert_int_equal(c.undecryptable, 0);
 		// And the server's id after that.
 		in.key_id = ID_B;
@@ -995,7 +997,9 @@ static void leave_and_resume(void **state) {
 		ht_quic_resume(quic, &c, &past);
 		in.dcid = ID_SERVER;
 		in.pn = 2;
+		assert_false(c.repeated);
 		assert_int_equal(give_part(&c, &in, &both, 0, 300), HT_QUIC_MORE);
+		assert_true(c.repeated);
 		assert_null(c.crypto.buf);
 		assert_int_equal(give_part(&c, &in, &both, 250, 650), HT_QUIC_MORE);
 		expect_message(&c, &m2);

@@ -675,6 +675,50 @@ static void played_again_without_syn(void **state) {
 	}
 }
 
+// Where flow records are made acknowledgements keep a flow that has not ended from being idle. What
+// is silence is the same as where they are not seen.
+static void acknowledgements_between(void **state) {
+	(void)state;
+	static const struct connection goes_on = {.isn = ISN},
+				       ended = {.isn = ISN, .end = ENDS_FIN},
+				       without_syn = {.isn = ISN, .no_syn = true};
+	static const struct {
+		const struct connection *first, *second;
+		int64_t acks_ms[3], data_ms, second_ms; // 0: none
+		unsigned told, syns, hellos;
+	} cases[] = {
+		{&goes_on, &goes_on, {300, 600, 900}, 0, 1000, 2, 0, 0},
+		{&goes_on, &goes_on, {600}, 0, 610, 2, 0, 0},
+		{&goes_on, &goes_on, {300, 600, 900}, 950, 1000, 1, 1, 0}, // no silence before it
+		{&goes_on, &goes_on, {50, 100, 150}, 0, 200, 1, 1, 0},
+		{&ended, &without_syn, {3000}, 0, 6000, 2, 0, 0},
+		{&ended, &without_syn, {1000}, 0, 4000, 1, 0, 1},
+	};
+	for (unsigned v = 0; v < HT_ARRAY_LEN(cases) * (HT_FLOWS_ALL + 1); v++) {
+		const unsigned i = v / (HT_FLOWS_ALL + 1);
+		struct ht_sensor_params p = small();
+		p.flows = v % (HT_FLOWS_ALL + 1);
+		start(p);
+		make_tls("again.example");
+		const uint32_t behind = ISN + 1 + (uint32_t)record.len + 6;
+		play(cases[i].first, 0);
+		for (unsigned k = 0; k < 3 && cases[i].acks_ms[k] > 0; k++) {
+			tcp_add(&fs, FROM_CLIENT, behind, HT_TCP_ACK, NULL, 0);
+			at_ms(fs.num - 1, cases[i].acks_ms[k]);
+		}
+		if (cases[i].data_ms > 0) {
+			tcp_add(&fs, FROM_CLIENT, behind, HT_TCP_ACK, (const uint8_t *)"x", 1);
+			at_ms(fs.num - 1, cases[i].data_ms);
+		}
+		play(cases[i].second, cases[i].second_ms);
+		finish();
+		expect_records(cases[i].told);
+		expect_counter(HT_CTR_REPEAT_SYN, cases[i].syns);
+		expect_counter(HT_CTR_REPEAT_HELLO, cases[i].hellos);
+		expect_counter(HT_CTR_FLOWS_BEGUN, cases[i].told);
+	}
+}
+
 // RFC 7413 4.2: a SYN that has the hello and is not answered is sent again, first as it was, then
 // without. Once it was answered it is another connection's.
 static void fast_open_again(void **state) {
@@ -1107,11 +1151,16 @@ static void udp_played_again(void **state) {
 		at_ms(0, 0);
 		udp_hello(protocol, 0);
 		at_ms(1, 100);
-		udp_hello(protocol, protocol == AGAIN_GQUIC ? 0 : 1);
-		at_ms(2, protocol == AGAIN_GQUIC ? 300 : 1500);
+		udp_hello(protocol, 0); // the time since the last one counts, not since the first
+		at_ms(2, 550);
 		feed();
 		expect_records(1);
 		expect_counter(HT_CTR_REPEAT_HELLO, 2);
+		udp_hello(protocol, protocol == AGAIN_GQUIC ? 0 : 1);
+		at_ms(0, protocol == AGAIN_GQUIC ? 750 : 1500);
+		feed();
+		expect_records(1);
+		expect_counter(HT_CTR_REPEAT_HELLO, 3);
 		for (unsigned i = 0; i < 3; i++) {
 			udp_add(&fs, FROM_CLIENT, (const uint8_t *)"\x40short header", 13);
 			at_ms(i, 1600 + 300 * i); // counts in flow records alone
@@ -1123,7 +1172,7 @@ static void udp_played_again(void **state) {
 		assert_int_equal(seen[0].number, 1);
 		assert_int_equal(seen[1].number, 1);
 		assert_true(seen[1].complete);
-		expect_counter(HT_CTR_REPEAT_HELLO, 2);
+		expect_counter(HT_CTR_REPEAT_HELLO, 3);
 	}
 }
 
@@ -2285,6 +2334,7 @@ int main(void) {
 		CASE(port_reuse),
 		CASE(played_again),
 		CASE(played_again_without_syn),
+		CASE(acknowledgements_between),
 		CASE(fast_open_again),
 		CASE(half_then_played_again),
 		CASE(udp_played_again),
