@@ -675,6 +675,71 @@ static void played_again_without_syn(void **state) {
 	}
 }
 
+// A client that the RST does not reach sends its hello again, with pauses that are longer than what
+// ends a flow record: it is the same hello for all that.
+static void sent_again_behind_rst(void **state) {
+	(void)state;
+	static const int64_t at[] = {200, 600, 1400, 3000, 6200, 12600, 25400};
+	for (unsigned flows = HT_FLOWS_NONE; flows <= HT_FLOWS_ALL; flows++) {
+		struct ht_sensor_params p = small();
+		p.flows = flows;
+		start(p);
+		make_tls("again.example");
+		syn(ISN);
+		piece(0, record.len);
+		at_ms(0, 0);
+		for (unsigned i = 0; i < HT_ARRAY_LEN(at); i++) {
+			const unsigned first = fs.num;
+			tcp_add(&fs, FROM_SERVER, SERVER_ISN + 1, HT_TCP_RST, NULL, 0);
+			at_ms(first, i > 0 ? at[i - 1] : 0);
+			piece(0, record.len);
+			at_ms(first + 1, at[i]);
+		}
+		finish();
+		expect_records(1);
+		expect_counter(HT_CTR_REPEAT_HELLO, HT_ARRAY_LEN(at));
+		expect_counter(HT_CTR_FLOWS_BEGUN, 1);
+	}
+}
+
+// A firewall that gives connections sequence numbers of its own, seen on both of its sides: one
+// connection.
+static void both_sides_of_a_firewall(void **state) {
+	(void)state;
+	start(small());
+	make_tls("firewall.example");
+	syn(ISN);
+	syn(ISN + 0x1234567);
+	piece(0, record.len);
+	segment(ISN + 0x1234567 + 1, record.b, record.len);
+	finish();
+	expect_records(1);
+	expect_whole(0, "firewall.example");
+	expect_counter(HT_CTR_REPEAT_HELLO, 1);
+}
+
+// RFC 5246 7.4.1.1: another handshake under the keys of the first. One of 256 of its records has
+// the type of a ClientHello in it, and it is none.
+static void handshake_under_keys(void **state) {
+	(void)state;
+	static const uint8_t keyed[]
+		= {22, 3, 3, 0, 64, 1, 0xc5, 0x0e, 0x91, 0x7a, 0x33, 0x6b, 0x02};
+	for (unsigned from = FROM_CLIENT; from <= FROM_SERVER; from++) {
+		start(small());
+		make_tls("keyed.example");
+		const struct connection c = {ISN, false, false, ENDS_NOT};
+		play(&c, 0);
+		const unsigned first = fs.num;
+		const uint32_t isn = from == FROM_CLIENT ? ISN : SERVER_ISN;
+		tcp_add(&fs, from, isn + 200000, HT_TCP_ACK, keyed, sizeof(keyed));
+		at_ms(first, 3000);
+		finish();
+		expect_records(1);
+		expect_whole(0, "keyed.example");
+		expect_counter(HT_CTR_FLOWS_BEGUN, 1);
+	}
+}
+
 // RFC 7413 4.2: a SYN that has the hello and is not answered is sent again, first as it was, then
 // without. Once it was answered it is another connection's.
 static void fast_open_again(void **state) {
@@ -2285,6 +2350,9 @@ int main(void) {
 		CASE(port_reuse),
 		CASE(played_again),
 		CASE(played_again_without_syn),
+		CASE(sent_again_behind_rst),
+		CASE(both_sides_of_a_firewall),
+		CASE(handshake_under_keys),
 		CASE(fast_open_again),
 		CASE(half_then_played_again),
 		CASE(udp_played_again),
