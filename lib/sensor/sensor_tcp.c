@@ -268,6 +268,14 @@ void tcp_packet(
 			return; // the end of a connection nothing else was seen of
 		f = flow_make(s, p, ref);
 	}
+	// What ended before anything else was seen of it is not what begins now.
+	if (HT_UNLIKELY(
+		    (f->flags & FLOW_CLOSED) && f->dir[0] == DIR_NEW && f->dir[1] == DIR_NEW
+		    && (is_syn || p->payload.len > 0)
+	    )) {
+		f->flags &= (uint8_t)~FLOW_CLOSED;
+		f->client = 0;
+	}
 	s->at = at;
 	struct segment g = {p->tcp_seq + is_syn, p->payload, p->payload_wire_len > p->payload.len};
 	// RFC 9293 3.4: the SYN takes a sequence number; data in it (RFC 7413) comes after.

@@ -702,6 +702,28 @@ static void sent_again_behind_rst(void **state) {
 	}
 }
 
+// An end is all that was seen of a connection, and another begins: it has not ended. It is the same
+// with flow records, which have a flow for such an end, too.
+static void begins_behind_the_end_of_another(void **state) {
+	(void)state;
+	for (unsigned v = 0; v < 4; v++) {
+		struct ht_sensor_params p = small();
+		p.flows = v & 1 ? HT_FLOWS_ALL : HT_FLOWS_NONE;
+		start(p);
+		make_tls("behind.example");
+		tcp_add(&fs, FROM_SERVER, SERVER_ISN, v & 2 ? HT_TCP_RST : HT_TCP_FIN, NULL, 0);
+		piece(0, record.len);
+		syn(ISN); // late
+		piece(0, record.len);
+		finish();
+		expect_records(1);
+		expect_whole(0, "behind.example");
+		expect_counter(HT_CTR_REPEAT_SYN, 1);
+		expect_counter(HT_CTR_REPEAT_HELLO, 1);
+		expect_counter(HT_CTR_FLOWS_BEGUN, 1);
+	}
+}
+
 // A firewall that gives connections sequence numbers of its own, seen on both of its sides: one
 // connection.
 static void both_sides_of_a_firewall(void **state) {
@@ -2351,6 +2373,7 @@ int main(void) {
 		CASE(played_again),
 		CASE(played_again_without_syn),
 		CASE(sent_again_behind_rst),
+		CASE(begins_behind_the_end_of_another),
 		CASE(both_sides_of_a_firewall),
 		CASE(handshake_under_keys),
 		CASE(fast_open_again),
