@@ -70,6 +70,7 @@ enum {
 	MARK_RST = 4,
 	MARK_FAST_OPEN = 8, // the SYN had data, and was not answered (RFC 7413)
 	MARK_SILENT = 16, // for SILENT_TICKS nothing but acknowledgements came
+	MARK_REPEATS = 32, // behind the end and a silence the hello came again
 };
 
 static inline bool tcp_ended(const struct ht_flow *f) {

@@ -317,10 +317,13 @@ static void gquic_clear(
 	else if (f->flags & (FLOW_QUIC | FLOW_DTLS | FLOW_CARRIED))
 		flow_renew(s, f); // another connection on the same addresses and ports
 	// A CHLO is sent again, with more in it, when the server rejects the first (REJ): the
-	// second is told as number 2, the same bytes again are not.
-	uint32_t hash = (uint32_t)keyed_hash(s, g.message) | 1;
+	// second is told as number 2, the same bytes again are not. A client that sends it again
+	// gives the packet another number; the same datagram is a mirror's, or, when it comes
+	// later, a connection that is played again.
+	const uint32_t hash = (uint32_t)keyed_hash(s, g.message) | 1;
+	const uint32_t datagram = (uint32_t)keyed_hash(s, p->payload);
 	const bool repeat = f->seq[1] == hash && f->hellos > 0;
-	const bool again = repeat && udp_silent(s, f);
+	const bool again = repeat && f->seq[0] == datagram && udp_silent(s, f);
 	udp_hello_seen(s, f);
 	if (repeat && !again) {
 		count(s, HT_CTR_REPEAT_HELLO);
@@ -330,6 +333,7 @@ static void gquic_clear(
 		flow_renew(s, f);
 		udp_hello_seen(s, f);
 	}
+	f->seq[0] = datagram;
 	f->seq[1] = hash;
 	f->flags |= FLOW_GAVE_DATA;
 	f->client = ref.side;

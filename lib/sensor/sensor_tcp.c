@@ -4,8 +4,12 @@
 
 #include "sensor_tcp.h"
 
+// Handshake records come encrypted as well (renegotiation), and one of 256 of them has the type of
+// a ClientHello: its length and version have to fit, too.
 static bool begins_like_hello(const struct segment *g) {
-	return g->bytes.len >= 6 && g->bytes.p[5] == 1 && ht_tls_start(g->bytes) == HT_TLS_RECORD;
+	const uint8_t *p = g->bytes.p;
+	return g->bytes.len >= 11 && p[5] == 1 && p[6] == 0 && p[9] == 3 && p[10] <= 4
+	       && ht_tls_start(g->bytes) == HT_TLS_RECORD;
 }
 
 // A segment that begins where the direction begins: most hellos are whole in it, and most of what
@@ -208,22 +212,32 @@ syn(struct ht_sensor *s,
 // Whether data on a side that is decided, or gave its hello, begins another connection: a
 // ClientHello where none is expected. Where the one that was told stood it is sent again: TCP does
 // that for minutes where acknowledgements are lost. But for a connection that has ended, as flow
-// records have it. Elsewhere it is another one; the data of a connection that goes on may look like
-// that, too.
-static bool begins_another(
-	struct ht_sensor *s, const struct ht_flow *f, uint8_t side, const struct segment *g
-) {
+// records have it: unless the hello came again behind the end, as of a client that the RST does not
+// reach; each pause of TCP's is twice the one before. Elsewhere it is another one, behind an end or
+// a silence: the data of a connection that goes on may look like that, too, and a firewall that
+// gives connections sequence numbers of its own is seen on both of its sides.
+static bool
+begins_another(struct ht_sensor *s, struct ht_flow *f, uint8_t side, const struct segment *g) {
 	const uint8_t dir = f->dir[side];
 	if ((dir != DIR_DONE && dir != DIR_AGAIN) || !begins_like_hello(g))
 		return false;
 	const uint32_t below = f->seq[side] - g->seq;
 	const bool near = below + SAME_CONNECTION < 2 * SAME_CONNECTION;
-	if (!near)
-		return dir == DIR_AGAIN || silent(s) || (f->flags & FLOW_CLOSED);
+	if (!near) {
+		if (silent(s) || (f->flags & FLOW_CLOSED))
+			return true;
+		if (dir == DIR_AGAIN && (int32_t)below < 0) // payload() counts what lies below
+			count(s, HT_CTR_REPEAT_HELLO);
+		return false;
+	}
 	if (f->hellos == 0 || (dir == DIR_AGAIN && (int32_t)below <= 0))
 		return false;
-	if (tcp_ended(f) && s->silence >= LINGER_TICKS)
-		return true;
+	if (tcp_ended(f)) {
+		if (s->silence >= LINGER_TICKS && !(f->client & MARK_REPEATS))
+			return true;
+		if (silent(s))
+			f->client |= MARK_REPEATS;
+	}
 	if (dir == DIR_DONE)
 		count(s, HT_CTR_REPEAT_HELLO);
 	return false;
@@ -253,6 +267,14 @@ void tcp_packet(
 		if (!is_syn && p->payload.len == 0)
 			return; // the end of a connection nothing else was seen of
 		f = flow_make(s, p, ref);
+	}
+	// What ended before anything else was seen of it is not what begins now.
+	if (HT_UNLIKELY(
+		    (f->flags & FLOW_CLOSED) && f->dir[0] == DIR_NEW && f->dir[1] == DIR_NEW
+		    && (is_syn || p->payload.len > 0)
+	    )) {
+		f->flags &= (uint8_t)~FLOW_CLOSED;
+		f->client = 0;
 	}
 	s->at = at;
 	struct segment g = {p->tcp_seq + is_syn, p->payload, p->payload_wire_len > p->payload.len};

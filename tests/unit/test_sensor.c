@@ -719,6 +719,93 @@ static void acknowledgements_between(void **state) {
 	}
 }
 
+// A client that the RST does not reach sends its hello again, with pauses that are longer than what
+// ends a flow record: it is the same hello for all that.
+static void sent_again_behind_rst(void **state) {
+	(void)state;
+	static const int64_t at[] = {200, 600, 1400, 3000, 6200, 12600, 25400};
+	for (unsigned flows = HT_FLOWS_NONE; flows <= HT_FLOWS_ALL; flows++) {
+		struct ht_sensor_params p = small();
+		p.flows = flows;
+		start(p);
+		make_tls("again.example");
+		syn(ISN);
+		piece(0, record.len);
+		at_ms(0, 0);
+		for (unsigned i = 0; i < HT_ARRAY_LEN(at); i++) {
+			const unsigned first = fs.num;
+			tcp_add(&fs, FROM_SERVER, SERVER_ISN + 1, HT_TCP_RST, NULL, 0);
+			at_ms(first, i > 0 ? at[i - 1] : 0);
+			piece(0, record.len);
+			at_ms(first + 1, at[i]);
+		}
+		finish();
+		expect_records(1);
+		expect_counter(HT_CTR_REPEAT_HELLO, HT_ARRAY_LEN(at));
+		expect_counter(HT_CTR_FLOWS_BEGUN, 1);
+	}
+}
+
+// An end is all that was seen of a connection, and another begins: it has not ended. It is the same
+// with flow records, which have a flow for such an end, too.
+static void begins_behind_the_end_of_another(void **state) {
+	(void)state;
+	for (unsigned v = 0; v < 4; v++) {
+		struct ht_sensor_params p = small();
+		p.flows = v & 1 ? HT_FLOWS_ALL : HT_FLOWS_NONE;
+		start(p);
+		make_tls("behind.example");
+		tcp_add(&fs, FROM_SERVER, SERVER_ISN, v & 2 ? HT_TCP_RST : HT_TCP_FIN, NULL, 0);
+		piece(0, record.len);
+		syn(ISN); // late
+		piece(0, record.len);
+		finish();
+		expect_records(1);
+		expect_whole(0, "behind.example");
+		expect_counter(HT_CTR_REPEAT_SYN, 1);
+		expect_counter(HT_CTR_REPEAT_HELLO, 1);
+		expect_counter(HT_CTR_FLOWS_BEGUN, 1);
+	}
+}
+
+// A firewall that gives connections sequence numbers of its own, seen on both of its sides: one
+// connection.
+static void both_sides_of_a_firewall(void **state) {
+	(void)state;
+	start(small());
+	make_tls("firewall.example");
+	syn(ISN);
+	syn(ISN + 0x1234567);
+	piece(0, record.len);
+	segment(ISN + 0x1234567 + 1, record.b, record.len);
+	finish();
+	expect_records(1);
+	expect_whole(0, "firewall.example");
+	expect_counter(HT_CTR_REPEAT_HELLO, 1);
+}
+
+// RFC 5246 7.4.1.1: another handshake under the keys of the first. One of 256 of its records has
+// the type of a ClientHello in it, and it is none.
+static void handshake_under_keys(void **state) {
+	(void)state;
+	static const uint8_t keyed[]
+		= {22, 3, 3, 0, 64, 1, 0xc5, 0x0e, 0x91, 0x7a, 0x33, 0x6b, 0x02};
+	for (unsigned from = FROM_CLIENT; from <= FROM_SERVER; from++) {
+		start(small());
+		make_tls("keyed.example");
+		const struct connection c = {ISN, false, false, ENDS_NOT};
+		play(&c, 0);
+		const unsigned first = fs.num;
+		const uint32_t isn = from == FROM_CLIENT ? ISN : SERVER_ISN;
+		tcp_add(&fs, from, isn + 200000, HT_TCP_ACK, keyed, sizeof(keyed));
+		at_ms(first, 3000);
+		finish();
+		expect_records(1);
+		expect_whole(0, "keyed.example");
+		expect_counter(HT_CTR_FLOWS_BEGUN, 1);
+	}
+}
+
 // RFC 7413 4.2: a SYN that has the hello and is not answered is sent again, first as it was, then
 // without. Once it was answered it is another connection's.
 static void fast_open_again(void **state) {
@@ -1099,15 +1186,15 @@ static void second_association(void **state) {
 	assert_int_equal(seen[1].number, 2);
 }
 
-static void gquic_clear(void) {
+static void gquic_clear(unsigned number) {
 	static struct bytes o;
 	o.len = 0;
 	put(&o,
 	    "\x0d"
 	    "connecti"
-	    "Q043"
-	    "\1",
-	    14); // version, connection id, packet number
+	    "Q043",
+	    13); // version, connection id
+	put8(&o, number);
 	put(&o, "123456789012", 12); // hash
 	put(&o, "\x80\1", 2); // STREAM of id 1, to the end
 	put(&o, CHLO, sizeof(CHLO) - 1);
@@ -1116,7 +1203,7 @@ static void gquic_clear(void) {
 
 enum { AGAIN_DTLS, AGAIN_QUIC, AGAIN_GQUIC, NUM_AGAIN };
 
-// `number`: of the record or packet; gQUIC in clear has none that is looked at.
+// `number`: of the record or packet.
 static void udp_hello(unsigned protocol, unsigned number) {
 	static struct bytes d;
 	d.len = 0;
@@ -1129,7 +1216,7 @@ static void udp_hello(unsigned protocol, unsigned number) {
 		quic(number, 0, message.len);
 		break;
 	default:
-		gquic_clear();
+		gquic_clear(number);
 		break;
 	}
 }
@@ -1156,8 +1243,8 @@ static void udp_played_again(void **state) {
 		feed();
 		expect_records(1);
 		expect_counter(HT_CTR_REPEAT_HELLO, 2);
-		udp_hello(protocol, protocol == AGAIN_GQUIC ? 0 : 1);
-		at_ms(0, protocol == AGAIN_GQUIC ? 750 : 1500);
+		udp_hello(protocol, 1);
+		at_ms(0, 1500);
 		feed();
 		expect_records(1);
 		expect_counter(HT_CTR_REPEAT_HELLO, 3);
@@ -2335,6 +2422,10 @@ int main(void) {
 		CASE(played_again),
 		CASE(played_again_without_syn),
 		CASE(acknowledgements_between),
+		CASE(sent_again_behind_rst),
+		CASE(begins_behind_the_end_of_another),
+		CASE(both_sides_of_a_firewall),
+		CASE(handshake_under_keys),
 		CASE(fast_open_again),
 		CASE(half_then_played_again),
 		CASE(udp_played_again),
