@@ -136,6 +136,7 @@ if wanted watchlists; then
 	printf 'watchlists: {files: [%s, %s], cache_folder: %s}\n' \
 		"$work/million.txt" "$work/expressions.txt" "$work/cache" >"$work/lists.yaml"
 	head -c 24 "$here/../pcaps/tls13-hello.pcap" >"$work/empty.pcap"
+	[ $quick = 0 ] || say "(With --quick reading the lists takes longer than the captures: what follows tells nothing.)"
 	for kind in mixed hello; do
 		generate $kind "$(flows $kind $tenth)"
 		PYTHONPATH=$here python3 -B - "$runs" "$program" "$work" "$capture" $kind "$(count hellos)" <<-'END'
