@@ -146,18 +146,6 @@ static enum ht_rc read_address(struct wl_value *v, struct ht_span in, char reaso
 	return HT_OK;
 }
 
-static enum ht_rc read_src_address(struct wl_value *v, struct ht_span in, char reason[200]) {
-	const enum ht_rc rc = read_address(v, in, reason);
-	v->where = WL_SRC;
-	return rc;
-}
-
-static enum ht_rc read_dst_address(struct wl_value *v, struct ht_span in, char reason[200]) {
-	const enum ht_rc rc = read_address(v, in, reason);
-	v->where = WL_DST;
-	return rc;
-}
-
 // The server's port is what a list means; a client's is any.
 static enum ht_rc read_port(struct wl_value *v, struct ht_span in, char reason[200]) {
 	uint32_t port;
@@ -168,12 +156,6 @@ static enum ht_rc read_port(struct wl_value *v, struct ht_span in, char reason[2
 		return bad(reason, "a port is a number from 1 to 65535");
 	ht_put_be16(v->bytes, (uint16_t)port);
 	return HT_OK;
-}
-
-static enum ht_rc read_src_port(struct wl_value *v, struct ht_span in, char reason[200]) {
-	const enum ht_rc rc = read_port(v, in, reason);
-	v->where = WL_SRC;
-	return rc;
 }
 
 // With or without the colons that openssl prints.
@@ -270,29 +252,33 @@ static enum ht_rc read_bare(struct wl_value *v, struct ht_span in, char reason[2
 	return guess != NULL ? bad(reason, guess) : HT_BAD;
 }
 
-static const struct {
+struct kind {
 	const char *word;
 	read_value *read;
-} kinds[] = {
-	{"sni", wl_read_name},	      {"alpn", read_alpn},
-	{"ja3", wl_read_ja3},	      {"ja4", read_ja4},
-	{"ip", read_address},	      {"src_ip", read_src_address},
-	{"dst_ip", read_dst_address}, {"port", read_port},
-	{"dst_port", read_port},      {"src_port", read_src_port},
-	{"cert", read_cert},
+	uint8_t side; // of the connection, instead of the reader's `where`; 0: that
+};
+
+static const struct kind bare = {"", read_bare, 0};
+static const struct kind kinds[] = {
+	{"sni", wl_read_name, 0},	  {"alpn", read_alpn, 0},
+	{"ja3", wl_read_ja3, 0},	  {"ja4", read_ja4, 0},
+	{"ip", read_address, 0},	  {"src_ip", read_address, WL_SRC},
+	{"dst_ip", read_address, WL_DST}, {"port", read_port, 0},
+	{"dst_port", read_port, 0},	  {"src_port", read_port, WL_SRC},
+	{"cert", read_cert, 0},
 };
 
 // take_kind takes "ja3:" or "ja3=" where that is what stands here.
-static read_value *take_kind(struct ht_span *s) {
+static const struct kind *take_kind(struct ht_span *s) {
 	for (unsigned i = 0; i < HT_ARRAY_LEN(kinds); i++) {
 		const size_t n = strlen(kinds[i].word);
 		if (s->len > n && is_word(HT_SPAN(s->p, n), kinds[i].word)
 		    && (s->p[n] == ':' || s->p[n] == '=')) {
 			*s = skip(*s, n + 1);
-			return kinds[i].read;
+			return &kinds[i];
 		}
 	}
-	return read_bare;
+	return &bare;
 }
 
 // take_regex takes "/.../flags". A slash in it is written \/, which the compiler reads as one.
@@ -328,10 +314,15 @@ static enum ht_rc take_regex(struct wl_value *v, struct ht_span *s, char reason[
 }
 
 enum ht_rc wl_take_condition(struct wl_value *v, struct ht_span *s, char reason[200]) {
-	read_value *read = take_kind(s);
+	const struct kind *const kind = take_kind(s);
 	*v = (struct wl_value){0};
-	if ((read == wl_read_name || read == read_bare) && s->len > 0 && s->p[0] == '/')
+	if ((kind->read == wl_read_name || kind == &bare) && s->len > 0 && s->p[0] == '/')
 		return take_regex(v, s, reason);
 	const struct ht_span value = take_until(s, " \t&");
-	return value.len > 0 ? read(v, value, reason) : bad(reason, "a condition without a value");
+	if (value.len == 0)
+		return bad(reason, "a condition without a value");
+	const enum ht_rc rc = kind->read(v, value, reason);
+	if (kind->side != 0)
+		v->where = kind->side;
+	return rc;
 }
