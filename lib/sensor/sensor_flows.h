@@ -80,10 +80,6 @@ void answer_put(struct ht_sensor *s, struct ht_record *r, const struct details *
 // answer_drop: no more is waited for; `why` says so in the ledger. What was said is not kept.
 void answer_drop(struct ht_sensor *s, struct details *d, enum ht_ledger why);
 
-// How long a TCP flow that has ended waits for stragglers: the last acknowledgement, what was sent
-// again.
-#define LINGER_NS 5000000000ll
-
 static inline bool account_closed(const struct account *a) {
 	const unsigned both = ACCOUNT_FIN | ACCOUNT_FIN << 1;
 	return (a->flags & both) == both || (a->flags & ACCOUNT_RST);

@@ -78,15 +78,15 @@ static inline bool tcp_ended(const struct ht_flow *f) {
 	return (f->client & both) == both || (f->client & MARK_RST);
 }
 
-// Half a second, in ticks of flows. A frame that a mirror shows twice comes sooner, and a client
-// that has sent data does not send its SYN again: behind such a silence it is another connection.
-#define SILENT_TICKS 30
-
-// 5 s: for so long an ended connection waits for stragglers (LINGER_NS).
-#define LINGER_TICKS 298
-
-// Half a second, likewise.
+// A frame that a mirror shows twice comes sooner, and a client that has sent data does not send its
+// SYN again: behind such a silence it is another connection.
 #define SILENT_NS 500000000ll
+#define SILENT_TICKS (ht_flow_ticks(SILENT_NS) + 1)
+
+// How long a TCP flow that has ended waits for stragglers: the last acknowledgement, what was sent
+// again.
+#define LINGER_NS 5000000000ll
+#define LINGER_TICKS ht_flow_ticks(LINGER_NS)
 
 // flow.proto beside TCP and UDP: a conversation of EAP, which has no ports of its own.
 enum {

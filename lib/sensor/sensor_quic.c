@@ -324,14 +324,12 @@ static void gquic_clear(
 	const uint32_t datagram = (uint32_t)keyed_hash(s, p->payload);
 	const bool repeat = f->seq[1] == hash && f->hellos > 0;
 	const bool again = repeat && f->seq[0] == datagram && udp_silent(s, f);
+	if (again)
+		flow_renew(s, f);
 	udp_hello_seen(s, f);
 	if (repeat && !again) {
 		count(s, HT_CTR_REPEAT_HELLO);
 		return;
-	}
-	if (again) {
-		flow_renew(s, f);
-		udp_hello_seen(s, f);
 	}
 	f->seq[0] = datagram;
 	f->seq[1] = hash;
