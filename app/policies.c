@@ -62,10 +62,6 @@ void policy_print(const struct ht_policy *p, FILE *out) {
 extern const uint8_t policies_head[], policies_language[];
 extern const size_t policies_head_len, policies_language_len;
 
-static void put(const uint8_t *text, size_t len, FILE *out) {
-	fwrite(text, 1, len, out);
-}
-
 static void print_fields(FILE *out) {
 	fputs("\n### Fields\n\n"
 	      "What a field means is in docs/fields.md. `compression`, the compression methods "
@@ -114,7 +110,7 @@ static void print_finding(const struct ht_finding *f, FILE *out) {
 
 void policy_print_md(const struct ht_policy *p, FILE *out) {
 	const unsigned num = p != NULL ? ht_policy_num(p) : 0;
-	put(policies_head, policies_head_len, out);
+	fwrite(policies_head, 1, policies_head_len, out);
 	fputs("\n## The findings of the policy\n\n| finding | severity | the client |\n"
 	      "| --- | --- | --- |\n",
 	      out);
@@ -125,7 +121,7 @@ void policy_print_md(const struct ht_policy *p, FILE *out) {
 	}
 	for (unsigned i = 0; i < num; i++)
 		print_finding(ht_policy_finding(p, i), out);
-	put(policies_language, policies_language_len, out);
+	fwrite(policies_language, 1, policies_language_len, out);
 	fprintf(out,
 		"%u findings, %u sets, %u numbers and ranges, %u texts of 255 bytes, 64 different "
 		"comparisons of a field and %u\n"

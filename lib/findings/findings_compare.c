@@ -201,13 +201,15 @@ static const struct {
 
 static void
 check_word(struct build *b, const struct token *at, unsigned which, const struct text_item *t) {
+	const char *const *const words = closed[which].words;
 	struct ht_guess g = {HT_SPAN(t->s, t->len)};
 	char all[128];
 	size_t len = 0;
-	for (unsigned i = 0; closed[which].words[i] != NULL; i++) {
-		const char *word = closed[which].words[i];
-		if (strlen(word) == t->len && memcmp(word, t->s, t->len) == 0)
+	for (unsigned i = 0; words[i] != NULL; i++)
+		if (strlen(words[i]) == t->len && memcmp(words[i], t->s, t->len) == 0)
 			return;
+	for (unsigned i = 0; words[i] != NULL; i++) {
+		const char *word = words[i];
 		guess_consider(&g, word);
 		len += (size_t
 		)snprintf(all + len, sizeof(all) - len, "%s\"%s\"", i > 0 ? ", " : "", word);
