@@ -198,17 +198,23 @@ static bool has(const struct look *l, enum wl_field field) {
 
 // --- fields -------------------------------------------------------------------------------------
 
-struct suffix {
-	uint32_t hash;
-	uint16_t len;
+struct suffixes {
+	struct {
+		uint32_t hash;
+		uint16_t len;
+	} v[WL_NAME_MAX / 2 + 1];
+	unsigned num;
 };
 
 // find_suffixes hashes what stands behind each dot, and the name itself, where a list has a name of
 // so many labels. An empty label ends it: no list has one.
-static unsigned find_suffixes(const struct look *l, struct suffix out[WL_NAME_MAX / 2 + 1]) {
+static void find_suffixes(const struct look *l, struct suffixes *out) {
 	const struct ht_watchlists *w = l->w;
 	const uint8_t *const end = l->name.p + l->name.len;
-	unsigned num = 0, labels = 0;
+	unsigned labels = 0;
+	out->num = 0;
+	if (!has(l, WL_NAME))
+		return;
 	for (size_t len = 1; len <= l->name.len && len <= WL_NAME_MAX; len++) {
 		const uint8_t *p = end - len;
 		if (*p == '.' && (len == 1 || p[1] == '.'))
@@ -220,18 +226,16 @@ static unsigned find_suffixes(const struct look *l, struct suffix out[WL_NAME_MA
 			continue;
 		const uint32_t hash = wl_hash(w, WL_NAME, 0, HT_SPAN(p, len));
 		__builtin_prefetch(&w->slots[hash & w->mask]);
-		out[num++] = (struct suffix){hash, (uint16_t)len};
+		out->v[out->num].hash = hash;
+		out->v[out->num++].len = (uint16_t)len;
 	}
-	return num;
 }
 
-static void look_name(const struct look *l) {
-	struct suffix suffixes[WL_NAME_MAX / 2 + 1];
-	const unsigned num = find_suffixes(l, suffixes);
-	for (unsigned i = 0; i < num; i++) {
-		const size_t len = suffixes[i].len;
+static void look_name(const struct look *l, const struct suffixes *suffixes) {
+	for (unsigned i = 0; i < suffixes->num; i++) {
+		const size_t len = suffixes->v[i].len;
 		const struct ht_span s = HT_SPAN(l->name.p + l->name.len - len, len);
-		const uint32_t key = wl_find(l->w, suffixes[i].hash, WL_NAME, 0, s);
+		const uint32_t key = wl_find(l->w, suffixes->v[i].hash, WL_NAME, 0, s);
 		if (key != WL_NONE)
 			look_key(l, key, len == l->name.len ? WL_WHOLE : WL_BELOW);
 	}
@@ -344,15 +348,17 @@ static void look_cert(const struct look *l) {
 }
 
 // Names are scanned first, since other keys' entries may have expressions among their conditions.
+// Meanwhile the slots of the name and of what it is below are on their way from memory.
 static void look_all(const struct look *l, uint64_t *counters) {
 	const struct ht_watchlist_query *q = l->q;
+	struct suffixes suffixes;
+	find_suffixes(l, &suffixes);
 	scan(l, counters);
 	look_cert(l);
 	if (q->only_cert)
 		return;
 	look_regexes(l);
-	if (l->name.len > 0 && has(l, WL_NAME))
-		look_name(l);
+	look_name(l, &suffixes);
 	if (l->alpn.len > 0)
 		look_alpn(l);
 	if (l->has_ja3)
