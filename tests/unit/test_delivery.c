@@ -206,9 +206,11 @@ static struct ht_sink_options options(const char *spool) {
 	};
 }
 
+// Each tenth of a second, of the thread that puts.
 static void note_wait(void *unused) {
 	(void)unused;
-	script.waits++;
+	if (++script.waits > 10 * SECONDS)
+		fail_msg("nobody makes room");
 }
 
 static struct ht_delivery *
