@@ -33,11 +33,22 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 // has them end at once, and with the next they are not waited for. The handler writes, main reads
 // between bursts.
 static volatile sig_atomic_t stop;
+static volatile sig_atomic_t reads = 1;
 
 static void on_signal(int sig) {
 	(void)sig;
 	if (stop < 3)
 		stop = stop + 1;
+	if (reads)
+		alarm(1);
+}
+
+// A signal lets main go of a pipe that says nothing. One that came when main had looked at `stop`
+// and did not wait yet does not: another one follows, until the reading has ended.
+static void on_alarm(int sig) {
+	(void)sig;
+	if (reads)
+		alarm(1);
 }
 
 static void a_moment(void *ctx) {
@@ -72,6 +83,8 @@ static int replay(const struct options *o) {
 	sinks.say = summary_say;
 	sinks.say_ctx = &sum;
 	bool ok = sinks_start(&sinks) && replay_run(o, lists, &pipeline, &sum, &l, &stop);
+	reads = 0;
+	alarm(0);
 	summary_clear(&sum);
 	const enum pipeline_saved saved = pipeline_save(&pipeline, a_moment, NULL);
 	ok = saved == PIPELINE_SAVED && ok;
@@ -137,6 +150,8 @@ static int run(struct options *o) {
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGHUP, &act, NULL); // the terminal is gone
+	const struct sigaction again = {.sa_handler = on_alarm};
+	sigaction(SIGALRM, &again, NULL);
 	return replay(o);
 }
 

@@ -100,7 +100,7 @@ class Capture:
 
     def __init__(self, address, path):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(120)
+        self.socket.settimeout(600)
         self.socket.connect(address)
         self.stream = self.socket.makefile("rw", encoding="utf-8", errors="replace")
         self.path, self.asked = path, 0
@@ -189,7 +189,7 @@ class Sharks:
             env={**os.environ, "XDG_CONFIG_HOME": home},
         )
         self.shells.append(shell)
-        for _ in range(600):
+        for _ in range(2400):  # two minutes: the machine may be busy
             try:
                 with socket.socket(socket.AF_UNIX) as s:
                     s.connect(address)

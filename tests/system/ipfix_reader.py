@@ -80,35 +80,40 @@ class Collector:
     """Listens on a port of its own from up() to down(), one thread for all."""
 
     def __init__(self):
-        with socket.create_server(("127.0.0.1", 0)) as s:
-            self.port = s.getsockname()[1]
+        self.port = 0
+        self._bind()
         self.to = f"ipfix+tcp://127.0.0.1:{self.port}"
         self.listener, self.open, self.streams = None, {}, []
         self.reading, self.per_second, self.up_to = True, None, None
-        self.failed = None
+        self.failed, self.idle = None, 0
         self.lock, self.stop = threading.Lock(), False
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
+    def _bind(self):
+        """The port stays taken while nobody listens: no connection of others may have it as its own."""
+        self.bound = socket.socket()
+        self.bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+        self.bound.bind(("127.0.0.1", self.port))
+        self.port = self.bound.getsockname()[1]
+
     def up(self):
-        s = socket.socket()
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
-        s.bind(("127.0.0.1", self.port))
-        s.listen()
+        self.bound.listen()
         with self.lock:
-            self.listener = s
+            self.listener = self.bound
 
     def down(self):
         """As a collector that is shut down: it reads what its TCP has acknowledged."""
         with self.lock:
             self.listener.close()
             self.listener = None
+            self._bind()
             for s in self.open:
                 with contextlib.suppress(OSError):
                     s.shutdown(socket.SHUT_WR)
             self.reading, self.up_to = True, None
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while self.open:
             assert time.monotonic() < end, "the sensor does not close its end"
             time.sleep(0.01)
@@ -116,7 +121,7 @@ class Collector:
     def close(self):
         self.stop = True
         self.thread.join()
-        for s in [*self.open, *([self.listener] if self.listener else [])]:
+        for s in [*self.open, self.bound]:
             s.close()
         self._understood()
 
@@ -135,6 +140,15 @@ class Collector:
         self._understood()
         return sum(len(s.numbers) for s in list(self.streams))
 
+    def has_read_all(self):
+        """Whether a look that began after this call found nothing to read; it waits for that look."""
+        begun = self.idle
+        end = time.monotonic() + 60
+        while self.idle < begun + 2 and time.monotonic() < end:
+            self._understood()
+            time.sleep(0.001)
+        return self.idle >= begun + 2
+
     def _run(self):
         try:
             while not self.stop:
@@ -148,7 +162,9 @@ class Collector:
         full = self.up_to is not None and self.count() >= self.up_to
         sockets = list(self.open) if self.reading and not full else []
         listening = [self.listener] if self.listener else []
-        for s in select.select(sockets + listening, [], [], 0.005)[0]:
+        ready = select.select(sockets + listening, [], [], 0.005)[0]
+        self.idle += not ready and not full and self.reading
+        for s in ready:
             if s is self.listener:
                 self.open[s.accept()[0]] = Stream()
                 self.streams = [*self.streams, list(self.open.values())[-1]]

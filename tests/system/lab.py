@@ -29,7 +29,7 @@ import traceback
 WORK = "/run/lab"
 DOMAIN = "example.test"
 USER, PASSWORD = "alice", "correct-horse-battery"
-SECONDS = 30  # for whatever has to happen; the machine may be busy
+SECONDS = 120  # for whatever has to happen; the machine may be busy
 SKIPPED = 77
 
 # The names that hellotap gives to the ports of the cases.
@@ -241,7 +241,8 @@ class Capture:
     def __init__(self, lab, name, interface, only):
         self.lab, self.name, self.interface = lab, name, interface
         self.file = os.path.join(WORK, name + ".pcap")
-        words = ["tcpdump", "-i", interface, *"-Z root -s 0 -B 8192 --immediate-mode -U -n".split()]
+        # Room for a thousand packets: on the loopback each has that of the longest, and tcpdump may have to wait.
+        words = ["tcpdump", "-i", interface, *"-Z root -s 0 -B 65536 --immediate-mode -U -n".split()]
         if only:
             only = f"({only}) or ether proto {self.ETHERTYPE:#x}"
         self.argv = [*words, "-w", self.file, *([only] if only else [])]
@@ -380,12 +381,13 @@ class Lab:
         return path
 
     def start(self, argv, ready, name=None, user=None, **kw):
-        """A server. `ready`: the TCP port it listens on, ("udp", port), or a text in its output."""
+        """A server. `ready`: the TCP port it listens on, or a list of them, ("udp", port), or a text in its output."""
         name = name or os.path.basename(argv[0])
         log = self.path(name + ".log")
         if user:
             kw.update(user=user, group=user, extra_groups=[])
         with open(log, "ab") as out:
+            before = out.tell()
             p = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, **kw
             )
@@ -393,10 +395,13 @@ class Lab:
         def is_ready():
             if isinstance(ready, int):
                 return listening(ready)
+            if isinstance(ready, list):
+                return all(map(listening, ready))
             if isinstance(ready, tuple):
                 return listening(ready[1], ready[0])
-            with open(log, errors="replace") as f:
-                return ready in f.read()
+            with open(log, "rb") as f:
+                f.seek(before)
+                return ready.encode() in f.read()
 
         wait_for(f"{name}: ready ({ready})", is_ready, p)
         return p

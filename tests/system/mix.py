@@ -9,6 +9,7 @@ import ipaddress
 import os
 import random
 import re
+import socket
 import struct
 import subprocess
 import sys
@@ -20,7 +21,7 @@ for folder in ("tools", "qemu"):
 
 import traffic  # noqa: E402
 import wire as w  # noqa: E402
-from sensor import pcap, replay, write  # noqa: E402
+from sensor import pcap, replay, until, write  # noqa: E402
 
 # Ethernet, and the same whether it takes a second or none. Not those that compare one connection with another
 # (upgrade-stripped-*): workers have no common memory of servers.
@@ -164,6 +165,37 @@ def by_flow(frames, queues, chance=None):
     for f in frames:
         split[queue_of[pair(f.data)]].append(f)
     return split
+
+
+CHUNK = 800  # frames at a time, of the 1000 that a CPU keeps for its softirq (net.core.netdev_max_backlog)
+
+
+def backlog():
+    """Frames that CPUs keep for their softirqs, which wait when others want the CPU."""
+    with open("/proc/net/softnet_stat", encoding="ascii") as f:
+        return sum(int(line.split()[11], 16) for line in f if len(line.split()) > 12)  # Linux 5.10
+
+
+def feed(test, p, interface, frames, chunk=CHUNK, has_room=False):
+    """Sends frames, a chunk at a time, so that none is lost however long others have the CPU. `has_room`: where the program
+    reads, there is room for all of them; else it has read a chunk when the next one is sent.
+
+    What the sensors were given is up to date at once; libpcap's own counters are looked at once a second.
+    """
+    seen = p.metric("frames_total")
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+        s.bind((interface, 0))
+        for n in range(0, len(frames), chunk):
+            part = frames[n : n + chunk]
+            for f in part:
+                s.send(f.data)
+            seen += len(part)
+            if has_room and n + chunk < len(frames):
+                taken = until(lambda: backlog() < 1000 - CHUNK)
+            else:
+                taken = until(lambda: p.metric("frames_total") >= seen)  # noqa: B023
+            if not taken:
+                test.fail(f"{p.metric('frames_total')} of {seen} frames\n{p.said()}")
 
 
 def in_turn(frames, queues):

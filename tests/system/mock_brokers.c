@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A Kafka broker for where there is no real one: librdkafka's own for tests. It prints its address,
-// and obeys the lines "down" and "up" until standard input ends.
+// and obeys the lines "down" and "up", each of which it repeats when that is done, until standard
+// input ends.
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -15,11 +16,14 @@ int main(void) {
 		return 1;
 	printf("%s\n", rd_kafka_mock_cluster_bootstraps(cluster));
 	fflush(stdout);
-	while (fgets(line, sizeof(line), stdin) != NULL)
+	while (fgets(line, sizeof(line), stdin) != NULL) {
 		if (strcmp(line, "up\n") == 0)
 			rd_kafka_mock_broker_set_up(cluster, 1);
 		else
 			rd_kafka_mock_broker_set_down(cluster, 1);
+		fputs(line, stdout);
+		fflush(stdout);
+	}
 	rd_kafka_mock_cluster_destroy(cluster);
 	rd_kafka_destroy(rk);
 	return 0;

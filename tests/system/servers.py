@@ -4,7 +4,7 @@
 import os
 import shutil
 
-from lab import DOMAIN, PASSWORD, USER, cover, find, listening, sh, wait_for
+from lab import DOMAIN, PASSWORD, USER, cover, find, sh
 
 
 def environment():
@@ -48,7 +48,7 @@ def postfix(lab, ports, **settings):
         "discard unix - - n - - discard", "postlog unix-dgram n - n - 1 postlogd", "scache unix - - n - 1 scache",
     ]  # fmt: skip
     lab.write("postfix/master.cf", "\n".join(services) + "\n")
-    lab.start(["postfix", "-c", base, "start-fg"], max(ports), name="postfix")
+    lab.start(["postfix", "-c", base, "start-fg"], list(ports), name="postfix")
 
 
 # Logins that dovecot answers for; both must run.
@@ -184,7 +184,7 @@ maxsize 1048576
             + conf
         )
     urls = f"ldap://127.0.0.1:{port}" + (" ldaps://127.0.0.1" if tls else "")
-    lab.start(["slapd", "-f", lab.write("slapd/slapd.conf", conf), "-h", urls, "-d", "stats"], port)
+    lab.start(["slapd", "-f", lab.write("slapd/slapd.conf", conf), "-h", urls, "-d", "stats"], [port, *([636] if tls else [])])
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -278,8 +278,8 @@ s2s_require_encryption = false
 {tls_lines if tls else ""}
 VirtualHost "{DOMAIN}"
 """
-    lab.start(["prosody", "--config", lab.write("prosody/prosody.cfg.lua", conf), "-F"], 5222, user="prosody")
-    wait_for("prosody: s2s", lambda: listening(5269))
+    ports = [5222, 5269, *([5223] if tls else [])]
+    lab.start(["prosody", "--config", lab.write("prosody/prosody.cfg.lua", conf), "-F"], ports, user="prosody")
 
 
 def ngircd(lab):
@@ -304,7 +304,7 @@ KeyFile = {lab.key_for("irc")}
 DHFile = {dh}
 Ports = 6697
 """
-    lab.start(["ngircd", "-n", "-f", lab.write("ngircd.conf", conf)], 6697)
+    lab.start(["ngircd", "-n", "-f", lab.write("ngircd.conf", conf)], [6667, 6697])
 
 
 def inspircd(lab):
@@ -362,7 +362,7 @@ def haproxy(lab, headers):
     for header, *ports in headers:
         for port, server in zip(ports, (993, 143)):
             conf += f"listen l{port}\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{server} {header}\n"
-    lab.start(["haproxy", "-db", "-f", lab.write("haproxy.cfg", conf)], ports[-1])
+    lab.start(["haproxy", "-db", "-f", lab.write("haproxy.cfg", conf)], [p for _, *ports in headers for p in ports])
 
 
 def cupsd(lab):

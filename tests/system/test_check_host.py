@@ -162,7 +162,7 @@ class Case(unittest.TestCase):
         return path
 
     def check(self, host, *args):
-        p = subprocess.run([CHECK_HOST, "--root", host.dir, *args], capture_output=True, text=True, timeout=60, check=False)
+        p = subprocess.run([CHECK_HOST, "--root", host.dir, *args], capture_output=True, text=True, timeout=300, check=False)
         self.assertNotIn("Traceback", p.stderr)
         lines = Lines(p)
         self.assertEqual(lines.status, 1 if lines.states("LACKS") else 0, lines.text)
@@ -223,7 +223,7 @@ class Profiles(Case):
     @needs_files
     def test_the_lab_gives_the_records_of_the_replay(self):
         p = subprocess.run([PROGRAM, "-c", "dpdk-config/lab-vdev.yaml", "--stats", "json"], cwd=SOURCE, capture_output=True,
-                           text=True, timeout=120, check=False)
+                           text=True, timeout=300, check=False)
         if "built without DPDK" in p.stderr:
             self.skipTest("built without DPDK")
         self.assertEqual(p.returncode, 0, p.stderr)
@@ -663,7 +663,7 @@ class Usage(Case):
         self.assertIn("must be a number from 64", found[0][2][0])
 
     def test_this_host(self):
-        p = subprocess.run([CHECK_HOST], capture_output=True, text=True, timeout=60, check=False)
+        p = subprocess.run([CHECK_HOST], capture_output=True, text=True, timeout=300, check=False)
         self.assertIn(p.returncode, (0, 1), p.stderr)
         self.assertEqual(p.stderr, "")
         self.assertRegex(p.stdout, r"\d+ lacking, \d+ cannot be told\n$")

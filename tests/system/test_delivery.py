@@ -23,9 +23,11 @@ import mix
 import sensor
 from ipfix_reader import Collector
 from mix import Capture
-from sensor import PROGRAM, LiveTest, Sensor, parse, send, sh, until, veth
+from sensor import PROGRAM, LiveTest, parse, sh, until, veth
 
 FILES = 6  # of a replay: so many times the same capture
+ENDS_IN_S = 150  # a program that has to deliver before it ends, which it is given 60 s for (LINGER)
+LINGER = "linger_s=60"
 
 
 def setUpModule():
@@ -43,7 +45,7 @@ class Replay:
     """The program that reads FLOWS some times."""
 
     def __init__(self, *outputs, files=FILES, records="hello,flow", more=()):
-        self.out = tempfile.TemporaryFile(mode="w+")
+        self.out = tempfile.TemporaryFile(mode="a+")  # appended to, wherever it is read
         args = [a for _ in range(files) for a in ("-r", FLOWS.path)]
         outputs = [a for o in outputs for a in ("-o", o)]
         self.p = subprocess.Popen(
@@ -55,7 +57,35 @@ class Replay:
         self.out.seek(0)
         return self.out.read()
 
-    def wait(self, seconds=sensor.SECONDS):
+    def naps(self, outputs):
+        """{thread: how many times it went to sleep by itself}, of the outputs' threads or of the first one"""
+        found = {}
+        for path in glob.glob(f"/proc/{self.p.pid}/task/{'*' if outputs else self.p.pid}/status"):
+            try:
+                with open(path, encoding="ascii") as f:
+                    text = f.read()
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has just ended
+            if not outputs or "Name:\toutput\n" in text:
+                found[path] = int(re.search(r"^voluntary_ctxt_switches:\t(\d+)$", text, re.M)[1])
+        return found
+
+    def dozes(self, outputs, times=3):
+        """Waits until those threads went to sleep some times. Who has nothing to do, or waits for others, looks again after
+        a tenth of a second at most; who has something to do does that first."""
+        before = self.naps(outputs)
+
+        def done():
+            now = self.naps(outputs)
+            return all(t not in now or now[t] >= n + times for t, n in before.items())
+
+        return until(lambda: done() or self.p.poll() is not None) and self.p.poll() is None
+
+    def rests(self):
+        """Waits until it has done what it can: the reading waits for outputs, and those for somebody else."""
+        return self.dozes(outputs=True) and self.dozes(outputs=False) and self.dozes(outputs=True)
+
+    def wait(self, seconds=ENDS_IN_S):
         try:
             status = self.p.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -85,6 +115,15 @@ class DeliveryTest(LiveTest):
         p = Replay(*args, **kw)
         self.addCleanup(p.close)
         return p
+
+    def end(self, p):
+        """By a signal, and the time that it may take to deliver what is there."""
+        p.send(signal.SIGTERM)
+        p.wait(ENDS_IN_S)
+
+    def delivered(self, p):
+        """Waits until all that was put is at the collector."""
+        self.assertTrue(until(lambda: p.metric("sink_delivered_total") >= p.metric("sink_records_total"), 60), p.said())
 
     def spool(self, size=None):
         folder = self.folder()
@@ -146,8 +185,8 @@ class Replays(DeliveryTest):
             with self.subTest(spool=spool):
                 c = self.collector(up=False)
                 p = self.replay(c.to + "?queue_mib=1&linger_s=60" + (f"&spool={self.spool()}&spool_mib=1" if spool else ""))
-                time.sleep(1)
-                self.assertIsNone(p.p.poll(), p.said())
+                self.assertTrue(until(lambda: "Connection refused; records " in p.said()), p.said())
+                self.assertTrue(p.rests(), p.said())
                 c.up()
                 self.assertEqual(p.wait(), 0, p.said())
                 s = self.sink(p, c.to)
@@ -162,8 +201,7 @@ class Replays(DeliveryTest):
                 p = self.replay(c.to + "?queue_mib=1&linger_s=60" + (f"&spool={self.spool()}&spool_mib=1" if spool else ""))
                 self.assertTrue(until(lambda: c.count() >= 1500), p.said())
                 c.down()
-                time.sleep(1)
-                self.assertIsNone(p.p.poll(), p.said())
+                self.assertTrue(p.rests(), p.said())
                 c.up()
                 self.assertEqual(p.wait(), 0, p.said())
                 s = self.sink(p, c.to)
@@ -179,9 +217,9 @@ class Replays(DeliveryTest):
         self.assertTrue(until(lambda: c.count() >= 1500), p.said())
         sh("ip", "link", "set", "lo", "down")
         c.up_to = None
-        time.sleep(2)
+        self.assertTrue(c.has_read_all())
         came = c.count()
-        time.sleep(0.3)
+        self.assertTrue(p.rests(), p.said())
         self.assertEqual(c.count(), came)
         sh("ip", "link", "set", "lo", "up")
         self.assertEqual(p.wait(), 0, p.said())
@@ -190,7 +228,7 @@ class Replays(DeliveryTest):
     def test_slow(self):
         c = self.collector()
         c.per_second = 5000
-        p = self.replay(c.to + "?queue_mib=1")
+        p = self.replay(c.to + "?queue_mib=1&" + LINGER)
         self.assertEqual(p.wait(), 0, p.said())
         s = self.sink(p, c.to)
         self.assertEqual((s["connects"], s["sent_again"]), (1, 0))
@@ -205,7 +243,7 @@ class Replays(DeliveryTest):
         self.proves(s, c.numbers)
         self.assertEqual(s["lost_unreachable"], s["records"])
         self.assertIn(f"{c.to}: {s['records']} records lost (unreachable {s['records']})", p.said())
-        spool = f"{c.to}?spool={self.spool()}"
+        spool = f"{c.to}?{LINGER}&spool={self.spool()}"
         left = 0
         for _ in range(2):
             p = self.replay(spool, files=1)
@@ -229,8 +267,7 @@ class Replays(DeliveryTest):
         disk = self.spool("1m")
         p = self.replay(f"{c.to}?queue_mib=1&linger_s=60&spool={disk}")
         self.assertTrue(until(lambda: self.is_full(disk)), p.said())
-        time.sleep(0.5)
-        self.assertIsNone(p.p.poll(), p.said())
+        self.assertTrue(p.rests(), p.said())
         c.up()
         self.assertEqual(p.wait(), 0, p.said())
         self.all_came(self.sink(p, c.to), c.numbers)
@@ -238,9 +275,9 @@ class Replays(DeliveryTest):
     def test_spool_disk_is_full_and_nobody_waits(self):
         """What has no room is lost, and counted; what had is sent by the next run."""
         c = self.collector(up=False)
-        disk = self.spool("1m")
-        to = f"{c.to}?queue_mib=1&when_full=drop&spool={disk}"
-        p = self.replay(to)
+        disk = self.spool("256k")  # less than a queue that was full puts there
+        to = f"{c.to}?queue_mib=1&spool={disk}"
+        p = self.replay(to + "&when_full=drop")
         self.assertEqual(p.wait(), 1, p.said())
         first = self.sink(p, c.to)
         self.assertGreater(first["lost_spool_failed"], 0)
@@ -248,7 +285,7 @@ class Replays(DeliveryTest):
         self.assertIn("No space left on device", p.said())
         sh("mount", "-o", "remount,size=64m", disk)
         c.up()
-        p = self.replay(to, files=1)
+        p = self.replay(f"{to}&{LINGER}", files=1)
         self.assertEqual(p.wait(), 0, p.said())
         s = self.sink(p, c.to)
         self.assertEqual((s["recovered"], s["lost"]), (first["spool_left"], 0))
@@ -257,7 +294,7 @@ class Replays(DeliveryTest):
         self.assertEqual(repeats, 0)
 
     def test_a_signal_while_it_lingers(self):
-        """It ends at once. What was not delivered is in the spool, without one it is lost and counted."""
+        """It ends then and there. What was not delivered is in the spool, without one it is lost and counted."""
         for spool in (True, False):
             for answers in (True, False):
                 with self.subTest(spool=spool, answers=answers):
@@ -268,13 +305,14 @@ class Replays(DeliveryTest):
                     to = c.to + "?queue_mib=8&linger_s=60" + (f"&spool={self.spool()}" if spool else "")
                     done = os.path.join(self.folder(), "done")
                     p = self.replay(to, "json:" + done, files=1)
-                    self.assertTrue(until(lambda: self.size(done) > 0 and not self.grows(done)), p.said())
-                    time.sleep(1)
-                    self.assertIsNone(p.p.poll(), p.said())
+                    # All was read, and the file has it: its thread has ended, and the first one waits for the other.
+                    ended = lambda done=done, p=p: self.size(done) > 0 and len(p.naps(outputs=True)) == 1  # noqa: E731
+                    self.assertTrue(until(ended), p.said())
+                    self.assertTrue(p.dozes(outputs=False, times=20), p.said())
                     begun = time.monotonic()
                     p.p.send_signal(signal.SIGTERM)
                     status = p.wait()
-                    self.assertLess(time.monotonic() - begun, 5)
+                    self.assertLess(time.monotonic() - begun, 30)  # and not when it has lingered
                     s = self.sink(p, c.to)
                     self.assertEqual(status, 0 if spool else 1, p.said())
                     self.assertEqual(s["lost"], 0 if spool else s["lost_unreachable"])
@@ -283,6 +321,10 @@ class Replays(DeliveryTest):
                         c.reading = True
                         self.assertTrue(until(lambda c=c: not c.open))
                         self.proves(s, c.numbers)
+
+    @staticmethod
+    def size(path):
+        return os.path.getsize(path) if os.path.exists(path) else 0
 
     def listens_to_nobody(self, port):
         """Whoever connects gets no answer: the listener's backlog is full."""
@@ -294,26 +336,17 @@ class Replays(DeliveryTest):
             full.connect_ex(("127.0.0.1", port))
             self.addCleanup(full.close)
 
-    @staticmethod
-    def size(path):
-        return os.path.getsize(path) if os.path.exists(path) else 0
-
-    def grows(self, path):
-        before = self.size(path)
-        time.sleep(0.5)
-        return self.size(path) != before
-
     def test_says_why_it_waits(self):
         """Whoever replays is told what holds that up, while it does."""
         c = self.collector(up=False)
         p = self.replay(c.to + "?queue_mib=1&linger_s=60&retry_max_s=1")
-        self.assertTrue(until(lambda: f"hellotap: {c.to}: Connection refused; records wait\n" in p.said(), 8), p.said())
+        self.assertTrue(until(lambda: f"hellotap: {c.to}: Connection refused; records wait\n" in p.said()), p.said())
         waits = f"hellotap: {re.escape(c.to)}: Connection refused; it holds up all others, [1-9]\\d* records wait for it\n"
-        self.assertTrue(until(lambda: re.search(waits, p.said())), p.said())
+        self.assertTrue(until(lambda: re.search(waits, p.said()), 60), p.said())
         self.assertIsNone(p.p.poll(), p.said())
         c.per_second = 1000  # so that it has not ended when it may say something again
         c.up()
-        self.assertTrue(until(lambda: f"hellotap: {c.to}: is back\n" in p.said()), p.said())
+        self.assertTrue(until(lambda: f"hellotap: {c.to}: is back\n" in p.said(), 60), p.said())
         c.per_second = None
         self.assertEqual(p.wait(), 0, p.said())
         self.all_came(self.sink(p, c.to), c.numbers)
@@ -321,9 +354,9 @@ class Replays(DeliveryTest):
     def test_says_that_it_is_slow(self):
         c = self.collector()
         c.per_second = 300
-        p = self.replay(c.to + "?queue_mib=1", files=3)
+        p = self.replay(c.to + "?queue_mib=1&" + LINGER, files=3)
         slow = f"hellotap: {re.escape(c.to)}: is slow; it holds up all others, [1-9]\\d* records wait for it\n"
-        self.assertTrue(until(lambda: re.search(slow, p.said())), p.said())
+        self.assertTrue(until(lambda: re.search(slow, p.said()), 60), p.said())
         c.per_second = None
         self.assertEqual(p.wait(), 0, p.said())
         self.all_came(self.sink(p, c.to), c.numbers)
@@ -340,11 +373,11 @@ class Replays(DeliveryTest):
                 disk = self.spool("2m" if compress == "none" else "96k")
                 to = f"json:{disk}/out.json"
                 pace = self.collector()  # holds up the replay, so that there is room before its end
-                pace.up_to = 5000
+                pace.up_to = 8000  # more than the disk holds
                 rotate = "rotate_mib=1" if compress == "none" else "rotate_s=1"
-                p = self.replay(f"{to}?{rotate}&compress={compress}", pace.to + "?queue_mib=1")
-                self.assertTrue(until(lambda: self.is_full(disk, 8192)), p.said())
-                time.sleep(0.3)
+                p = self.replay(f"{to}?{rotate}&compress={compress}&{LINGER}", pace.to + "?queue_mib=1&" + LINGER)
+                self.assertTrue(until(lambda: self.is_full(disk, 8192) and pace.count() >= pace.up_to), p.said())
+                self.assertTrue(p.rests(), p.said())
                 sh("mount", "-o", "remount,size=256m", disk)
                 pace.up_to = None
                 self.assertEqual(p.wait(), 1, p.said())
@@ -369,7 +402,10 @@ class Live(DeliveryTest):
     def setUp(self):
         veth("ta", "tb", mtu=1500)
         self.addCleanup(sh, "ip", "link", "del", "ta")
-        self.fed = self.times = self.made = 0
+        self.times = self.made = 0
+
+    # Nothing is lost, also where the output's thread is not given the CPU.
+    WITH_SPOOL = {"queue_mib": 1, "when_full": "block", "linger_s": 60, "retry_max_s": 1}
 
     @staticmethod
     def config(*sinks):
@@ -377,18 +413,18 @@ class Live(DeliveryTest):
                 "outputs": [], "sinks": list(sinks)}  # fmt: skip
 
     def start(self, *sinks, folder=None):
-        self.fed = self.times = self.made = 0
+        self.times = self.made = 0
         return self.sensor(self.config(*sinks), folder=folder)
 
     def feed_all(self, p, times=1):
         """Some 2000 records a time, all of them at the outputs when this returns."""
         for _ in range(times):
             part = PARTS[self.times]
-            self.fed += send("ta", part.path)
-            self.taken(p, self.fed)
+            mix.feed(self, p, "ta", part.frames, has_room=True)
             self.times += 1
             self.made += len(part.records)
-            self.assertTrue(until(lambda: self.told(p) == self.made), f"{self.told(p)} of {self.made}, {p.said()}")
+            if not until(lambda: self.told(p) == self.made):
+                self.fail(f"{self.told(p)} of {self.made}, {p.said()}")
 
     @staticmethod
     def told(p):
@@ -397,7 +433,7 @@ class Live(DeliveryTest):
 
     def test_down_at_the_start_and_again(self):
         c = self.collector(up=False)
-        p = self.start({"to": c.to, "spool": self.spool(), "queue_mib": 1, "linger_s": 60, "retry_max_s": 1})
+        p = self.start({**self.WITH_SPOOL, "to": c.to, "spool": self.spool()})
         self.feed_all(p)
         c.up()
         self.assertTrue(until(lambda: c.count() >= 1000), p.said())
@@ -405,8 +441,8 @@ class Live(DeliveryTest):
         self.feed_all(p)
         c.up()
         self.feed_all(p)
-        self.assertTrue(until(lambda: p.metric("sink_delivered_total") >= p.metric("sink_records_total")), p.said())
-        p.end()
+        self.delivered(p)
+        self.end(p)
         s = self.sink(p, c.to)
         self.assertGreaterEqual(s["connects"], 2)
         self.all_came(s, c.numbers)
@@ -416,11 +452,12 @@ class Live(DeliveryTest):
         c = self.collector()
         p = self.start({"to": c.to, "queue_mib": 1, "linger_s": 60, "retry_max_s": 1})
         self.feed_all(p)
-        self.assertTrue(until(lambda: p.metric("sink_delivered_total") >= p.metric("sink_records_total")), p.said())
+        done = lambda: p.metric("sink_delivered_total") + p.metric("sink_lost_total")  # noqa: E731
+        self.assertTrue(until(lambda: done() >= p.metric("sink_records_total"), 60), p.said())
         c.down()
         self.feed_all(p, 3)
         c.up()
-        p.end()
+        self.end(p)
         s = self.sink(p, c.to)
         self.proves(s, c.numbers)
         self.assertGreater(s["lost_queue_full"], 0)
@@ -430,20 +467,21 @@ class Live(DeliveryTest):
         """With a spool nothing is lost of what comes faster than it goes; what is not sent at the end is in it."""
         c = self.collector()
         c.per_second = 1000
-        to = {"to": c.to, "spool": self.spool(), "queue_mib": 1, "linger_s": 0}
+        c.up_to = 1500  # however long the feeding takes
+        to = {**self.WITH_SPOOL, "to": c.to, "spool": self.spool(), "linger_s": 0}
         p = self.start(to)
         self.feed_all(p, 2)
-        p.end()
+        self.end(p)
         s = self.sink(p, c.to)
         self.proves(s, c.numbers)
         self.assertEqual((s["lost"], s["connects"]), (0, 1))
         self.assertGreater(s["spool_left"], 0)
-        c.per_second = None
+        c.per_second = c.up_to = None
         self.assertTrue(until(lambda: not c.open))
         came = len(set(c.numbers))
         p = self.start({**to, "linger_s": 60})
-        self.assertTrue(until(lambda: p.metric("sink_delivered_total") >= s["spool_left"]), p.said())
-        p.end()
+        self.assertTrue(until(lambda: p.metric("sink_delivered_total") >= s["spool_left"], 60), p.said())
+        self.end(p)
         again = self.sink(p, c.to)
         self.assertEqual((again["recovered"], again["lost"]), (s["spool_left"], 0))
         (numbers,) = [{n.sequence for n in c.numbers}]
@@ -452,7 +490,7 @@ class Live(DeliveryTest):
 
     def test_killed_with_a_spool_half_drained(self):
         c = self.collector(up=False)
-        to = {"to": c.to, "spool": self.spool(), "queue_mib": 1, "linger_s": 60, "retry_max_s": 1}
+        to = {**self.WITH_SPOOL, "to": c.to, "spool": self.spool()}
         p = self.start(to)
         self.feed_all(p, 3)
         made = p.metric("sink_records_total")
@@ -460,7 +498,7 @@ class Live(DeliveryTest):
         c.up()
         self.assertTrue(until(lambda: c.count() >= made // 2), p.said())
         p.send(signal.SIGKILL)
-        p.p.wait(10)
+        p.p.wait(sensor.SECONDS)
         c.up_to = None
         self.assertTrue(until(lambda: not c.open))
         came = len(c.numbers)
@@ -468,8 +506,8 @@ class Live(DeliveryTest):
         p = self.start(to)
         self.feed_all(p)
         new = p.metric("sink_records_total")
-        self.assertTrue(until(lambda: p.metric("sink_delivered_total") >= new + made - came), p.said())
-        p.end()
+        self.assertTrue(until(lambda: p.metric("sink_delivered_total") >= new + made - came, 60), p.said())
+        self.end(p)
         s = self.sink(p, c.to)
         self.assertEqual((s["records"], s["lost"], s["spool_left"]), (new, 0, 0))
         self.assertEqual(s["delivered"], new + s["recovered"])
@@ -488,7 +526,7 @@ class Live(DeliveryTest):
         """Files are opened again. A collector that is set as before keeps its connection, another one is replaced."""
         stays, changes = self.collector(), self.collector()
         file = os.path.join(self.folder(), "records")
-        sinks = [{"to": "json:" + file}, {"to": stays.to}, {"to": changes.to}]
+        sinks = [{"to": to, "linger_s": 60} for to in ("json:" + file, stays.to, changes.to)]
         p = self.start(*sinks)
         said = 0
         for i in range(3):
@@ -502,7 +540,7 @@ class Live(DeliveryTest):
             self.assertTrue(until(lambda: p.said().count("outputs opened again") == said), p.said())
             self.assertTrue(until(lambda: os.path.exists(file)), p.said())
         self.feed_all(p)
-        p.end()
+        self.end(p)
         numbers = [len(part.records) for part in PARTS]
         s = self.sink(p, stays.to)
         self.assertEqual((s["records"], s["connects"], len(stays.streams)), (self.made, 1, 1))
@@ -517,13 +555,14 @@ class Live(DeliveryTest):
         blocked, reads = self.collector(), self.collector()
         blocked.reading = False
         file = os.path.join(self.folder(), "records")
-        p = self.start({"to": blocked.to, "queue_mib": 1, "linger_s": 0}, {"to": reads.to}, {"to": "json:" + file})
+        others = [{"to": to, "linger_s": 60} for to in (reads.to, "json:" + file)]
+        p = self.start({"to": blocked.to, "queue_mib": 1, "linger_s": 0}, *others)
         for _ in PARTS:
             self.feed_all(p)
             self.assertTrue(until(lambda: len(p.records(file)) == self.made), p.said())
             self.assertTrue(until(lambda: reads.count() == self.made), p.said())
             self.assertEqual(blocked.count(), 0)
-        p.end()
+        self.end(p)
         self.all_came(self.sink(p, reads.to), reads.numbers)
         s = self.sink(p, blocked.to)
         self.assertGreater(s["lost_queue_full"], 0)

@@ -18,7 +18,7 @@ import time
 import mix
 import sensor
 from mix import Capture
-from sensor import LiveTest, Sensor, dpdk, load, parse, send, sh, until, veth, what
+from sensor import SECONDS, LiveTest, Sensor, dpdk, load, parse, send, sh, until, veth, what
 
 # Ways into the program, by name. The veth pair is the test's own.
 WAYS = {
@@ -46,9 +46,29 @@ class FaultTest(LiveTest):
     def start(self, way, **more):
         return self.sensor({**WAYS[way](), **more})
 
-    def feed_all(self, p, way):
-        """libpcap's buffer has room for all, and its counters are looked at once a second."""
-        self.feed(p, "ta", MANY.frames, chunk=len(MANY.frames) if "libpcap" in way else self.CHUNK)
+    def feed_all(self, p, way, frames=None):
+        """libpcap's buffer has room for all, if it is set so."""
+        chunk = mix.CHUNK if "libpcap" in way else self.CHUNK
+        mix.feed(self, p, "ta", frames or MANY.frames, chunk, has_room="libpcap" in way)
+
+    def fed(self, p, frames, chunk):
+        """Feeds them meanwhile; returns the thread, and what is wrong with it when it has ended."""
+        wrong = []
+
+        def run():
+            try:
+                for n in range(0, len(frames), chunk):
+                    mix.feed(self, p, "ta", frames[n : n + chunk], has_room=True)
+            except BaseException as e:  # the test's own thread is to tell
+                wrong.append(e)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread, wrong
+
+    def exit_status(self, p):
+        """What a load without end comes to: 1 where an output, or the thread in front of it, did not keep up."""
+        return int(p.ledger["queue"]["lost_queue_full"] + self.sinks(p, "lost_queue_full") > 0)
 
     def balanced(self, p, status=0):
         self.assertEqual(p.p.returncode, status, p.said())
@@ -77,10 +97,8 @@ class Signals(FaultTest):
             with self.subTest(way), self.running(WAYS[way]()) as p:
                 with load("ta", MANY.path):
                     self.assertTrue(p.has_taken(1000))
-                    begun = time.monotonic()
-                    p.end()
-                self.assertLess(time.monotonic() - begun, 5)
-                self.balanced(p)
+                    p.end()  # while there is more to read
+                self.balanced(p, self.exit_status(p))
                 self.assertGreater(len(self.lines(p.written)), 0)
 
     def test_term_while_it_starts(self):
@@ -93,13 +111,18 @@ class Signals(FaultTest):
             f.write(f"dpdk: {{file_prefix: starts, ports: [{{device: 'net_pcap0,rx_pcap={pipe}'}}]}}\n")
         with subprocess.Popen([sensor.PROGRAM, "-c", path], stderr=subprocess.PIPE) as p:
             try:
-                time.sleep(1)
+                self.assertTrue(until(lambda: self.opens_a_pipe(p) or p.poll() is not None))
                 self.assertIsNone(p.poll())
                 p.send_signal(signal.SIGTERM)
-                self.assertEqual(p.wait(5), 1)
+                self.assertEqual(p.wait(SECONDS), 1)
                 self.assertIn(b"ended by a signal while it was starting", p.stderr.read())
             finally:
                 p.kill()
+
+    @staticmethod
+    def opens_a_pipe(p):
+        with open(f"/proc/{p.pid}/wchan", encoding="ascii") as f:
+            return f.read() == "wait_for_partner"
 
     def test_kill_and_again(self):
         """It starts again at once, and goes on in the same file."""
@@ -113,7 +136,7 @@ class Signals(FaultTest):
                     with load("ta", FLOWS.path):
                         self.assertTrue(p.has_taken(5000))
                         p.send(signal.SIGKILL)
-                        self.assertEqual(p.p.wait(10), -signal.SIGKILL)
+                        self.assertEqual(p.p.wait(SECONDS), -signal.SIGKILL)
                 before = self.whole(out)
                 p = Sensor(WAYS[way](), folder=folder)
                 self.addCleanup(p.close)
@@ -146,17 +169,20 @@ class Signals(FaultTest):
     def test_hup_under_load(self):
         """Files are rotated twice a second: each record is in one of them, once."""
         for way in ("net_pcap", "libpcap"):
-            with self.subTest(way), self.running(WAYS[way]()) as p:
+            folder = self.folder()
+            outputs = [f"json:{folder}/records?linger_s=60"]
+            with self.subTest(way), self.running({**WAYS[way](), "outputs": outputs}, folder=folder) as p:
                 moved = []
-                sender = threading.Thread(target=send, args=("ta", FLOWS.path), kwargs={"speed": ("--pps", "16000")})
-                sender.start()
-                while sender.is_alive():
+                # What libpcap has is given to the program four times a second.
+                sender, wrong = self.fed(p, FLOWS.frames, mix.CHUNK * (3 if way == "libpcap" else 1))
+                while sender.is_alive() or len(moved) < 3:
                     time.sleep(0.4)
                     moved.append(f"{p.written}.{len(moved)}")
                     os.rename(p.written, moved[-1])
                     p.send(signal.SIGHUP)
                     self.assertTrue(until(lambda: os.path.exists(p.written)), p.said())
                 sender.join()
+                self.assertEqual(wrong, [])
                 p.end()
                 self.balanced(p)
                 self.assertGreaterEqual(len(moved), 3)
@@ -164,11 +190,7 @@ class Signals(FaultTest):
                 self.assertEqual(len(records), self.sinks(p, "delivered"))
                 self.assertEqual(self.sinks(p, "lost"), 0)
                 self.assertGreaterEqual(p.said().count("outputs opened again"), len(moved) - 1)
-                if way == "libpcap":  # which has room for all frames
-                    self.assertEqual(p.capture["kernel_dropped"], 0)
-                    self.same(what(records), what(FLOWS.records))
-                else:
-                    self.assertEqual(len(set(what(records))), len(records))
+                self.same(what(records), what(FLOWS.records))
 
 
 class Links(FaultTest):
@@ -248,9 +270,9 @@ class Outputs(FaultTest):
                 return got
             got += part
 
-    def slow(self, path, **more):
+    def slow(self, path, linger_s=2):
         """One MiB for records that wait."""
-        config = dpdk("net_pcap0,rx_pcap=" + FLOWS.path, outputs=[f"json:{path}?queue_mib=1&linger_s=2"], **more)
+        config = dpdk("net_pcap0,rx_pcap=" + FLOWS.path, outputs=[f"json:{path}?queue_mib=1&linger_s={linger_s}"])
         return self.sensor({**config, "service": {"stall_s": 1}})
 
     def test_nobody_reads_on(self):
@@ -259,10 +281,8 @@ class Outputs(FaultTest):
         self.addCleanup(os.close, reader)
         p = self.slow(path)
         self.assertTrue(p.has_taken(len(FLOWS.frames)))  # the capture goes on
-        self.assertTrue(p.saying(f"the output json:{path} is stalled: no turn for 1 s", 10), p.said())
-        begun = time.monotonic()
+        self.assertTrue(p.saying(f"the output json:{path} is stalled: no turn for 1 s"), p.said())
         p.end()
-        self.assertLess(time.monotonic() - begun, 20)
         self.balanced(p, status=1)
         self.assertEqual(p.ledger["queue"]["lost_queue_full"], 0)
         self.assertEqual(self.sinks(p, "records"), len(FLOWS.records))
@@ -308,16 +328,17 @@ class Outputs(FaultTest):
     def test_it_reads_on_after_all(self):
         """What was lost is lost, all the rest is delivered."""
         path, reader = self.fifo()
-        p = self.slow(path)
+        p = self.slow(path, linger_s=60)
         self.assertTrue(p.has_taken(len(FLOWS.frames)))
-        self.assertTrue(p.saying(f"the output json:{path} is stalled", 10), p.said())
+        self.assertTrue(p.saying(f"the output json:{path} is stalled"), p.said())
         got = []
         thread = threading.Thread(target=lambda: got.append(self.drain(reader)))
         thread.start()
-        self.assertTrue(p.saying(f"the output json:{path} goes on", 10), p.said())
+        self.assertTrue(p.saying(f"the output json:{path} goes on"), p.said())
         p.end()
-        os.close(reader) if not thread.is_alive() else None
-        thread.join(10)
+        thread.join(SECONDS)
+        self.assertFalse(thread.is_alive())
+        os.close(reader)
         records = parse(got[0].decode())
         self.balanced(p, status=1)
         self.assertGreater(self.sinks(p, "lost_queue_full"), 0)
@@ -338,15 +359,14 @@ class Outputs(FaultTest):
         disk = self.folder()
         sh("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk)
         self.addCleanup(sh, "umount", "-l", disk)
-        p = self.start("libpcap", outputs=["json:" + os.path.join(disk, "out")])
-        sent = send("ta", FLOWS.path)
+        p = self.start("libpcap", outputs=["json:" + os.path.join(disk, "out")], live={"buffer_mib": 64})
+        self.feed_all(p, "libpcap", FLOWS.frames)
         self.assertTrue(until(lambda: p.metric("sink_lost_total") > 0), p.said())
-        self.taken(p, sent)
         before = p.metric("sink_delivered_total")
         sh("mount", "-o", "remount,size=16m", disk)
         late = Capture("late", mix.mixed(["chromium-quic.pcapng"]))
         send("ta", late.path)
-        self.assertTrue(until(lambda: p.metric("sink_delivered_total") > before, 10), p.said())
+        self.assertTrue(until(lambda: p.metric("sink_delivered_total") > before), p.said())
         p.end()
         self.balanced(p, status=1)
         self.assertGreater(self.sinks(p, "lost"), 0)
@@ -359,18 +379,20 @@ class Outputs(FaultTest):
         b, reader_b = self.fifo(1 << 20)
         p = self.start("libpcap", outputs=["json:" + a, "json:" + b])
         os.close(reader_a)
-        send("ta", MANY.path)
+        self.feed_all(p, "libpcap")
         self.assertTrue(until(lambda: p.metric("sink_delivered_total") == len(MANY.records)), p.said())
-        self.assertEqual(p.metric("sink_lost_total"), len(MANY.records))
+        self.assertTrue(until(lambda: p.metric("sink_lost_total") == len(MANY.records)), p.said())
         time.sleep(0.5)
         self.assertIsNone(p.p.poll(), p.said())
         self.same(what(parse(self.read_all(reader_b).decode())), what(MANY.records))
         os.close(reader_b)
         late = Capture("late", mix.mixed(["chromium-quic.pcapng"]))
         send("ta", late.path)
-        p.wait(10)
+        p.wait()
         self.balanced(p, status=1)
-        self.assertEqual(self.sinks(p, "records"), 2 * len(MANY.records + late.records))
+        # It may not have waited for the last of them.
+        self.assertEqual(self.sinks(p, "records"), 2 * p.ledger["queue"]["records"])
+        self.assertGreater(self.sinks(p, "records"), 2 * len(MANY.records))
         self.assertEqual(self.sinks(p, "delivered"), len(MANY.records))
 
 

@@ -36,7 +36,7 @@ DOCS = ("/usr/share/doc/hellotap/", "/usr/share/hellotap/dpdk-config/")
 def build(out):
     env = {**os.environ, "DEB_BUILD_OPTIONS": "nocheck parallel=2"}
     p = subprocess.run([SOURCE + "/packaging/build-deb", out], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       text=True, timeout=600)
+                       text=True, timeout=1800)
     assert p.returncode == 0, p.stdout
     return glob.glob(out + "/hellotap_*.deb")[0]
 
@@ -86,7 +86,7 @@ class Package(unittest.TestCase):
         version = overlay.run(program, "--version").split()
         self.assertEqual(version[:2], ["hellotap", self.version.rpartition("-")[0]])
         share = tree + "/usr/share/hellotap"
-        lab = subprocess.run([program, "-q", "-c", "dpdk-config/lab-vdev.yaml"], cwd=share, capture_output=True, text=True, timeout=60)
+        lab = subprocess.run([program, "-q", "-c", "dpdk-config/lab-vdev.yaml"], cwd=share, capture_output=True, text=True, timeout=300)
         self.assertEqual((lab.returncode, len(lab.stdout.splitlines())), (0, 10), lab.stderr)
         with open(tree + UNIT, encoding="utf-8") as f:
             self.assertIn("\nExecStart=!/usr/bin/hellotap -c /etc/hellotap/hellotap.yaml\n", f.read())
@@ -100,7 +100,7 @@ class Package(unittest.TestCase):
         if shutil.which("lintian") is None:
             self.skipTest("no lintian")
         changes = glob.glob(self.dir + "/*.changes")[0]
-        p = subprocess.run(["lintian", "--fail-on", "error", changes], capture_output=True, text=True, timeout=120)
+        p = subprocess.run(["lintian", "--fail-on", "error", changes], capture_output=True, text=True, timeout=600)
         self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
 
     def test_installed(self):

@@ -636,7 +636,7 @@ def radius(lab):
             with lab.capture(f"{method}-{fragment_size}") as c:
                 conf = peer_conf(lab, method, fragment_size)
                 server = ["-a", "127.0.0.1", "-p", "1812", "-s", servers.RADIUS_SECRET]
-                lab.run(["eapol_test", "-c", conf, *server])
+                lab.run(["eapol_test", "-t", "100", "-c", conf, *server])
             c.expect(hello(1812, None, "radius", transport="udp"))
 
 

@@ -19,6 +19,8 @@
 
 #define GOT_MAX 200000u
 #define PORTION 100u // what is put at a time, where it matters
+#define SECONDS 120 // for whatever has to happen; the machine may be busy
+#define AT_ONCE 30 // more than a busy machine takes, less than linger_s
 
 // What the test tells the link, and what came of it. The test reads and writes while the delivery's
 // thread does, so all of it is atomic.
@@ -31,6 +33,8 @@ static struct script {
 	atomic_bool no_room; // takes none
 	atomic_uint refuse_each; // every n-th is refused
 	atomic_uint slow_us; // each takes so long
+	atomic_uint gives_most; // then there is no room; 0: no such number
+	atomic_uint waits; // times that the thread that puts waited for room a tenth of a second
 	atomic_bool hangs; // give does not come back
 	atomic_bool hangs_in_close;
 	atomic_uint settles_more; // than it was given
@@ -110,7 +114,8 @@ static enum ht_rc link_give(struct ht_link *l, const struct ht_record *r) {
 	const unsigned after = script.break_after;
 	while (script.hangs)
 		usleep(1000);
-	if (script.no_room)
+	const unsigned most = script.gives_most;
+	if (script.no_room || (most > 0 && script.given >= most))
 		return HT_MORE;
 	if (script.refuses_to_connect || (after > 0 && l->since == after))
 		return link_broken(l);
@@ -194,11 +199,18 @@ static struct ht_sink_options options(const char *spool) {
 		.to = "test://there",
 		.when_full = HT_FULL_BLOCK,
 		.queue_mib = 1,
-		.linger_s = 5,
+		.linger_s = 60,
 		.retry_max_s = 1,
 		.spool = spool,
 		.spool_mib = 64,
 	};
+}
+
+// Each tenth of a second, of the thread that puts.
+static void note_wait(void *unused) {
+	(void)unused;
+	if (++script.waits > 10 * SECONDS)
+		fail_msg("nobody makes room");
 }
 
 static struct ht_delivery *
@@ -210,6 +222,7 @@ start(const struct ht_link_ops *ops, const struct ht_sink_options *o, bool run) 
 		.threaded = true,
 		.sensor_id = "here",
 		.run = 77,
+		.waits = note_wait,
 	};
 	struct ht_delivery *d = NULL;
 	char err[512] = "";
@@ -246,8 +259,9 @@ static double now(void) {
 }
 
 // The exporter flushes each time it finds nothing to do.
-#define UNTIL(what) \
-	for (const double until = now() + 20; !(what); usleep(500)) { \
+#define UNTIL(what) UNTIL_OF(d, what)
+#define UNTIL_OF(d, what) \
+	for (const double until = now() + SECONDS; !(what); usleep(500)) { \
 		assert_true(now() < until); \
 		ht_delivery_flush(d); \
 	}
@@ -274,7 +288,7 @@ static uint64_t ctr(struct ht_delivery *d, enum ht_delivery_counter id) {
 
 static void finish(struct ht_delivery *d) {
 	ht_delivery_end(d);
-	for (const double until = now() + 20; !ht_delivery_ended(d); usleep(500))
+	for (const double until = now() + SECONDS; !ht_delivery_ended(d); usleep(500))
 		assert_true(now() < until);
 	if (!ht_delivery_balanced(ht_delivery_count(d)))
 		for (unsigned i = 0; i < HT_DELIVERY_NUM_CTRS; i++)
@@ -340,6 +354,11 @@ static void test_delivers(void **state) {
 	ht_delivery_free(d);
 }
 
+// It sleeps for a tenth of a second where nobody wakes it. A busy machine may take as long for one
+// record, or for many, and yet not for all.
+#define QUICK_TIMES 20u
+#define QUICK_TRIES 400u
+
 // One record is not held back until more come.
 static void test_is_quick(void **state) {
 	(void)state;
@@ -347,16 +366,15 @@ static void test_is_quick(void **state) {
 	const struct ht_sink_options o = options(NULL);
 	struct ht_delivery *d = start(&test_link, &o, true);
 	UNTIL(script.connects == 1)
-	usleep(50000); // it sleeps
-	double worst = 0;
-	for (unsigned n = 1; n <= 20; n++) {
+	unsigned quick = 0;
+	for (unsigned n = 1; n <= QUICK_TRIES && quick < QUICK_TIMES; n++) {
+		usleep(10000); // it sleeps
 		const double begun = now();
 		put(d, n, n);
 		UNTIL(script.num_got == n)
-		worst = now() - begun > worst ? now() - begun : worst;
-		usleep(10000);
+		quick += now() - begun < 0.05;
 	}
-	assert_true(worst < 0.09); // less than it sleeps
+	assert_int_equal(quick, QUICK_TIMES);
 	finish(d);
 	ht_delivery_free(d);
 }
@@ -368,19 +386,19 @@ static void test_wakes_in_a_burst(void **state) {
 	const struct ht_sink_options o = options(NULL);
 	struct ht_delivery *d = start(&test_link, &o, true);
 	UNTIL(script.connects == 1)
-	double waited = 0;
-	for (uint64_t n = 0; n < 20 * 400; n += 400) {
-		usleep(20000); // it sleeps, for 100 ms
+	unsigned quick = 0;
+	for (uint64_t n = 0; n < QUICK_TRIES * 400 && quick < QUICK_TIMES; n += 400) {
+		usleep(20000); // it sleeps
 		for (uint64_t i = 1; i <= 400; i++) // two chunks, nearly
 			put_kind(d, "hello", n + i);
 		const double begun = now();
 		for (; script.given < n + 100; usleep(100))
-			assert_true(now() < begun + 20);
-		waited += now() - begun;
+			assert_true(now() < begun + SECONDS);
+		quick += now() - begun < 0.03;
 		ht_delivery_flush(d);
 		UNTIL(script.num_got == n + 400)
 	}
-	assert_true(waited < 20 * 0.03);
+	assert_int_equal(quick, QUICK_TIMES);
 	finish(d);
 	ht_delivery_free(d);
 }
@@ -502,9 +520,8 @@ static void test_drop(void **state) {
 	struct ht_sink_options o = options(NULL);
 	o.when_full = HT_FULL_DROP;
 	struct ht_delivery *d = start(&test_link, &o, true);
-	const double begun = now();
 	put(d, 1, 20000);
-	assert_true(now() - begun < 2);
+	assert_int_equal(script.waits, 0);
 	const uint64_t lost = ctr(d, HT_DELIVERY_LOST_QUEUE_FULL);
 	assert_true(lost > 1000 && lost < 20000);
 	script.no_room = false;
@@ -518,7 +535,8 @@ static void test_drop(void **state) {
 
 // Who waits for room can be told to wait no more.
 static void *give_up_soon(void *delivery) {
-	usleep(200000);
+	while (script.waits == 0)
+		usleep(1000);
 	ht_delivery_give_up(delivery);
 	return NULL;
 }
@@ -532,9 +550,7 @@ static void test_gives_up(void **state) {
 	struct ht_delivery *d = start(&test_link, &o, true);
 	pthread_t thread;
 	assert_int_equal(pthread_create(&thread, NULL, give_up_soon, d), 0);
-	const double begun = now();
 	put(d, 1, 20000);
-	assert_true(now() - begun > 0.1 && now() - begun < 5);
 	pthread_join(thread, NULL);
 	finish(d);
 	assert_true(ctr(d, HT_DELIVERY_LOST_QUEUE_FULL) > 0);
@@ -564,7 +580,7 @@ static void test_end_by(void **state) {
 		const double begun = now();
 		ht_delivery_end_by(d, spool ? now_ns : 0);
 		finish(d);
-		assert_true(now() - begun < 2);
+		assert_true(now() - begun < AT_ONCE);
 		assert_int_equal(ctr(d, HT_DELIVERY_SPOOL_LEFT), spool ? 200 : 0);
 		assert_int_equal(ctr(d, HT_DELIVERY_LOST_UNREACHABLE), spool ? 0 : 200);
 		ht_delivery_free(d);
@@ -605,6 +621,7 @@ static void test_says_that_it_holds_up(void **state) {
 	memset(&told, 0, sizeof(told));
 	assert_int_equal(ht_delivery_new(&told.d, &p, err, sizeof(err)), HT_OK);
 	assert_true(ht_delivery_start(told.d));
+	UNTIL_OF(told.d, script.is_up)
 	put(told.d, 1, 10000);
 	finish(told.d);
 	assert_int_equal(told.num, 1);
@@ -626,19 +643,19 @@ static void test_never_connects(void **state) {
 	script.refuses_to_connect = true;
 	struct ht_sink_options o = options(NULL);
 	o.linger_s = 1;
+	const double started = now();
 	struct ht_delivery *d = start(&test_link, &o, true);
 	char said[512];
 	UNTIL(ht_delivery_said(d, said, sizeof(said)))
 	assert_string_equal(said, "test://there: nobody there; records wait");
 	put(d, 1, 100);
-	usleep(1000000);
-	// 0, 0.1, 0.3, 0.7 s: not often, not seldom.
-	const uint64_t tries = ctr(d, HT_DELIVERY_CONNECT_FAILURES);
-	assert_true(tries >= 2 && tries <= 7);
+	// 0, 0.1, 0.3, 0.7 s, a quarter less or more: not often, not seldom.
+	UNTIL(ctr(d, HT_DELIVERY_CONNECT_FAILURES) >= 4)
+	assert_true(now() - started > 0.5 && now() - started < AT_ONCE);
 	assert_false(ht_delivery_said(d, said, sizeof(said)));
 	const double begun = now();
 	finish(d);
-	assert_true(now() - begun >= 0.9 && now() - begun < 2);
+	assert_true(now() - begun >= 0.9 && now() - begun < AT_ONCE);
 	assert_int_equal(ctr(d, HT_DELIVERY_LOST_UNREACHABLE), 100);
 	assert_string_equal(
 		ht_delivery_verdict(d), "test://there: 100 records lost (unreachable 100); "
@@ -658,7 +675,7 @@ static void test_never_settles(void **state) {
 	put(d, 1, 100);
 	const double begun = now();
 	finish(d);
-	assert_true(now() - begun < 2);
+	assert_true(now() - begun < AT_ONCE);
 	assert_int_equal(ctr(d, HT_DELIVERY_LOST_UNREACHABLE), 100);
 	ht_delivery_free(d);
 }
@@ -714,7 +731,7 @@ static void test_spool_left(void **state) {
 	put(d, 501, 3000);
 	const double begun = now();
 	finish(d);
-	assert_true(now() - begun < 4); // it does not wait for the collector
+	assert_true(now() - begun < AT_ONCE); // it does not wait for the collector
 	const uint64_t left = ctr(d, HT_DELIVERY_SPOOL_LEFT);
 	assert_int_equal(left, 3000);
 	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
@@ -743,11 +760,13 @@ static void test_spool_too_slow(void **state) {
 	UNTIL(script.num_got == 10)
 	script.settle_late = 100;
 	script.slow_us = 50;
+	script.gives_most = 12000; // however long the putting takes
 	put_slowly(d, 11, 20010, 1000);
 	// More waits than the queue holds, and nobody was held up.
 	assert_true(ctr(d, HT_DELIVERY_DELIVERED) < 20010 - 4000);
 	script.settle_late = 0;
 	script.slow_us = 0;
+	script.gives_most = 0;
 	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 20010) // whatever the machine's pace
 	finish(d);
 	expect_exactly(1, 20010);
@@ -778,28 +797,31 @@ static void test_spool_stalled(void **state) {
 	remove_all(folder);
 }
 
+// Who waits fills it up; the one after that finds it full.
 static void test_spool_full(void **state) {
 	(void)state;
-	for (unsigned block = 0; block < 2; block++) {
+	struct ht_sink_options o = options(new_folder());
+	o.spool_mib = 1;
+	o.linger_s = 0;
+	for (unsigned block = 2; block-- > 0;) {
 		begin_script();
 		script.refuses_to_connect = true;
-		struct ht_sink_options o = options(new_folder());
 		o.when_full = block ? HT_FULL_BLOCK : HT_FULL_DROP;
-		o.spool_mib = 1;
 		struct ht_delivery *d = start(&test_link, &o, true);
 		pthread_t thread;
 		if (block)
 			assert_int_equal(pthread_create(&thread, NULL, give_up_soon, d), 0);
-		put_slowly(d, 1, 20000, block ? 0 : 1000);
+		put(d, 1, 20000);
 		if (block)
 			pthread_join(thread, NULL);
 		finish(d);
+		assert_int_equal(ctr(d, HT_DELIVERY_RECOVERED) > 500, !block);
 		assert_true(ctr(d, HT_DELIVERY_SPOOL_LEFT) > 500);
 		assert_true(ctr(d, HT_DELIVERY_LOST_SPOOL_FULL) > 500); // what the queue had
 		assert_true(ctr(d, HT_DELIVERY_LOST_QUEUE_FULL) > 0);
 		ht_delivery_free(d);
-		remove_all(folder);
 	}
+	remove_all(folder);
 }
 
 // Behind a signal, what there is yet to put goes into the spool; for one that takes no more it is
@@ -826,10 +848,13 @@ static void test_interrupted_with_a_spool(void **state) {
 		assert_true(ht_delivery_start(d));
 		const double begun = now();
 		put(d, 1, 20000); // more than the queue holds
-		assert_true(now() - begun < 10);
+		const double took = now() - begun;
+		assert_true(took < AT_ONCE);
 		finish(d);
-		assert_int_equal(ctr(d, HT_DELIVERY_LOST) > 0, full);
-		assert_int_equal(ctr(d, HT_DELIVERY_SPOOL_LEFT) == 20000, !full);
+		// On a busy machine a disk may be too slow as well.
+		if (full || took < 2)
+			assert_int_equal(ctr(d, HT_DELIVERY_LOST) > 0, full);
+		assert_int_equal(ctr(d, HT_DELIVERY_SPOOL_LEFT), 20000 - ctr(d, HT_DELIVERY_LOST));
 		ht_delivery_free(d);
 		remove_all(folder);
 	}
@@ -841,10 +866,9 @@ static void test_spool_full_and_the_queue(void **state) {
 	begin_script();
 	script.refuses_to_connect = true;
 	struct ht_sink_options o = options(new_folder());
-	o.when_full = HT_FULL_DROP;
 	o.spool_mib = 1;
 	struct ht_delivery *d = start(&test_link, &o, true);
-	put_slowly(d, 1, 4000, 10000); // more than the spool has room for
+	put(d, 1, 4000); // more than the spool has room for
 	assert_int_equal(ctr(d, HT_DELIVERY_LOST), 0);
 	script.refuses_to_connect = false;
 	UNTIL(ctr(d, HT_DELIVERY_DELIVERED) == 4000)
@@ -996,7 +1020,7 @@ static void test_spool_refused_by_disk(void **state) {
 		script.settle_nothing = true;
 		struct ht_sink_options o = options(new_folder());
 		o.when_full = for_good ? HT_FULL_DROP : HT_FULL_BLOCK;
-		o.linger_s = for_good ? 0 : 5;
+		o.linger_s = for_good ? 0 : 60;
 		struct ht_delivery *d = start(&test_link, &o, true);
 		put_through(d, 1, 500);
 		let_files_have(8192);
