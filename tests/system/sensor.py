@@ -271,15 +271,16 @@ class Sensor(Process):
         """{labels of the worker: number}"""
         return {k[1:]: v for k, v in self.metrics().items() if k[0] == "hellotap_" + name}
 
-    def turned(self):
-        """Waits until each worker has begun a turn and ended it: what was there before is in all counters."""
-        seen = self.by_worker("worker_turns_total")
+    def turned(self, counter="worker_turns_total"):
+        """Waits until each worker has begun a turn and ended it: what it took before is in all counters."""
+        seen = self.by_worker(counter)
+        assert seen, counter
         # The first text may be a quarter of a second old; the next one may be made in the midst of a turn.
         for turns in (1, 2):
             found = {}
 
             def went_on():
-                found.update(self.by_worker("worker_turns_total"))
+                found.update(self.by_worker(counter))
                 return all(found[k] >= n + turns for k, n in seen.items())  # noqa: B023
 
             if not until(went_on):
