@@ -77,22 +77,28 @@ def send(interface, *captures, loop=1, speed=("--topspeed",)):
 
 @contextlib.contextmanager
 def load(interface, capture, *speed):
-    """Sends a capture over and over, meanwhile."""
+    """Sends a capture over and over, meanwhile; the first frame was sent when it begins."""
+    before = statistic(interface, "tx_packets") + not_sent(interface)
     p = subprocess.Popen(
         ["tcpreplay", "-q", "-K", "-i", interface, "--loop", "0", *(speed or ("--topspeed",)), pcap(capture)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
+        until(lambda: statistic(interface, "tx_packets") + not_sent(interface) > before)
         yield p
     finally:
         p.kill()
         p.wait()
 
 
+def statistic(interface, what):
+    with open(f"/sys/class/net/{interface}/statistics/{what}") as f:
+        return int(f.read())
+
+
 def not_sent(interface):
     """Frames that an end of a veth pair took and could not hand to the other: there is room for 1000, with XDP for 256."""
-    with open(f"/sys/class/net/{interface}/statistics/tx_dropped") as f:
-        return int(f.read())
+    return statistic(interface, "tx_dropped")
 
 
 def ready(*interfaces):
