@@ -325,6 +325,11 @@ class Hostile(Metrics):
                 self.assertLess(self.server.resident() - self.memory, 64 << 20)
         super().tearDown()
 
+    def evicted(self):
+        with contextlib.suppress(OSError, http.client.HTTPException):  # or this one was
+            return self.server.value("hellotap_endpoint_evicted")
+        return 0
+
     def scrape(self):
         status, _, text = self.get()
         self.assertEqual((status, text[-6:]), (200, "# EOF\n"))
@@ -427,6 +432,8 @@ class Hostile(Metrics):
             self.assertTrue(until(lambda: len(threads) < dripping[0]))
             for _ in range(5):
                 self.at_once(scrape)
+            # It had not waited for their 10 s to be over.
+            self.assertTrue(until(lambda: self.evicted() > len(threads)))
         finally:
             stop.set()
             for t in threads:
