@@ -182,14 +182,32 @@ static bool all_done(const struct engine *e) {
 	return true;
 }
 
+// Whether each worker has looked for frames since there were some, and found none. One that did not
+// get to it, on a machine that stands still, has not.
+static bool all_found_none(const struct engine *e) {
+	for (unsigned i = 0; i < e->num_workers; i++) {
+		const struct worker *w = &e->workers[i];
+		const uint64_t empty = __atomic_load_n(&w->ctr[WORKER_EMPTY], __ATOMIC_RELAXED);
+		// The first may have begun before.
+		if (!atomic_load_explicit(&w->done, memory_order_relaxed)
+		    && empty < w->seen_empty + 2)
+			return false;
+	}
+	return true;
+}
+
 static bool idle_for_too_long(struct engine *e, uint64_t frames) {
 	const int64_t now = ht_clock_ns(CLOCK_MONOTONIC);
 	if (frames != e->frames || e->frames_at == 0) {
 		e->frames = frames;
 		e->frames_at = now;
+		for (unsigned i = 0; i < e->num_workers; i++)
+			e->workers[i].seen_empty = __atomic_load_n(
+				&e->workers[i].ctr[WORKER_EMPTY], __ATOMIC_RELAXED
+			);
 	}
 	const uint32_t limit = e->o->service.end_after_idle_s;
-	return limit > 0 && now - e->frames_at > limit * HT_NS_PER_S;
+	return limit > 0 && now - e->frames_at > limit * HT_NS_PER_S && all_found_none(e);
 }
 
 // --- the run ------------------------------------------------------------------------------------

@@ -220,9 +220,11 @@ static unsigned take_in(struct worker *w, struct ht_frame *f, unsigned lent, uns
 	return lent + num;
 }
 
-// Stopping, the queues are read until they are empty, or for a while where more keeps coming.
+// Stopping, the queues are read until they are empty. Where more keeps coming: for a while, and as
+// many frames as they can have held, since the thread may have stood still that while.
 static bool last_burst(struct worker *w, unsigned num) {
-	if (num > 0 && rte_rdtsc() < w->d->stop_tsc)
+	w->last += num;
+	if (num > 0 && (rte_rdtsc() < w->d->stop_tsc || w->last < LAST_FRAMES))
 		return false;
 	w->done = true;
 	atomic_fetch_add_explicit(&w->d->done, 1, memory_order_release);

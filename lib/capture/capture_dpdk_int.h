@@ -28,6 +28,7 @@
 
 #define BURST 32u // frames taken from a queue, or from an inbox, at a time
 #define LENT (2 * BURST) // frames of a read
+#define LAST_FRAMES 16384 // more than a queue holds
 #define POOL_CACHE 256u // mbufs that a thread keeps at hand
 #define FRAME_MAX 65536u // bytes of a frame of several mbufs
 #define CACHE_LINE __attribute__((aligned(64)))
@@ -100,6 +101,7 @@ struct worker {
 	unsigned next; // port to read next
 	unsigned num_lent;
 	bool done; // stopping, and the queues are empty
+	uint64_t last; // frames read since it is stopping
 	bool waits; // for interrupts, when there is nothing
 	struct tsc_clock clock;
 	struct device_clock device[HT_DPDK_MAX_PORTS];

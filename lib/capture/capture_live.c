@@ -50,8 +50,12 @@
 // second, and somebody may ask for what was lost.
 #define READS_PER_LOOK 16
 
-// How long to wait for what the kernel counted and has not handed over.
+// How long to wait for what the kernel counted and has not handed over, and how often to look for
+// it at least: a thread that stood still meanwhile has not waited. Where libpcap may keep it back
+// that is all there is to be known, else it must come.
 #define DRAIN_MS 250
+#define DRAIN_LONG_MS 5000
+#define DRAIN_LOOKS 25
 
 struct live {
 	pcap_t *pcap;
@@ -64,6 +68,7 @@ struct live {
 	bool closing; // the door is closed
 	bool ended;
 	int64_t closing_since; // ms; moved on by each frame that still comes
+	unsigned looks; // since then, in which none came
 
 	struct ht_frame *f; // the caller's, during read()
 	unsigned num;
@@ -160,10 +165,12 @@ static void close_door(struct live *l) {
 	const struct sock_fprog prog = {.len = 1, .filter = &refuse};
 	(void)setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
 	l->closing_since = ht_clock_ms();
+	l->looks = 0;
 }
 
-static bool waited(const struct live *l) {
-	return ht_clock_ms() - l->closing_since >= DRAIN_MS;
+static bool waited(struct live *l) {
+	const int64_t most = l->withholds ? DRAIN_MS : DRAIN_LONG_MS;
+	return ++l->looks >= DRAIN_LOOKS && ht_clock_ms() - l->closing_since >= most;
 }
 
 // --- opening ------------------------------------------------------------------------------------
@@ -512,10 +519,12 @@ static unsigned live_read(struct ht_capture *c, struct ht_frame *f, unsigned max
 		look_at_link(l);
 	if (++l->reads % READS_PER_LOOK == 0)
 		look(l);
-	if (l->closing && l->num > 0)
+	if (l->closing && l->num > 0) {
 		l->closing_since = ht_clock_ms();
-	else if (l->closing)
+		l->looks = 0;
+	} else if (l->closing) {
 		see_end(l);
+	}
 	return l->num;
 }
 

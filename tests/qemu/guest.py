@@ -33,8 +33,7 @@ UNSHARE = "unshare --net --mount --pid --fork --kill-child --mount-proc".split()
 TAP = "vmtap"
 NIC_ADDRESS = "0000:00:05.0"
 TAP_FRAMES = 10000  # that the tap holds while the guest, which has no real CPU, is behind
-READ_SECONDS = 30  # for QEMU to take what the tap holds
-DRAIN_SECONDS = 0.5  # for the program to take what is in the NIC's rings
+READ_SECONDS = 120  # for QEMU to take what the tap holds; the machine may be busy
 
 
 @dataclass
@@ -120,11 +119,16 @@ def _tap_frames():
     return tx["packets"], tx["dropped"]
 
 
-def _wait_until_taken(number):
+def sent():
+    """Frames that the tap was given and no longer has."""
+    return sum(_tap_frames())
+
+
+def wait_until_taken(number):
+    """Until QEMU has put them into the NIC's rings; what is there the program reads before it ends."""
     end = time.monotonic() + READ_SECONDS
-    while sum(_tap_frames()) < number and time.monotonic() < end:
+    while sent() < number and time.monotonic() < end:
         time.sleep(0.05)
-    time.sleep(DRAIN_SECONDS)
 
 
 # --- the initramfs ------------------------------------------------------------------------------
@@ -210,7 +214,7 @@ class Guest:
         self.kernel, self.modules = parts.kernel(self.nic.binder)
         self.qemu = parts.qemu(self.nic.device.split(",")[0], self.nic.option)
 
-    def run(self, command, files, ready=None, traffic=None, cpus=1, memory=1024, seconds=120):
+    def run(self, command, files, ready=None, traffic=None, cpus=1, memory=1024, seconds=600):
         """Runs `command` (a list of words) in the guest; returns a Result.
 
         files    path in the guest -> path here, or bytes. Programs bring their libraries.
@@ -231,7 +235,7 @@ class Guest:
                 late = threading.Timer(seconds, p.kill)
                 late.start()
                 try:
-                    sent = self._talk(p, traffic)
+                    number = self._talk(p, traffic)
                     archive = p.stdout.read()
                     said = p.stderr.read().decode(errors="replace")
                 finally:
@@ -244,21 +248,27 @@ class Guest:
             raise AssertionError(f"the guest did not get to its end within {seconds} s\n{said}\n{end}")
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             got = {os.path.normpath(m.name): tar.extractfile(m).read() for m in tar if m.isfile()}
-        return Result(int(got.pop("status")), log, got, sent, _tap_frames()[1])
+        return Result(int(got.pop("status")), log, got, number, _tap_frames()[1])
 
-    @staticmethod
-    def _talk(p, traffic):
+    def asleep(self):
+        """Waits until the command's workers sleep. For `traffic`."""
+        os.write(self.process.stdin.fileno(), b"w")
+        said = self.process.stdout.readline()
+        assert said == b"asleep\n", said
+
+    def _talk(self, p, traffic):
         """Until the command has ended."""
-        sent = 0
+        number = 0
+        self.process = p
         for line in p.stdout:
             if line == b"end\n":
                 break
             if line == b"ready\n" and traffic:
-                sent = traffic(TAP)
-                _wait_until_taken(sent)
+                number = traffic(TAP)
+                wait_until_taken(number)
                 with contextlib.suppress(BrokenPipeError):  # it may be gone; then nothing may be left to flush
                     os.write(p.stdin.fileno(), b"s")
-        return sent
+        return number
 
     def _options(self, initrd, console, cpus, memory):
         many = f",queues={self.nic.queues},vhost=off" if self.nic.queues > 1 else ""

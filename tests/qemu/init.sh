@@ -1,7 +1,8 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: BSD-3-Clause
 # Process 1 of the guest (see guest.py). It gives the NIC to DPDK, runs /command in /out, tells the host when
-# the text $ready was printed, ends the command when the host says "s", sends all of /out and powers off.
+# the text $ready was printed, ends the command when the host says "s", says when its workers sleep where the host
+# says "w", sends all of /out and powers off.
 # The first serial port is the console, for people; the second is the channel, for guest.py.
 export PATH=/bin LC_ALL=C
 /bin/busybox --install -s /bin
@@ -29,6 +30,19 @@ echo "$nic" >/sys/bus/pci/drivers_probe
 	exit 1
 }
 
+# Waits until no worker of the command runs, and says so.
+asleep() {
+	looks=0
+	while [ $looks -lt 2 ] && [ ! -e /tmp/status ]; do
+		looks=$((looks + 1))
+		if cat "/proc/$(cat /tmp/pid)/task/"*/stat | grep -F "(worker-" | grep -qvF ") S "; then
+			looks=0
+		fi
+		usleep 20000
+	done
+	echo asleep >&3
+}
+
 cd /out
 (
 	status=0
@@ -44,11 +58,18 @@ while [ ! -e /tmp/status ]; do
 		told=1
 	fi
 	# One byte: of more, a time-out in the midst would lose the first ones.
-	if read -r -n 1 -t 0.1 byte <&3 && [ "$byte" = s ]; then
+	byte=
+	read -r -n 1 -t 0.1 byte <&3 || true
+	case $byte in
+	s)
 		echo "init: stop"
 		cat /proc/interrupts >interrupts
 		kill -TERM "$(cat /tmp/pid)" || true
-	fi
+		;;
+	w)
+		asleep
+		;;
+	esac
 done
 cp /tmp/status status
 echo end >&3

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 
 import traffic
@@ -16,7 +15,6 @@ WORKERS = 4
 OTHER_PORT = 5000  # of no interest, where flows are steered
 OTHER_FLOWS_EACH = 50
 WAKE_UPS = 8
-REST_SECONDS = 0.5  # for workers to fall asleep
 
 
 @dataclass
@@ -91,12 +89,12 @@ def check_config(t, text):
     equal(f"exit status of --check ({p.stderr})", p.returncode, 0)
 
 
-def send(t, tap, frames, times):
-    """The frames in as many parts, with rests in between; returns how many."""
+def send(t, where, tap, frames, times):
+    """The frames in as many parts; in between the workers fall asleep. Returns how many."""
     each = -(-len(frames) // times)
     sent = t.send(tap, frames[:each])
     for at in range(each, len(frames), each):
-        time.sleep(REST_SECONDS)
+        where.asleep()
         sent += t.send(tap, frames[at : at + each])
     return sent
 
@@ -106,7 +104,7 @@ def run(t, where, frames, idle="sleep", steering=None, more_ports=(), times=1):
     files = {"/bin/hellotap": t.program, "/hellotap.yaml": config(idle, steering, more_ports)}
     check_config(t, files["/hellotap.yaml"])
     command = ["/bin/hellotap", "-c", "/hellotap.yaml", "--stats", "json"]
-    got = where.run(command, files, ready="listening on", traffic=lambda tap: send(t, tap, frames, times))
+    got = where.run(command, files, ready="listening on", traffic=lambda tap: send(t, where, tap, frames, times))
     assert got.status == 0, f"exit status {got.status}\n{got.stderr}\n{got.console}"
     log, ledger = got.stderr.rstrip().rsplit("\n", 1)
     r = Run(comparable(got.files["records.json"].decode()), json.loads(ledger), log, got.files)

@@ -58,12 +58,20 @@ class Test:
         return traffic.flows([(pcap(n), v) for n, v in CONVERSATIONS], number, port)
 
     def send(self, tap, frames=None):
-        """The frames, by tcpreplay; returns how many."""
+        """The frames, by tcpreplay, no more at a time than the tap has room for; returns how many."""
+        frames = frames or self.frames
+        before, number = guest.sent(), 0
+        for at in range(0, len(frames), guest.TAP_FRAMES // 2):
+            number += self.send_some(tap, frames[at : at + guest.TAP_FRAMES // 2])
+            guest.wait_until_taken(before + number)
+        return number
+
+    def send_some(self, tap, frames):
         with tempfile.NamedTemporaryFile(suffix=".pcap") as f:
-            f.write(traffic.pcap(frames or self.frames))
+            f.write(traffic.pcap(frames))
             f.flush()
             argv = ["tcpreplay", "-q", "-K", "--pps", str(FRAMES_A_SECOND), "-i", tap, f.name]
-            p = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+            p = subprocess.run(argv, capture_output=True, text=True, timeout=600)
         said = p.stdout + p.stderr
         assert p.returncode == 0 and re.search(r"Failed packets: +0\b", said), said
         return int(re.search(r"Successful packets: +(\d+)", said)[1])

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Polls queue 0 of DPDK's port 0 in a thread under the filter of app/seccomp.h, until standard
-// input ends; prints how many frames came. A system call of the driver that is not on the list ends
-// it with SIGSYS.
+// input ends; prints how many frames came, and of how many polls, for each line of it and at the
+// end. A system call of the driver that is not on the list ends it with SIGSYS.
 //
 // poll_filtered EAL-OPTION...
 
@@ -17,8 +17,9 @@
 #include <unistd.h>
 
 static atomic_bool stop;
+static atomic_ullong frames, polls;
 
-static void *poll_queue(void *frames) {
+static void *poll_queue(void *arg) {
 	struct rte_mbuf *m[32];
 	char err[256];
 	if (seccomp_parse_thread(err, sizeof(err)) != HT_OK) {
@@ -28,9 +29,15 @@ static void *poll_queue(void *frames) {
 	while (!stop) {
 		const uint16_t n = rte_eth_rx_burst(0, 0, m, 32);
 		rte_pktmbuf_free_bulk(m, n);
-		*(unsigned *)frames += n;
+		frames += n;
+		polls++;
 	}
-	return frames;
+	return arg;
+}
+
+static void tell(void) {
+	printf("%llu %llu\n", (unsigned long long)frames, (unsigned long long)polls);
+	fflush(stdout);
 }
 
 static bool start_port(void) {
@@ -48,23 +55,24 @@ static bool start_port(void) {
 
 int main(int argc, char **argv) {
 	pthread_t t;
-	unsigned frames = 0;
 	char c;
+	ssize_t n;
 	if (rte_eal_init(argc, argv) < 0 || rte_eth_dev_count_avail() == 0 || !start_port()) {
 		fprintf(stderr, "no port: %s\n", rte_strerror(rte_errno));
 		return 1;
 	}
 	// Where else a driver's log would open a connection to syslog.
 	(void)rte_openlog_stream(stderr);
-	if (pthread_create(&t, NULL, poll_queue, &frames) != 0)
+	if (pthread_create(&t, NULL, poll_queue, NULL) != 0)
 		return 1;
 	puts("polling");
 	fflush(stdout);
-	while (read(STDIN_FILENO, &c, 1) < 0) // net_tap's signals
-		;
+	while ((n = read(STDIN_FILENO, &c, 1)) != 0)
+		if (n > 0) // else net_tap's signals
+			tell();
 	stop = true;
 	pthread_join(t, NULL);
-	printf("%u\n", frames);
+	tell();
 	(void)rte_eth_dev_stop(0);
 	(void)rte_eth_dev_close(0);
 	(void)rte_eal_cleanup();

@@ -23,7 +23,7 @@ import wire_file  # noqa: E402
 
 PROGRAM, PCAPS = (os.path.abspath(a) for a in sys.argv[1:3])
 SKIPPED = 77
-SECONDS = 30  # for whatever has to happen; the machine may be busy
+SECONDS = 60  # for whatever has to happen; the machine may be busy
 ROOT = os.geteuid() == 0
 NOBODY = 65534
 METRICS = 9464  # in a network namespace of our own
@@ -35,6 +35,10 @@ def pcap(name):
 
 def sh(*args):
     subprocess.run(args, check=True, capture_output=True)
+
+
+def output(*args):
+    return subprocess.run(args, check=True, capture_output=True, text=True).stdout
 
 
 def until(condition, seconds=SECONDS):
@@ -49,35 +53,62 @@ def until(condition, seconds=SECONDS):
 # --- what is sent ---------------------------------------------------------------------------------
 
 
+def passed_on():
+    """Waits until the queue in front of each CPU's network stack is empty: what was sent is with who captures."""
+
+    def waiting():
+        with open("/proc/net/softnet_stat") as f:
+            return any(int(n, 16) for line in f for n in line.split()[11:12])  # older kernels do not say
+
+    until(lambda: not waiting())
+
+
 def send(interface, *captures, loop=1, speed=("--topspeed",)):
-    """Sends captures; returns how many frames that were."""
+    """Sends captures; returns how many frames that were. None is lost on the way if they are few (BACKLOG)."""
     p = subprocess.run(
         ["tcpreplay", "-q", "-i", interface, "--loop", str(loop), *speed, *map(pcap, captures)],
-        capture_output=True, timeout=120,
+        capture_output=True, timeout=10 * SECONDS,
     )  # fmt: skip
     out = p.stdout.decode() + p.stderr.decode()
     assert p.returncode == 0 and re.search(r"Failed packets: +0\b", out), out
+    passed_on()
     return int(re.search(r"Successful packets: +(\d+)", out).group(1))
 
 
 @contextlib.contextmanager
 def load(interface, capture, *speed):
-    """Sends a capture over and over, meanwhile."""
+    """Sends a capture over and over, meanwhile; the first frame was sent when it begins."""
+    before = statistic(interface, "tx_packets") + not_sent(interface)
     p = subprocess.Popen(
         ["tcpreplay", "-q", "-K", "-i", interface, "--loop", "0", *(speed or ("--topspeed",)), pcap(capture)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
+        until(lambda: statistic(interface, "tx_packets") + not_sent(interface) > before)
         yield p
     finally:
         p.kill()
         p.wait()
 
 
-def not_sent(interface):
-    """Frames that an end of a veth pair took and could not hand to the other: with XDP there is room for 256."""
-    with open(f"/sys/class/net/{interface}/statistics/tx_dropped") as f:
+def statistic(interface, what):
+    with open(f"/sys/class/net/{interface}/statistics/{what}") as f:
         return int(f.read())
+
+
+def not_sent(interface):
+    """Frames that an end of a veth pair took and could not hand to the other: there is room for 1000, with XDP for 256."""
+    return statistic(interface, "tx_dropped")
+
+
+def ready(*interfaces):
+    """Waits until frames go through them: the kernel takes note of a link that is up some time later."""
+
+    def all_are():
+        links = [link for i in interfaces for link in json.loads(output("ip", "-j", "link", "show", i))]
+        return all("LOWER_UP" in link["flags"] and link["qdisc"] != "noop" and link["operstate"] != "DOWN" for link in links)
+
+    assert until(all_are), interfaces
 
 
 def veth(a, b, mtu=9000):
@@ -86,6 +117,7 @@ def veth(a, b, mtu=9000):
     sh("ip", "link", "add", a, *one, "type", "veth", "peer", "name", b, *one)
     for i in (a, b):
         sh("ip", "link", "set", i, "mtu", str(mtu), "up")
+    ready(a, b)
 
 
 def write(name, frames):
@@ -227,7 +259,7 @@ class Sensor(Process):
 
     def metrics(self):
         """{(name, label, value ...): number}"""
-        with urllib.request.urlopen(f"http://127.0.0.1:{METRICS}/metrics", timeout=10) as r:
+        with urllib.request.urlopen(f"http://127.0.0.1:{METRICS}/metrics", timeout=SECONDS) as r:
             text = r.read().decode()
         found = {}
         for line in text.splitlines():
@@ -240,6 +272,27 @@ class Sensor(Process):
     def metric(self, name):
         """A counter, summed over all that have it."""
         return int(sum(v for k, v in self.metrics().items() if k[0] == "hellotap_" + name))
+
+    def by_worker(self, name):
+        """{labels of the worker: number}"""
+        return {k[1:]: v for k, v in self.metrics().items() if k[0] == "hellotap_" + name}
+
+    def turned(self, counter="worker_turns_total"):
+        """Waits until each worker has begun a turn and ended it: what it took before is in all counters."""
+        seen = self.by_worker(counter)
+        assert seen, counter
+        # The first text may be a quarter of a second old; the next one may be made in the midst of a turn.
+        for turns in (1, 2):
+            found = {}
+
+            def went_on():
+                found.update(self.by_worker(counter))
+                return all(found[k] >= n + turns for k, n in seen.items())  # noqa: B023
+
+            if not until(went_on):
+                return False
+            seen = dict(found)
+        return True
 
     def taken(self):
         """Frames that were taken from the queues or interfaces; the sensors may be at the last of them still."""
@@ -294,6 +347,8 @@ class LiveTest(unittest.TestCase):
 
     # Frames: what a veth with XDP (256), and libpcap with frames of 9000 bytes (227), take while their reader sleeps.
     CHUNK = 200
+    # Frames: what the kernel's queue for a CPU takes, if libpcap has room for them.
+    BACKLOG = 900
 
     def feed(self, p, interface, frames, counted=len, chunk=CHUNK):
         """By tcpreplay, a chunk at a time: nothing may be lost, and a worker sleeps when others want the CPU.

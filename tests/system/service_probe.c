@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/if_ether.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t stop, reload;
+static sem_t named; // threads that have their names, and their filter
 
 static void on_signal(int sig) {
 	if (sig == SIGHUP)
@@ -51,6 +53,7 @@ static bool can_execute_memory(void) {
 
 static void *wait_for_ever(void *p) {
 	pthread_setname_np(pthread_self(), "early");
+	sem_post(&named);
 	for (;;)
 		pause();
 	return p;
@@ -61,6 +64,7 @@ static void *work(void *p) {
 	pthread_setname_np(pthread_self(), "worker");
 	(void)seccomp_parse_thread(err, sizeof(err));
 	printf("filter: %s\n", err);
+	sem_post(&named);
 	while (!stop)
 		usleep(50000);
 	return p;
@@ -123,7 +127,7 @@ int main(int argc, char **argv) {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc != 3 || says(argv[2], "wrong"))
 		return 2;
-	if (privileges_begin(err, sizeof(err)) != HT_OK
+	if (privileges_begin(err, sizeof(err)) != HT_OK || sem_init(&named, 0, 0) != 0
 	    || notify_open(&n, err, sizeof(err)) != HT_OK
 	    || pthread_create(&early, NULL, wait_for_ever, NULL) != 0)
 		return 1;
@@ -138,6 +142,9 @@ int main(int argc, char **argv) {
 	sigaction(SIGTERM, &act, NULL);
 	if (pthread_create(&worker, NULL, work, NULL) != 0)
 		return 1;
+	for (unsigned i = 0; i < 2; i++)
+		while (sem_wait(&named) != 0)
+			;
 	(void)notify_ready(&n, "one worker");
 	live(&n, argv[2]);
 	(void)notify_stopping(&n, NULL);

@@ -9,7 +9,7 @@ Skipped (77) where this machine lacks something; what a single case lacks is sai
 import mix
 import sensor
 from mix import Capture, join
-from sensor import NOBODY, LiveTest, dpdk, send, until, veth, what
+from sensor import NOBODY, LiveTest, dpdk, until, veth, what
 
 
 def setUpModule():
@@ -145,7 +145,7 @@ class AfPacket(SameTest):
         capture = join(MIX, MANY)
         self.assertLess(mix.reassembled(capture.frames), len(capture.frames))
         device = f"net_af_packet0,iface=vb,qpairs={queues},framecnt=4096"
-        return self.sent(capture, "va", dpdk(device, workers=queues), mix.reassembled, chunk=2000)
+        return self.sent(capture, "va", dpdk(device, workers=queues), mix.reassembled, chunk=self.BACKLOG)
 
     def test_one_queue(self):
         self.af_packet(1)
@@ -244,7 +244,7 @@ class Steering(SameTest):
         capture = join(Capture("mail", mail), Capture("web", web))
         p = self.sensor(dpdk(capture.split(mix.in_turn, 2), workers=2, **self.port(443, "workers")))
         self.taken(p, len(capture.frames))
-        self.assertTrue(until(lambda: p.metric("frames_total") == len(capture.frames)))
+        self.assertTrue(until(lambda: p.metric("frames_total") >= len(capture.frames)))
         frames = {k[1][1]: v for k, v in p.metrics().items() if k[0] == "hellotap_frames_total"}
         p.end()
         self.expect_ports(p, sent=len(capture.frames))
@@ -260,9 +260,9 @@ class Steering(SameTest):
 class Libpcap(SameTest):
     def capture(self, workers):
         p = self.sensor({"interfaces": ["vb"], "workers": {"count": workers}})
-        sent = send("va", ALL.path)
+        self.feed(p, "va", ALL.frames, chunk=self.BACKLOG)
         p.end()
-        self.expect(p, frames=sent)
+        self.expect(p, frames=len(ALL.frames))
         self.assertEqual(p.ledger["workers"], workers)
         self.same(what(p.records()), what(ALL.records))
 

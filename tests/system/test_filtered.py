@@ -5,7 +5,9 @@
 usage: test_filtered.py POLL_FILTERED CAPTURE
 Skipped (77) without root, tcpreplay or a network namespace.
 """
+import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,10 +15,21 @@ import time
 import unittest
 
 PROGRAM, CAPTURE = (os.path.abspath(a) for a in sys.argv[1:3])
+SECONDS = 60  # for whatever has to happen; the machine may be busy
+POLLS = 1000  # in any case
 
 
 def sh(*args):
     return subprocess.run(args, check=True, capture_output=True, text=True).stdout
+
+
+def ready(*interfaces):
+    """Waits until frames go through them: the kernel takes note of a link that is up some time later."""
+    for i in interfaces:
+        end = time.monotonic() + SECONDS
+        while not re.search(r"LOWER_UP.* qdisc (?!noop )", sh("ip", "link", "show", i)):
+            assert time.monotonic() < end, i
+            time.sleep(0.01)
 
 
 def skip(why):
@@ -25,46 +38,66 @@ def skip(why):
 
 
 class Filtered(unittest.TestCase):
-    def poll(self, vdev, interface=None, up=None):
-        """Polls the device while a capture is sent twice; returns how many frames came."""
+    def poll(self, vdev, wanted=0, interface=None, up=None):
+        """Polls the device while a capture is sent twice, until so many frames came; returns how many did."""
         eal = ["--lcores", "0@0", "--no-pci", "--no-huge", "-m", "256", "--no-shconf", "--no-telemetry", "--file-prefix",
                "filtered", "--vdev", vdev]
         p = subprocess.Popen([PROGRAM, *eal], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True, bufsize=1)
         try:
             if p.stdout.readline() != "polling\n":
-                self.fail(p.communicate(timeout=20)[1])
+                self.fail(p.communicate(timeout=SECONDS)[1])
             if up:
                 sh("ip", "link", "set", up, "up")
-            time.sleep(0.5)
-            for _ in range(2 if interface else 0):
-                sh("tcpreplay", "-q", "-i", interface, CAPTURE)
-                time.sleep(0.3)
-            out, err = p.communicate(timeout=20)
+                ready(up)
+            came = 0
+            for part in (1, 2):
+                if interface:
+                    sh("tcpreplay", "-q", "-i", interface, CAPTURE)
+                end = time.monotonic() + SECONDS
+                came, polls = self.ask(p)
+                while (came < wanted * part // 2 or polls < POLLS) and time.monotonic() < end:
+                    time.sleep(0.01)
+                    came, polls = self.ask(p)
+                self.assertGreaterEqual(polls, POLLS)
+            out, err = p.communicate(timeout=SECONDS)
         finally:
             p.kill()
             p.communicate()
         self.assertEqual(p.returncode, 0, err)
-        return int(out)
+        return int(out.split()[0])
+
+    def ask(self, p):
+        """How many frames have come by now, and of how many polls."""
+        with contextlib.suppress(BrokenPipeError):
+            p.stdin.write("\n")
+        line = p.stdout.readline()
+        if not line:
+            self.fail(f"ended: {p.wait(SECONDS)} {p.stderr.read()}")
+        return map(int, line.split())
 
     def frames(self):
         out = sh("tcpreplay", "-q", "-i", "va", CAPTURE)
         return int(out.split("Successful packets:")[1].split()[0])
 
+    def twice(self, vdev, interface, **kw):
+        wanted = 2 * self.frames()
+        self.assertGreaterEqual(self.poll(vdev, wanted, interface, **kw), wanted)
+
     def test_a_file(self):
-        self.assertEqual(self.poll("net_pcap0,rx_pcap=" + CAPTURE), self.frames())
+        self.assertEqual(self.poll("net_pcap0,rx_pcap=" + CAPTURE, self.frames()), self.frames())
 
     def test_an_interface_by_libpcap(self):
-        self.assertGreaterEqual(self.poll("net_pcap0,rx_iface=vb", "va"), 2 * self.frames())
+        self.twice("net_pcap0,rx_iface=vb", "va")
 
     def test_af_packet(self):
-        self.assertGreaterEqual(self.poll("net_af_packet0,iface=vb", "va"), 2 * self.frames())
+        self.twice("net_af_packet0,iface=vb", "va")
 
     def test_af_xdp(self):
-        self.assertGreaterEqual(self.poll("net_af_xdp0,iface=vb", "va"), 2 * self.frames())
+        self.twice("net_af_xdp0,iface=vb", "va")
 
     def test_a_tap(self):
-        self.assertGreaterEqual(self.poll("net_tap0,iface=dtap0", "dtap0", up="dtap0"), 2 * self.frames())
+        self.twice("net_tap0,iface=dtap0", "dtap0", up="dtap0")
 
     def test_a_ring(self):
         self.assertEqual(self.poll("net_ring0"), 0)
@@ -84,6 +117,7 @@ def main():
     sh("ip", "link", "add", "va", "numrxqueues", "1", "type", "veth", "peer", "name", "vb", "numrxqueues", "1")
     for i in "va", "vb", "lo":
         sh("ip", "link", "set", i, "up")
+    ready("va", "vb")
     unittest.main(argv=sys.argv[:1])
 
 

@@ -22,6 +22,7 @@ import threading
 import unittest
 
 PROGRAM, PCAPS = sys.argv[1:3]
+SECONDS = 60  # for whatever has to happen; the machine may be busy
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
 import wire_tls  # noqa: E402
 
@@ -38,7 +39,7 @@ ABSENCE = {"no_sni", "no_pq", "no_forward_secrecy", "pq_only_keyshare"}
 
 
 def run(*args):
-    return subprocess.run([PROGRAM, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=False)
+    return subprocess.run([PROGRAM, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=10 * SECONDS, check=False)
 
 
 def hellos(capture, *args):
@@ -195,13 +196,13 @@ def capture_of(path, sent, port=443):
 def first_bytes(client):
     """What a client sends to a port of ours; its arguments have PORT where that belongs."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(20)
+        server.settimeout(SECONDS)
         got = []
 
         def serve():
             connection, _ = server.accept()
             with connection:
-                connection.settimeout(20)
+                connection.settimeout(SECONDS)
                 data = connection.recv(65536)
                 while len(data) < 5 or len(data) < 5 + int.from_bytes(data[3:5], "big"):
                     more = connection.recv(65536)
@@ -213,8 +214,8 @@ def first_bytes(client):
         thread = threading.Thread(target=serve)
         thread.start()
         args = [a.replace("PORT", str(server.getsockname()[1])) for a in client]
-        subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, check=False)
-        thread.join(30)
+        subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=2 * SECONDS, check=False)
+        thread.join(3 * SECONDS)
         return got[0]
 
 

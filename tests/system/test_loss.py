@@ -14,7 +14,7 @@ import subprocess
 import mix
 import sensor
 from mix import Capture, w
-from sensor import LiveTest, dpdk, not_sent, send, until, veth
+from sensor import SECONDS, LiveTest, dpdk, not_sent, send, until, veth
 
 
 def setUpModule():
@@ -46,19 +46,34 @@ def busy(cpu, loops=2):
 
 
 class LossTest(LiveTest):
-    def overload(self, p, loop=20):
-        """Returns how many frames came to the receiving end."""
+    def come(self, path, loop=1):
+        """Sends a capture; returns how many frames came to the receiving end."""
         before = not_sent("va")
-        with stopped(p):
-            sent = send("va", MANY.path, loop=loop)
+        sent = send("va", path, loop=loop)
         return sent - (not_sent("va") - before)
 
-    def after(self, p, sent):
+    def overload(self, p, loop=20):
+        with stopped(p):
+            return self.come(MANY.path, loop)
+
+    def all_seen(self, p, sent):
+        """Each frame was taken, or is known to be lost."""
+        now = p.metrics()
+        names = ("queue_frames", "port_missed", "interface_received")
+        seen = sum(v for k, v in now.items() if k[0] in {f"hellotap_{n}_total" for n in names})
+        return seen >= sent
+
+    def after(self, p, sent, counted=True):
         """What was lost is lost, but it goes on: what comes now is read."""
+        if counted:
+            self.assertTrue(until(lambda: self.all_seen(p, sent)), p.said())
+        self.assertTrue(p.turned("worker_empty_total"))
         before = p.metric("hellos_complete_total")
         late = Capture("late", mix.mixed(["chromium-quic.pcapng"]))
-        sent += send("va", late.path)
+        sent += self.come(late.path)
         self.assertTrue(until(lambda: p.metric("hellos_complete_total") > before), p.said())
+        if counted:
+            self.assertTrue(until(lambda: self.all_seen(p, sent)), p.said())
         p.end()
         return sent
 
@@ -85,7 +100,7 @@ class Ports(LossTest):
     def test_af_xdp_with_few_descriptors(self):
         """The kernel counts that as another kind of loss, which the driver does not read."""
         p = self.sensor(dpdk({"device": "net_af_xdp0,iface=vb", "rx_descriptors": 1024}))
-        sent = self.after(p, self.overload(p))
+        sent = self.after(p, self.overload(p), counted=False)
         self.assertLess(p.ports("received") + p.ports("missed"), sent)
         self.assertIn("net_af_xdp0: net_af_xdp counts what it loses with 2048", p.said())
 
@@ -99,7 +114,7 @@ class Ports(LossTest):
         config["workers"]["cpus"] = [cpu]
         p = self.sensor(config)
         with busy(cpu):
-            sent = send("va", MANY.path, loop=50)
+            sent = self.come(MANY.path, loop=50)
         sent = self.after(p, sent)
         self.expect_ports(p, sent=sent)
         print(f"  {p.ports('missed')} of {sent} frames missed")
@@ -107,7 +122,7 @@ class Ports(LossTest):
     def test_af_packet_does_not_count(self):
         """Nobody can tell what the kernel dropped there; so that is said."""
         p = self.sensor(dpdk("net_af_packet0,iface=vb"))
-        sent = self.after(p, self.overload(p))
+        sent = self.after(p, self.overload(p), counted=False)
         self.assertTrue(p.ledger["balanced"])
         self.assertLess(p.ports("received"), sent)
         self.assertEqual(p.ports("missed"), 0)
@@ -129,7 +144,7 @@ class HandedOver(LossTest):
 
     def test_small_inbox(self):
         p = self.sensor(self.config(MANY.frames * 50))
-        self.assertTrue(p.has_taken(len(MANY.frames) * 50))
+        self.assertTrue(p.has_taken(len(MANY.frames) * 50, 3 * SECONDS))
         p.end()
         self.expect_ports(p, sent=len(MANY.frames) * 50)
         lost = p.queues("handed_lost")
@@ -145,7 +160,7 @@ class HandedOver(LossTest):
         frames = [w.Frame(w.T0 + i, w.ether(w.ip(l4, c, "10.0.1.1"))) for i, c in enumerate(clients * 40)]
         p = self.sensor(self.config(frames, workers=8))
         lost = lambda: p.metric("port_no_mbuf_total") + p.metric("port_errors_total")  # noqa: E731
-        self.assertTrue(until(lambda: p.taken() + lost() >= len(frames)), p.said())
+        self.assertTrue(until(lambda: p.taken() + lost() >= len(frames), 3 * SECONDS), p.said())
         p.end()
         self.expect_ports(p)
         lost = p.ports("no_mbuf") + p.ports("errors")

@@ -7,6 +7,7 @@ Skipped (77) without libmicrohttpd or prometheus_client.
 """
 import contextlib
 import glob
+import http.client
 import os
 import re
 import socket
@@ -29,6 +30,18 @@ ACCEPT = (
 SINK = 'json:/tmp/"a\\b"\n\\xffü'
 FRESH = 0.35  # a text is given out for 0.25 s
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+SECONDS = 60  # for whatever has to happen; the machine may be busy
+
+
+def until(condition, seconds=SECONDS):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
 
 try:
     from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -52,12 +65,13 @@ class Server:
             return
         self.error, self.port = None, int(line)
         self.host = f"[{address}]" if ":" in address else address
+        self.own = set(self.sockets())  # before anybody was connected
 
     def close(self):
-        _, err = self.process.communicate(timeout=20)
+        _, err = self.process.communicate(timeout=SECONDS)
         return self.process.returncode, err.decode()
 
-    def connect(self, timeout=10):
+    def connect(self, timeout=SECONDS):
         return socket.create_connection((self.address, self.port), timeout=timeout)
 
     def get(self, path="/metrics", accept=ACCEPT, method="GET", body=None):
@@ -66,7 +80,7 @@ class Server:
         if accept:
             request.add_header("Accept", accept)
         try:
-            with urllib.request.urlopen(request, timeout=10) as r:
+            with urllib.request.urlopen(request, timeout=SECONDS) as r:
                 return r.status, r.headers, r.read().decode()
         except urllib.error.HTTPError as e:
             with e:
@@ -78,8 +92,23 @@ class Server:
     def value(self, family):
         return self.families()[family].samples[0].value
 
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+    def open(self):
+        """What each descriptor is of."""
+        found = []
+        for fd in glob.glob(f"/proc/{self.process.pid}/fd/*"):
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                found.append(os.readlink(fd))
+        return found
+
+    def sockets(self):
+        return [f for f in self.open() if f.startswith("socket:")]
+
+    def connected(self):
+        """How many connections it has open."""
+        return len(set(self.sockets()) - self.own)
+
+    def files(self):
+        return len(self.open()) - len(self.sockets())
 
     def resident(self):
         with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as f:
@@ -113,6 +142,7 @@ class Metrics(unittest.TestCase):
     ADDRESS, WORKERS = "127.0.0.1", 3
 
     def setUp(self):
+        self.begun = time.time()
         self.server = Server(self.ADDRESS, self.WORKERS)
         if self.server.error is not None:
             self.server.close()
@@ -125,12 +155,9 @@ class Metrics(unittest.TestCase):
         if self.server.error is None:
             self.assertEqual(self.server.close(), (0, ""))
 
-    def settle(self, descriptors):
+    def settle(self):
         """All connections are gone, none is forgotten."""
-        end = time.monotonic() + 15
-        while self.server.descriptors() > descriptors and time.monotonic() < end:
-            time.sleep(0.05)
-        self.assertEqual(self.server.descriptors(), descriptors)
+        self.assertTrue(until(lambda: self.server.connected() == 0), self.server.open())
 
 
 class Text(Metrics):
@@ -182,8 +209,11 @@ class Text(Metrics):
         self.assertEqual(help_of["hellotap_hellos_seen"], 'with "quotes", a \\ and a\nnewline')
 
     def test_tally(self):
-        time.sleep(0.1)
-        seen = self.server.families()["hellotap_hellos_seen"].samples
+        def samples():
+            return self.server.families()["hellotap_hellos_seen"].samples
+
+        self.assertTrue(until(lambda: len(samples()) == 4 and all(s.value > 0 for s in samples())))
+        seen = samples()
         self.assertEqual(
             [s.labels for s in seen],
             [
@@ -193,28 +223,32 @@ class Text(Metrics):
                 {"other": "true"},
             ],
         )
-        self.assertTrue(all(s.value > 0 for s in seen))
 
     def test_it_moves(self):
         before = self.server.families()
-        time.sleep(FRESH)
-        after = self.server.families()
-        for name in ("hellotap_frames", "hellotap_hellos_seen", "process_cpu_seconds"):
-            self.assertGreaterEqual(after[name].samples[0].value, before[name].samples[0].value)
-        for name in ("hellotap_frames", "hellotap_test_collects"):
-            self.assertGreater(after[name].samples[0].value, before[name].samples[0].value)
+
+        def moved():
+            after = self.server.families()
+            for name in ("hellotap_frames", "hellotap_hellos_seen", "process_cpu_seconds"):
+                self.assertGreaterEqual(after[name].samples[0].value, before[name].samples[0].value)
+            return all(after[name].samples[0].value > before[name].samples[0].value
+                       for name in ("hellotap_frames", "hellotap_test_collects"))  # fmt: skip
+
+        self.assertTrue(until(moved))
 
     def test_a_text_is_shared(self):
         # A machine that has much to do may take longer for two of them than a text is given out; not each time.
-        self.assertTrue(any(self.get()[2] == self.get()[2] for _ in range(20)))
+        self.assertTrue(until(lambda: self.get()[2] == self.get()[2]))
 
     def test_process(self):
         families = self.server.families()
-        self.assertLess(abs(families["process_start_time_seconds"].samples[0].value - time.time()), 60)
+        started = families["process_start_time_seconds"].samples[0].value
+        self.assertTrue(self.begun - 5 < started < time.time() + 5, (self.begun, started))
         resident = families["process_resident_memory_bytes"].samples[0].value
         self.assertTrue(0.5 < resident / self.server.resident() < 2)
 
     def test_signals_are_blocked(self):
+        self.assertTrue(until(self.server.thread))  # it names itself
         with open(self.server.thread() + "/status", encoding="ascii") as f:
             blocked = int(re.search(r"^SigBlk:\s*(\w+)", f.read(), re.M).group(1), 16)
         for signal in (1, 2, 10, 13, 15, 17):
@@ -257,12 +291,11 @@ class Requests(Metrics):
         self.assertIn(b"\r\nConnection: close\r\n", answer)
 
     def test_body_is_not_read(self):
-        descriptors = self.server.descriptors()
         for method in (b"POST", b"GET"):
             with self.server.connect() as s:
                 s.sendall(method + b" /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n" + b"x" * 1000)
                 self.assertIn(b"HTTP/1.1 200" if method == b"GET" else b"HTTP/1.1 405", s.recv(20))
-        self.settle(descriptors)
+        self.settle()
 
     def test_own_counters(self):
         self.get("/x")
@@ -280,22 +313,38 @@ class Hostile(Metrics):
     def setUp(self):
         super().setUp()
         self.server.families()  # what is made at the first request is there
-        self.descriptors, self.memory = self.server.descriptors(), self.server.resident()
+        self.files, self.memory = self.server.files(), self.server.resident()
 
     def tearDown(self):
         if self.server.error is None:
             self.assertEqual(self.get()[0], 200)
-            self.settle(self.descriptors)
+            self.settle()
+            self.assertEqual(self.server.files(), self.files, self.server.open())
             # A sanitizer keeps what was freed for a while.
             if not os.environ.get("HELLOTAP_SANITIZED"):
                 self.assertLess(self.server.resident() - self.memory, 64 << 20)
         super().tearDown()
 
-    def timed_scrape(self, most=3):
-        start = time.monotonic()
+    def evicted(self):
+        with contextlib.suppress(OSError, http.client.HTTPException):  # or this one was
+            return self.server.value("hellotap_endpoint_evicted")
+        return 0
+
+    def scrape(self):
         status, _, text = self.get()
         self.assertEqual((status, text[-6:]), (200, "# EOF\n"))
-        self.assertLess(time.monotonic() - start, most)
+
+    def at_once(self, attempt, most=5):
+        """It takes less than `most` seconds, or else one of some attempts does: the machine may stand still for a while.
+
+        Who waits for others, until their 10 s are over, waits each time.
+        """
+        took = []
+        while not took or took[-1] >= most and len(took) < 4:
+            start = time.monotonic()
+            attempt()
+            took.append(time.monotonic() - start)
+        self.assertLess(took[-1], most, took)
 
     def test_garbage(self):
         for junk in (
@@ -308,19 +357,23 @@ class Hostile(Metrics):
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + os.urandom(500), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         ):
             # Some of it is answered, some is dropped, and some may become a request yet.
-            with self.server.connect(0.3) as s, contextlib.suppress(ConnectionError, TimeoutError):
+            with self.server.connect() as s, contextlib.suppress(ConnectionError, TimeoutError):
+                s.settimeout(0.3)
                 s.sendall(junk)
                 s.shutdown(socket.SHUT_WR)
                 read_all(s)
-        self.timed_scrape()
+        self.at_once(self.scrape)
 
     def test_every_cut_of_a_request(self):
-        for n in range(len(GET)):
-            with self.server.connect() as s:
-                s.sendall(GET[:n])
-                if n % 2:
-                    s.shutdown(socket.SHUT_WR)
-        self.timed_scrape()
+        def cuts():
+            for n in range(len(GET)):
+                with self.server.connect() as s, contextlib.suppress(ConnectionError):  # it had to make room
+                    s.sendall(GET[:n])
+                    if n % 2:
+                        s.shutdown(socket.SHUT_WR)
+            self.scrape()
+
+        self.at_once(cuts)
 
     def test_byte_by_byte(self):
         with self.server.connect() as s:
@@ -336,35 +389,51 @@ class Hostile(Metrics):
                 with contextlib.suppress(ConnectionError):
                     s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + head)
                 self.assertNotIn(b" 200 ", read_all(s)[:20])
-        self.timed_scrape()
+        self.at_once(self.scrape)
 
     def test_idle_connections(self):
-        with contextlib.ExitStack() as stack:
-            idle = [stack.enter_context(self.server.connect()) for _ in range(200)]
-            self.timed_scrape()
-            # The last ones may stay; the others made room.
-            self.assertLess(self.server.descriptors() - self.descriptors, 18)
-            self.assertGreater(self.server.value("hellotap_endpoint_evicted"), 150)
-            self.assertEqual(idle[0].recv(1), b"")
+        def idle():
+            with contextlib.ExitStack() as stack:
+                some = [stack.enter_context(self.server.connect()) for _ in range(200)]
+                self.scrape()
+                # The last ones may stay; the others made room.
+                self.assertTrue(until(lambda: self.server.connected() < 18))
+                self.assertEqual(some[0].recv(1), b"")
+
+        self.at_once(idle)
+        self.assertTrue(until(lambda: self.server.value("hellotap_endpoint_evicted") > 150))
 
     def test_slow_requests(self):
         """Somebody keeps every place with requests that never end."""
-        stop = threading.Event()
+        stop, dripping = threading.Event(), [0]
 
         def drip():
             while not stop.is_set():
                 with contextlib.suppress(OSError), self.server.connect() as s:
+                    dripping[0] += 1
                     s.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
                     while not stop.wait(0.05):
                         s.sendall(b"x")
+
+        def scrape():
+            # Who does not read for a moment may have to make room, too, and asks again.
+            def answered():
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    self.scrape()
+                    return True
+
+            self.assertTrue(until(answered))
 
         threads = [threading.Thread(target=drip) for _ in range(24)]
         for t in threads:
             t.start()
         try:
-            time.sleep(0.5)
+            # All have been let in, some of them again.
+            self.assertTrue(until(lambda: len(threads) < dripping[0]))
             for _ in range(5):
-                self.timed_scrape()
+                self.at_once(scrape)
+            # It had not waited for their 10 s to be over.
+            self.assertTrue(until(lambda: self.evicted() > len(threads)))
         finally:
             stop.set()
             for t in threads:
@@ -372,30 +441,37 @@ class Hostile(Metrics):
 
     def test_who_does_not_read(self):
         """Requests whose answers are not taken, with receive buffers as small as can be."""
-        with contextlib.ExitStack() as stack:
-            for _ in range(50):
-                s = stack.enter_context(socket.socket())
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-                s.connect((self.server.address, self.server.port))
-                s.sendall(GET)
-            time.sleep(FRESH)
-            self.timed_scrape()
+        def ask():
+            with contextlib.ExitStack() as stack:
+                for _ in range(50):
+                    s = stack.enter_context(socket.socket())
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+                    s.connect((self.server.address, self.server.port))
+                    with contextlib.suppress(ConnectionError):  # it had to make room
+                        s.sendall(GET)
+                time.sleep(FRESH)
+                self.scrape()
+
+        self.at_once(ask)
 
     def test_time_limit(self):
         """One that sends a byte now and then, and one that reads a little now and then, are ended after 10 s."""
-        start = time.monotonic()
+        start, steps = time.monotonic(), 0
         with self.server.connect() as writer, socket.socket() as reader:
+            reader.settimeout(SECONDS)
             reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             reader.connect((self.server.address, self.server.port))
             reader.sendall(GET)
             writer.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
             with contextlib.suppress(ConnectionError):
-                while time.monotonic() - start < 20:
+                while time.monotonic() - start < SECONDS:
                     time.sleep(0.2)
                     writer.sendall(b"x")
                     reader.recv(100)
-            self.assertTrue(9 < time.monotonic() - start < 14)
-            time.sleep(1)
+                    steps += 1
+            self.assertGreater(time.monotonic() - start, 9)
+            self.assertLess(steps, 100)
+            self.assertTrue(until(lambda: self.server.value("hellotap_endpoint_expired") >= 2))
             self.assertEqual(self.server.value("hellotap_endpoint_expired"), 2)
 
     def test_flood(self):
@@ -404,7 +480,7 @@ class Hostile(Metrics):
         answers = [0] * 4
 
         def ask(i):
-            while time.monotonic() - start < 3:
+            while time.monotonic() - start < 3 or sum(answers) <= 100 and time.monotonic() - start < SECONDS:
                 with contextlib.suppress(OSError), self.server.connect() as s:
                     s.sendall(b"HEAD" + GET[3:])
                     answers[i] += s.recv(12) == b"HTTP/1.1 200"
@@ -422,14 +498,15 @@ class Hostile(Metrics):
 
     def test_stop_with_clients(self):
         """Clients that are in the middle of something do not keep the program from ending."""
-        with self.server.connect() as idle, self.server.connect() as reader:
-            idle.sendall(b"GET ")
-            reader.sendall(GET)
-            time.sleep(0.1)
-            start = time.monotonic()
-            self.assertEqual(self.server.close(), (0, ""))
-            self.assertLess(time.monotonic() - start, 5)
-            self.server.error = "closed"
+        def stop():
+            server = Server(self.ADDRESS, self.WORKERS)
+            with server.connect() as idle, server.connect() as reader:
+                idle.sendall(b"GET ")
+                reader.sendall(GET)
+                self.assertTrue(until(lambda: server.connected() == 2))
+                self.assertEqual(server.close(), (0, ""))
+
+        self.at_once(stop)
 
 
 class OverIPv6(Metrics):
@@ -444,7 +521,7 @@ class AnyAddress(Metrics):
 
     def test_both_kinds(self):
         for address in ("::1", "127.0.0.1"):
-            with socket.create_connection((address, self.server.port), timeout=10) as s:
+            with socket.create_connection((address, self.server.port), timeout=SECONDS) as s:
                 s.sendall(GET)
                 self.assertTrue(read_all(s).startswith(b"HTTP/1.1 200 OK"))
 

@@ -17,33 +17,44 @@ import unittest
 import overlay
 
 UNIT, SYSUSERS, PROBE = (os.path.abspath(a) for a in sys.argv[1:4])
+SECONDS = 120  # for whatever has to happen; the machine may be busy
 EXPOSURE = 3.5  # of 10; what is left is what a sensor is for
 
 # Runs as the only unit of the container, and leaves what it saw in files.
 SCRIPT = r"""#!/bin/sh
 cd /root
 show() { systemctl show -p "$1" --value hellotap; }
-# until NAME VALUE: for ten seconds at most
-until_() { i=0; while [ "$(show "$1")" != "$2" ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done; }
+# until COMMAND...: for a minute at least; the machine may be busy
+until_() { i=0; while ! "$@" && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done; }
+is() { [ "$(show "$1")" = "$2" ]; }
+restarted() { [ "$(show NRestarts)" -ge 1 ]; }
+watchdog() { printf '[Service]\nWatchdogSec=%s\n' "$1" >/etc/systemd/system/hellotap.service.d/watchdog.conf; }
 say() { echo "$1=$2" >>facts; }
 exec 2>errors
 set -x
+watchdog 1min
+systemctl daemon-reload
 systemctl start hellotap
 say start $?
 say status "$(show StatusText)"
 pid=$(show MainPID)
-sleep 0.3
 for t in /proc/$pid/task/*; do cat "$t/status"; echo; done >threads
 systemctl reload hellotap
 say reload $?
-until_ StatusText 'loaded again'
+until_ is StatusText 'loaded again'
 say reloaded "$(show StatusText)"
 say folders "$(stat -c '%U %a' /var/log/hellotap /var/lib/hellotap /run/hellotap | tr '\n' ' ')"
+watchdog 1s
+systemctl daemon-reload
+systemctl restart hellotap
 echo hang >@CONFIG@
-until_ NRestarts 1
+until_ restarted
 say restarts "$(show NRestarts)"
+watchdog 1min
+systemctl daemon-reload
 echo well >@CONFIG@
-until_ ActiveState active
+systemctl restart hellotap # or it may be killed once more, by the old one
+until_ is ActiveState active
 systemctl stop hellotap
 say stopped "$(show Result)"
 say left "$(ls -d /run/hellotap)"
@@ -52,10 +63,11 @@ systemctl start hellotap
 say wrong "$(show ActiveState) $(show ExecMainStatus)"
 sleep 1
 say still "$(show ActiveState)"
+journalctl --sync
 journalctl -u hellotap -o cat --no-pager >journal
 systemctl poweroff --force --force
 """
-DROP_IN = "[Service]\nWatchdogSec=1s\nRestartSec=100ms\n"
+DROP_IN = "[Service]\nRestartSec=100ms\n"
 TARGET = "[Unit]\nRequires=basic.target\nAfter=basic.target\n[Service]\nType=oneshot\nExecStart=/root/script\n"
 
 
@@ -69,12 +81,12 @@ class Analyzed(unittest.TestCase):
         with open(os.path.dirname(UNIT) + "/verify.service", "w", encoding="utf-8") as f:
             f.write(re.sub("ExecStart=!\\S+", "ExecStart=!/bin/true", self.text))
         self.addCleanup(os.unlink, f.name)
-        p = subprocess.run(["systemd-analyze", "verify", "--man=no", f.name], capture_output=True, text=True, timeout=60)
+        p = subprocess.run(["systemd-analyze", "verify", "--man=no", f.name], capture_output=True, text=True, timeout=SECONDS)
         self.assertEqual((p.returncode, p.stdout + p.stderr), (0, ""))
 
     def test_security(self):
         p = subprocess.run(["systemd-analyze", "security", "--no-pager", "--offline=yes", f"--threshold={int(EXPOSURE * 10)}", UNIT],
-                           capture_output=True, text=True, timeout=60)
+                           capture_output=True, text=True, timeout=SECONDS)
         self.assertEqual(p.returncode, 0, p.stdout[-200:] + p.stderr)
 
     def test_every_setting_has_a_reason(self):
@@ -116,7 +128,7 @@ class Run(unittest.TestCase):
         p = subprocess.run(
             ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network", "--capability=all",
              "--bind=/dev/net/tun", "-D", o.root, "--boot", "--", "systemd.unit=script.service"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100)
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=4 * SECONDS)
         if not os.path.exists(o.path("/root/facts")):
             raise overlay.Skip("systemd does not start here: " + p.stdout[-300:])
         cls.facts = dict(line.split("=", 1) for line in o.read("/root/facts").splitlines())
@@ -126,13 +138,14 @@ class Run(unittest.TestCase):
     def said(self, what):
         found = re.findall(f"^{re.escape(what)}: (.*)$", self.journal, re.M)
         self.assertTrue(found, self.journal)
-        self.assertEqual(len(set(found)), 1, found)
+        if what != "watchdog":
+            self.assertEqual(len(set(found)), 1, found)
         return found[0]
 
     def test_starts_and_tells(self):
         self.assertEqual(self.facts["start"], "0", self.journal + self.errors)
         self.assertEqual(self.facts["status"], "one worker")
-        self.assertEqual(self.said("watchdog"), "1000000")
+        self.assertEqual(self.said("watchdog"), "60000000")
 
     def test_reload(self):
         self.assertEqual((self.facts["reload"], self.facts["reloaded"]), ("0", "loaded again"), self.errors)
@@ -167,7 +180,7 @@ class Run(unittest.TestCase):
         self.assertEqual(self.facts["folders"], "hellotap 750 hellotap 750 hellotap 750 ")
 
     def test_watchdog(self):
-        self.assertEqual(self.facts["restarts"], "1")
+        self.assertGreaterEqual(int(self.facts["restarts"]), 1)
         self.assertIn("Watchdog timeout", self.journal)
 
     def test_stop(self):

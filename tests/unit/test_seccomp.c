@@ -224,7 +224,7 @@ static void *allow_signals(void *p) {
 	sigemptyset(&s);
 	CHECK(pthread_sigmask(SIG_SETMASK, &s, NULL) == 0);
 	CHECK(getpid() > 0 && syscall(SYS_gettid) > 0);
-	const int n = poll(&f, 1, 20000); // main sends it
+	const int n = poll(&f, 1, 120000); // main sends it
 	interrupted = true;
 	CHECK(n == -1 && errno == EINTR);
 	// The parent stops the process in it.
