@@ -21,7 +21,7 @@ for folder in ("tools", "qemu"):
 
 import traffic  # noqa: E402
 import wire as w  # noqa: E402
-from sensor import pcap, replay, until, write  # noqa: E402
+from sensor import backlog, pcap, replay, until, write  # noqa: E402
 
 # Ethernet, and the same whether it takes a second or none. Not those that compare one connection with another
 # (upgrade-stripped-*): workers have no common memory of servers.
@@ -168,12 +168,6 @@ def by_flow(frames, queues, chance=None):
 
 
 CHUNK = 800  # frames at a time, of the 1000 that a CPU keeps for its softirq (net.core.netdev_max_backlog)
-
-
-def backlog():
-    """Frames that CPUs keep for their softirqs, which wait when others want the CPU."""
-    with open("/proc/net/softnet_stat", encoding="ascii") as f:
-        return sum(int(line.split()[11], 16) for line in f if len(line.split()) > 12)  # Linux 5.10
 
 
 def feed(test, p, interface, frames, chunk=CHUNK, has_room=False):

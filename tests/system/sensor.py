@@ -53,14 +53,15 @@ def until(condition, seconds=SECONDS):
 # --- what is sent ---------------------------------------------------------------------------------
 
 
+def backlog():
+    """Frames that CPUs keep for their softirqs, which wait when others want the CPU."""
+    with open("/proc/net/softnet_stat", encoding="ascii") as f:
+        return sum(int(n, 16) for line in f for n in line.split()[11:12])  # Linux 5.10; older ones do not say
+
+
 def passed_on():
-    """Waits until the queue in front of each CPU's network stack is empty: what was sent is with who captures."""
-
-    def waiting():
-        with open("/proc/net/softnet_stat") as f:
-            return any(int(n, 16) for line in f for n in line.split()[11:12])  # older kernels do not say
-
-    until(lambda: not waiting())
+    """Waits until no CPU keeps a frame: what was sent is with who captures."""
+    until(lambda: backlog() == 0)
 
 
 def send(interface, *captures, loop=1, speed=("--topspeed",)):
