@@ -224,7 +224,8 @@ static unsigned take_in(struct worker *w, struct ht_frame *f, unsigned lent, uns
 // many frames as they can have held, since the thread may have stood still that while.
 static bool last_burst(struct worker *w, unsigned num) {
 	w->last += num;
-	if (num > 0 && (rte_rdtsc() < w->d->stop_tsc || w->last < LAST_FRAMES))
+	const uint64_t held = (uint64_t)QUEUE_HOLDS * w->d->num_ports;
+	if (num > 0 && (rte_rdtsc() < w->d->stop_tsc || w->last < held))
 		return false;
 	w->done = true;
 	atomic_fetch_add_explicit(&w->d->done, 1, memory_order_release);

@@ -28,7 +28,7 @@
 
 #define BURST 32u // frames taken from a queue, or from an inbox, at a time
 #define LENT (2 * BURST) // frames of a read
-#define LAST_FRAMES 16384 // more than a queue holds
+#define QUEUE_HOLDS 65536u // frames, at the most: 32768 descriptors, or a driver's ring behind them
 #define POOL_CACHE 256u // mbufs that a thread keeps at hand
 #define FRAME_MAX 65536u // bytes of a frame of several mbufs
 #define CACHE_LINE __attribute__((aligned(64)))
