@@ -33,21 +33,22 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 // has them end at once, and with the next they are not waited for. The handler writes, main reads
 // between bursts.
 static volatile sig_atomic_t stop;
-static volatile sig_atomic_t reads = 1;
+static volatile sig_atomic_t reads = 1; // main writes: captures are read
 
-static void on_signal(int sig) {
+// A signal lets main go of a pipe that says nothing. One that came when main had looked at `stop`
+// and did not wait yet does not: another one follows, until the reading has ended.
+static void once_more(int sig) {
 	(void)sig;
-	if (stop < 3)
-		stop = stop + 1;
 	if (reads)
 		alarm(1);
 }
 
-// A signal lets main go of a pipe that says nothing. One that came when main had looked at `stop`
-// and did not wait yet does not: another one follows, until the reading has ended.
-static void on_alarm(int sig) {
+static void on_signal(int sig) {
+	static const struct sigaction again = {.sa_handler = once_more};
 	(void)sig;
-	if (reads)
+	if (stop < 3)
+		stop = stop + 1;
+	if (reads && sigaction(SIGALRM, &again, NULL) == 0)
 		alarm(1);
 }
 
@@ -150,8 +151,6 @@ static int run(struct options *o) {
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGHUP, &act, NULL); // the terminal is gone
-	const struct sigaction again = {.sa_handler = on_alarm};
-	sigaction(SIGALRM, &again, NULL);
 	return replay(o);
 }
 

@@ -79,7 +79,7 @@ struct worker {
 	uint64_t seen_turns;
 	int64_t seen_at; // when `turns` had last changed
 	bool stalled;
-	uint64_t seen_empty; // turns, when frames had last come
+	uint64_t seen_empty; // empty turns, when frames had last come
 };
 
 // worker_put is the sensor's emit: `user` is the worker.

@@ -51,8 +51,8 @@
 #define READS_PER_LOOK 16
 
 // How long to wait for what the kernel counted and has not handed over, and how often to look for
-// it at least: a thread that stood still meanwhile has not waited. Where libpcap may keep it back
-// that is all there is to be known, else it must come.
+// it at least: a thread that stood still meanwhile has not waited. At the end it must come, but
+// where libpcap may keep it back.
 #define DRAIN_MS 250
 #define DRAIN_LONG_MS 5000
 #define DRAIN_LOOKS 25
@@ -168,9 +168,9 @@ static void close_door(struct live *l) {
 	l->looks = 0;
 }
 
-static bool waited(struct live *l) {
-	const int64_t most = l->withholds ? DRAIN_MS : DRAIN_LONG_MS;
-	return ++l->looks >= DRAIN_LOOKS && ht_clock_ms() - l->closing_since >= most;
+// looked_for counts a look, and tells whether that is enough.
+static bool looked_for(struct live *l, int64_t ms) {
+	return ++l->looks >= DRAIN_LOOKS && ht_clock_ms() - l->closing_since >= ms;
 }
 
 // --- opening ------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ static void empty_ring(struct live *l) {
 		(void)poll(&p, 1, 2);
 		if (pcap_dispatch(l->pcap, -1, discard, (u_char *)&gone) < 0)
 			break; // read() will tell
-	} while (in_ring(l, gone) > 0 && !waited(l));
+	} while (in_ring(l, gone) > 0 && !looked_for(l, DRAIN_MS));
 	memset(&l->stats, 0, sizeof(l->stats));
 }
 
@@ -487,7 +487,7 @@ static void fail(struct live *l, const char *why) {
 // over is libpcap's doing, where it may be.
 static void see_end(struct live *l) {
 	const uint64_t left = in_ring(l, l->stats.frames);
-	if (left > 0 && !waited(l))
+	if (left > 0 && !looked_for(l, l->withholds ? DRAIN_MS : DRAIN_LONG_MS))
 		return;
 	l->ended = true;
 	if (l->withholds)

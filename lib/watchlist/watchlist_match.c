@@ -213,7 +213,7 @@ static void find_suffixes(const struct look *l, struct suffixes *out) {
 	const uint8_t *const end = l->name.p + l->name.len;
 	unsigned labels = 0;
 	out->num = 0;
-	if (!has(l, WL_NAME))
+	if (l->q->only_cert || !has(l, WL_NAME))
 		return;
 	for (size_t len = 1; len <= l->name.len && len <= WL_NAME_MAX; len++) {
 		const uint8_t *p = end - len;

@@ -35,7 +35,8 @@ asleep() {
 	looks=0
 	while [ $looks -lt 2 ] && [ ! -e /tmp/status ]; do
 		looks=$((looks + 1))
-		if cat "/proc/$(cat /tmp/pid)/task/"*/stat | grep -F "(worker-" | grep -qvF ") S "; then
+		workers=$(cat "/proc/$(cat /tmp/pid)/task/"*/stat | grep -F "(worker-") || true
+		if [ -z "$workers" ] || echo "$workers" | grep -qvF ") S "; then
 			looks=0
 		fi
 		usleep 20000

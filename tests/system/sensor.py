@@ -61,7 +61,7 @@ def backlog():
 
 def passed_on():
     """Waits until no CPU keeps a frame: what was sent is with who captures."""
-    until(lambda: backlog() == 0)
+    assert until(lambda: backlog() == 0)
 
 
 def send(interface, *captures, loop=1, speed=("--topspeed",)):
@@ -85,7 +85,7 @@ def load(interface, capture, *speed):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        until(lambda: statistic(interface, "tx_packets") + not_sent(interface) > before)
+        assert until(lambda: statistic(interface, "tx_packets") + not_sent(interface) > before), interface
         yield p
     finally:
         p.kill()

@@ -5,11 +5,13 @@
 usage: test_cli.py PROGRAM CAPTURES-FOLDER MAN-PAGE
 """
 import collections
+import contextlib
 import fcntl
 import glob
 import gzip
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -45,7 +47,7 @@ def waits_for_more(p):
     (left,) = struct.unpack("i", fcntl.ioctl(p.stdin, termios.FIONREAD, bytes(4)))
     states = set()
     for path in glob.glob(f"/proc/{p.pid}/task/*/stat"):
-        with open(path) as f:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(path) as f:  # it may just have ended
             states.add(f.read().rpartition(")")[2].split()[0])
     return left == 0 and states == {"S"}
 
@@ -594,6 +596,20 @@ class Outputs(unittest.TestCase):
                 pass  # it was quicker
             self.assertEqual(p.wait(timeout=SECONDS), 1)
             self.assertIn(b'"balanced":true', p.stderr.read())
+
+    def test_a_signal_about_when_it_begins_to_wait(self):
+        with open(pcap("tls13-hello.pcap"), "rb") as f:
+            data = f.read()
+        draw = random.Random(1)
+        for _ in range(30):
+            with subprocess.Popen([PROGRAM, "-r", "-", "-o", "json", "-q"], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+                p.stdin.write(data)
+                p.stdin.flush()
+                self.assertEqual(json.loads(p.stdout.readline())["sni"], "www.example.com")
+                time.sleep(draw.uniform(0, 0.001))
+                p.send_signal(signal.SIGTERM)
+                self.assertEqual(p.wait(timeout=SECONDS), 0)
 
     def test_sigterm_drains_and_ends(self):
         with open(pcap("hello-never-complete.pcap"), "rb") as f:

@@ -73,6 +73,8 @@ class Replay:
     def dozes(self, outputs, times=3):
         """Waits until those threads went to sleep some times. Who has nothing to do, or waits for others, looks again after
         a tenth of a second at most; who has something to do does that first."""
+        if not until(lambda: self.naps(outputs) or self.p.poll() is not None):
+            return False
         before = self.naps(outputs)
 
         def done():

@@ -108,7 +108,7 @@ class Server:
         return len(set(self.sockets()) - self.own)
 
     def files(self):
-        return len(self.open()) - len(self.sockets())
+        return sum(not f.startswith("socket:") for f in self.open())
 
     def resident(self):
         with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as f:
