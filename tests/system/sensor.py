@@ -20,10 +20,12 @@ import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
 import wire_file  # noqa: E402
+from waiting import ready, until_within  # noqa: E402
 
 PROGRAM, PCAPS = (os.path.abspath(a) for a in sys.argv[1:3])
 SKIPPED = 77
 SECONDS = 60  # for whatever has to happen; the machine may be busy
+until = until_within(SECONDS)
 ROOT = os.geteuid() == 0
 NOBODY = 65534
 METRICS = 9464  # in a network namespace of our own
@@ -35,19 +37,6 @@ def pcap(name):
 
 def sh(*args):
     subprocess.run(args, check=True, capture_output=True)
-
-
-def output(*args):
-    return subprocess.run(args, check=True, capture_output=True, text=True).stdout
-
-
-def until(condition, seconds=SECONDS):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 # --- what is sent ---------------------------------------------------------------------------------
@@ -100,16 +89,6 @@ def statistic(interface, what):
 def not_sent(interface):
     """Frames that an end of a veth pair took and could not hand to the other: there is room for 1000, with XDP for 256."""
     return statistic(interface, "tx_dropped")
-
-
-def ready(*interfaces):
-    """Waits until frames go through them: the kernel takes note of a link that is up some time later."""
-
-    def all_are():
-        links = [link for i in interfaces for link in json.loads(output("ip", "-j", "link", "show", i))]
-        return all("LOWER_UP" in link["flags"] and link["qdisc"] != "noop" and link["operstate"] != "DOWN" for link in links)
-
-    assert until(all_are), interfaces
 
 
 def veth(a, b, mtu=9000):

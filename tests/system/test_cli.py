@@ -23,23 +23,17 @@ import termios
 import time
 import unittest
 
+from waiting import until_within
+
 PROGRAM, PCAPS, MAN = sys.argv[1:4]
 del sys.argv[1:4]
 SECONDS = 120  # for whatever has to happen; the machine may be busy
+until = until_within(SECONDS)
 
 
 def run(*args, stdin=None, env=None):
     e = dict(os.environ, **(env or {}))
     return subprocess.run([PROGRAM, *args], input=stdin, capture_output=True, env=e, timeout=SECONDS)
-
-
-def until(condition):
-    end = time.monotonic() + SECONDS
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def waits_for_more(p):

@@ -7,29 +7,21 @@ Skipped (77) without root, tcpreplay or a network namespace.
 """
 import contextlib
 import os
-import re
 import shutil
 import subprocess
 import sys
-import time
 import unittest
+
+from waiting import ready, until_within
 
 PROGRAM, CAPTURE = (os.path.abspath(a) for a in sys.argv[1:3])
 SECONDS = 60  # for whatever has to happen; the machine may be busy
+until = until_within(SECONDS)
 POLLS = 1000  # in any case
 
 
 def sh(*args):
     return subprocess.run(args, check=True, capture_output=True, text=True).stdout
-
-
-def ready(*interfaces):
-    """Waits until frames go through them: the kernel takes note of a link that is up some time later."""
-    for i in interfaces:
-        end = time.monotonic() + SECONDS
-        while not re.search(r"LOWER_UP.* qdisc (?!noop )", sh("ip", "link", "show", i)):
-            assert time.monotonic() < end, i
-            time.sleep(0.01)
 
 
 def skip(why):
@@ -50,15 +42,17 @@ class Filtered(unittest.TestCase):
             if up:
                 sh("ip", "link", "set", up, "up")
                 ready(up)
-            came = 0
+            polls = 0
+
+            def enough(part):
+                nonlocal polls
+                came, polls = self.ask(p)
+                return came >= wanted * part // 2 and polls >= POLLS
+
             for part in (1, 2):
                 if interface:
                     sh("tcpreplay", "-q", "-i", interface, CAPTURE)
-                end = time.monotonic() + SECONDS
-                came, polls = self.ask(p)
-                while (came < wanted * part // 2 or polls < POLLS) and time.monotonic() < end:
-                    time.sleep(0.01)
-                    came, polls = self.ask(p)
+                until(lambda: enough(part))  # noqa: B023
                 self.assertGreaterEqual(polls, POLLS)
             out, err = p.communicate(timeout=SECONDS)
         finally:

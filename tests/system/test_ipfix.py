@@ -15,7 +15,6 @@ import functools
 import io
 import json
 import os
-import random
 import re
 import shutil
 import signal
@@ -28,10 +27,13 @@ import threading
 import time
 import unittest
 
+from waiting import free_port, until_within
+
 PROGRAM, PCAPS = (os.path.abspath(a) for a in sys.argv[1:3])
 CAPTURES = ["chromium-tls13.pcapng", "firefox-quic.pcap", "curl-http1-tls12.pcap", "encap-vlan-ipv6.pcap"]
 SKIPPED = 77
 SECONDS = 120  # for whatever has to happen; the machine may be busy
+until = until_within(SECONDS)
 PEN = 64512  # for documentation
 PROTOCOLS = {"tcp": 6, "udp": 17}
 # Fields that standard elements carry.
@@ -47,15 +49,6 @@ def needs(*programs):
     return unittest.skipIf(missing, f"SKIP: not installed: {' '.join(missing)}")
 
 
-def until(condition, seconds=SECONDS):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
-
-
 def read(path):
     with open(path) as f:
         return f.read()
@@ -64,16 +57,6 @@ def read(path):
 def listening(port, table):
     """Waits until a program of ours has the port: /proc/net/`table` says so."""
     return until(lambda: f":{port:04X} " in read(f"/proc/net/{table}"))
-
-
-def free_port(kind):
-    """One that no connection of others gets as its own before a collector has it."""
-    first = int(read("/proc/sys/net/ipv4/ip_local_port_range").split()[0])
-    while True:
-        port = random.randrange(max(first // 2, 1024), first)
-        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, kind) as s:
-            s.bind(("127.0.0.1", port))
-            return port
 
 
 ALL = "hello,flow,aggregate,stats"

@@ -9,13 +9,10 @@ Skipped (77) without kcat.
 """
 import base64
 import collections
-import contextlib
 import glob
 import importlib
 import json
 import os
-import random
-import re
 import shutil
 import signal
 import socket
@@ -26,6 +23,8 @@ import threading
 import time
 import unittest
 
+from waiting import free_port, until_within
+
 PROGRAM, MOCK, PCAPS, SCHEMA, FETCH, FOLDER = (os.path.abspath(a) for a in sys.argv[1:7])
 WANTED = os.environ.get("HELLOTAP_KAFKA", "")
 JARS = os.path.abspath(WANTED) if WANTED not in ("", "mock") else FOLDER
@@ -34,30 +33,11 @@ FEW = [os.path.join(PCAPS, n) for n in ("pq-shares.pcap", "firefox-tls13.pcapng"
 FEW = [f for f in FEW if os.path.exists(f)]
 TIMES = 75 # of those, before and after the broker goes away
 SECONDS = 300 # for whatever has to happen; the machine may be busy
+until = until_within(SECONDS)
 
 if shutil.which("kcat") is None:
     print("SKIP: kcat is not installed")
     sys.exit(77)
-
-
-def until(condition, seconds=SECONDS):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def free_port():
-    """One that no connection gets as its own, also while the broker is down."""
-    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
-        first = int(f.read().split()[0])
-    while True:
-        port = random.randrange(max(first // 2, 1024), first)
-        with contextlib.suppress(OSError), socket.socket() as s:
-            s.bind(("127.0.0.1", port))
-            return port
 
 
 def answers(address):

@@ -19,6 +19,8 @@ import unittest
 import urllib.error
 import urllib.request
 
+from waiting import until_within
+
 PROGRAM = os.path.abspath(sys.argv[1])
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -31,16 +33,7 @@ SINK = 'json:/tmp/"a\\b"\n\\xffü'
 FRESH = 0.35  # a text is given out for 0.25 s
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 SECONDS = 60  # for whatever has to happen; the machine may be busy
-
-
-def until(condition, seconds=SECONDS):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
-
+until = until_within(SECONDS)
 
 
 try:
