@@ -182,15 +182,18 @@ static bool all_done(const struct engine *e) {
 	return true;
 }
 
+static uint64_t empty_turns(const struct worker *w) {
+	return __atomic_load_n(&w->ctr[WORKER_EMPTY], __ATOMIC_RELAXED);
+}
+
 // Whether each worker has looked for frames since there were some, and found none. One that did not
 // get to it, on a machine that stands still, has not.
 static bool all_found_none(const struct engine *e) {
 	for (unsigned i = 0; i < e->num_workers; i++) {
 		const struct worker *w = &e->workers[i];
-		const uint64_t empty = __atomic_load_n(&w->ctr[WORKER_EMPTY], __ATOMIC_RELAXED);
 		// The first may have begun before.
 		if (!atomic_load_explicit(&w->done, memory_order_relaxed)
-		    && empty < w->seen_empty + 2)
+		    && empty_turns(w) < w->seen_empty + 2)
 			return false;
 	}
 	return true;
@@ -202,9 +205,7 @@ static bool idle_for_too_long(struct engine *e, uint64_t frames) {
 		e->frames = frames;
 		e->frames_at = now;
 		for (unsigned i = 0; i < e->num_workers; i++)
-			e->workers[i].seen_empty = __atomic_load_n(
-				&e->workers[i].ctr[WORKER_EMPTY], __ATOMIC_RELAXED
-			);
+			e->workers[i].seen_empty = empty_turns(&e->workers[i]);
 	}
 	const uint32_t limit = e->o->service.end_after_idle_s;
 	return limit > 0 && now - e->frames_at > limit * HT_NS_PER_S && all_found_none(e);
